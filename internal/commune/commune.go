@@ -1,0 +1,200 @@
+// Package commune says which communes an install serves and what is each one's own.
+//
+// It owns the settings of a commune: names, host names, languages, theme and
+// contact. It refuses to know people, orders, databases and files. It guarantees
+// that an ID is safe in paths, keys and SQL, and that a host name leads to at
+// most one commune.
+package commune
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// ID names a commune for programs: lower-case letters, digits and hyphens, for
+// example "beaumarais". It is an explicit argument of every store method.
+type ID string
+
+var validID = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
+
+// Check returns an error where id has another shape.
+func (id ID) Check() error {
+	if !validID.MatchString(string(id)) {
+		return fmt.Errorf("commune id %q: lower-case letters, digits and hyphens, 2 to 31 of them, a letter first", id)
+	}
+	return nil
+}
+
+// Commune is one commune's own settings, as the settings file has them.
+type Commune struct {
+	ID ID `toml:"id"`
+	// NIS is the five-digit code of Statbel, by which the National Register names communes.
+	NIS string `toml:"nis"`
+	// Name by language code; the first of Languages must be there, others fall back to it.
+	Name map[i18n.Language]string `toml:"name"`
+	// Origins are the addresses people use, scheme and host and port, for example
+	// "https://guichet.beaumarais.be"; the first is the one printed on documents.
+	Origins []string `toml:"origins"`
+	// Languages of the pages, the official one first. Never the browser's guess:
+	// the laws of 18 July 1966 on the use of languages say which a commune offers.
+	Languages []i18n.Language `toml:"languages"`
+	// DocumentLanguages in which a document may be issued, the official one first; never English.
+	DocumentLanguages []i18n.Language `toml:"document_languages"`
+	// StaffLanguages of the clerks' desk, the official one first.
+	StaffLanguages []i18n.Language `toml:"staff_languages"`
+	Theme          Theme           `toml:"theme"`
+	Contact        Contact         `toml:"contact"`
+}
+
+// Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are
+// tokens only, no CSS or SVG of a commune's is ever served (threat T27).
+type Theme struct {
+	Brand   string `toml:"brand"`    // header, buttons
+	OnBrand string `toml:"on_brand"` // text upon Brand
+	Link    string `toml:"link"`
+	Accent  string `toml:"accent"` // the thin line under the header
+}
+
+// Contact is where people reach the commune when the page does not help.
+type Contact struct {
+	Street string                   `toml:"street"`
+	City   string                   `toml:"city"` // postal code and locality
+	Phone  string                   `toml:"phone"`
+	Email  string                   `toml:"email"`
+	Hours  map[i18n.Language]string `toml:"hours"`
+}
+
+// NameIn is the commune's name in language l, in its official language where it has none in l.
+func (c *Commune) NameIn(l i18n.Language) string {
+	if n := c.Name[l]; n != "" {
+		return n
+	}
+	return c.Name[c.Languages[0]]
+}
+
+// Origin is the address printed on documents.
+func (c *Commune) Origin() string { return c.Origins[0] }
+
+// Offers says whether the commune's pages exist in l.
+func (c *Commune) Offers(l i18n.Language) bool { return contains(c.Languages, l) }
+
+// Issues says whether the commune issues documents in l.
+func (c *Commune) Issues(l i18n.Language) bool { return contains(c.DocumentLanguages, l) }
+
+func contains(list []i18n.Language, l i18n.Language) bool {
+	for _, have := range list {
+		if have == l {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	colour  = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+	nisCode = regexp.MustCompile(`^[0-9]{5}$`)
+)
+
+// Check returns every fault of the settings, each naming the key to correct.
+func (c *Commune) Check() error {
+	var faults []error
+	bad := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("commune %s: "+format, append([]any{c.ID}, args...)...))
+	}
+	if err := c.ID.Check(); err != nil {
+		faults = append(faults, err)
+	}
+	if !nisCode.MatchString(c.NIS) {
+		bad("nis %q: five digits", c.NIS)
+	}
+	for name, list := range map[string][]i18n.Language{"languages": c.Languages, "document_languages": c.DocumentLanguages, "staff_languages": c.StaffLanguages} {
+		if len(list) == 0 {
+			bad("%s: at least one", name)
+		}
+		for _, l := range list {
+			if _, ok := i18n.Parse(string(l)); !ok {
+				bad("%s: %q is none of fr, nl, de, en", name, l)
+			}
+		}
+	}
+	if c.Issues(i18n.English) {
+		bad("document_languages: no document is issued in English")
+	}
+	if len(c.Languages) > 0 && c.Name[c.Languages[0]] == "" {
+		bad("name.%s is missing", c.Languages[0])
+	}
+	if len(c.Origins) == 0 {
+		bad("origins: at least one")
+	}
+	for _, o := range c.Origins {
+		if _, err := HostOf(o); err != nil {
+			bad("origins: %v", err)
+		}
+	}
+	for name, v := range map[string]string{"brand": c.Theme.Brand, "on_brand": c.Theme.OnBrand, "link": c.Theme.Link, "accent": c.Theme.Accent} {
+		if v != "" && !colour.MatchString(v) {
+			bad("theme.%s %q: a colour such as #1d4f91", name, v)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// HostOf returns the host (with its port, where it has one) of an origin such as "https://id.example:8443".
+func HostOf(origin string) (string, error) {
+	u, err := url.Parse(origin)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.TrimSuffix(origin, "/") != u.Scheme+"://"+u.Host || strings.HasSuffix(origin, "/") {
+		return "", fmt.Errorf("%q is no origin: scheme and host and nothing else, for example https://guichet.example.be", origin)
+	}
+	return u.Host, nil
+}
+
+// Communes is the set an install serves.
+type Communes struct {
+	all    []*Commune
+	byID   map[ID]*Commune
+	byHost map[string]*Commune
+}
+
+// NewCommunes checks the settings and refuses two communes with one ID or host name.
+func NewCommunes(list []*Commune) (*Communes, error) {
+	cs := &Communes{all: list, byID: map[ID]*Commune{}, byHost: map[string]*Commune{}}
+	var faults []error
+	for _, c := range list {
+		if err := c.Check(); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if cs.byID[c.ID] != nil {
+			faults = append(faults, fmt.Errorf("commune %s is there twice", c.ID))
+		}
+		cs.byID[c.ID] = c
+		for _, o := range c.Origins {
+			host, _ := HostOf(o)
+			if other := cs.byHost[host]; other != nil && other != c {
+				faults = append(faults, fmt.Errorf("communes %s and %s share the host name %s", other.ID, c.ID, host))
+			}
+			cs.byHost[host] = c
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return cs, nil
+}
+
+// All lists the communes in the order of the settings.
+func (cs *Communes) All() []*Commune { return cs.all }
+
+// ByID returns the commune of this ID.
+func (cs *Communes) ByID(id ID) (*Commune, bool) { c, ok := cs.byID[id]; return c, ok }
+
+// ByHost returns the commune of a Host header, port included.
+func (cs *Communes) ByHost(host string) (*Commune, bool) {
+	c, ok := cs.byHost[strings.ToLower(host)]
+	return c, ok
+}

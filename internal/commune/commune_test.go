@@ -1,0 +1,58 @@
+package commune_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+func beaumarais() *commune.Commune {
+	return &commune.Commune{
+		ID: "beaumarais", NIS: "99001",
+		Name:              map[i18n.Language]string{i18n.French: "Beaumarais"},
+		Origins:           []string{"http://beaumarais.belfry.localhost:8080"},
+		Languages:         []i18n.Language{i18n.French, i18n.English},
+		DocumentLanguages: []i18n.Language{i18n.French},
+		StaffLanguages:    []i18n.Language{i18n.French},
+	}
+}
+
+func TestCheckNamesTheKey(t *testing.T) {
+	if err := beaumarais().Check(); err != nil {
+		t.Fatalf("a good commune is refused: %v", err)
+	}
+	for want, spoil := range map[string]func(*commune.Commune){
+		"commune id":         func(c *commune.Commune) { c.ID = "../etc" },
+		"nis":                func(c *commune.Commune) { c.NIS = "99" },
+		"origins":            func(c *commune.Commune) { c.Origins = []string{"http://a.example/path"} },
+		"document_languages": func(c *commune.Commune) { c.DocumentLanguages = append(c.DocumentLanguages, i18n.English) },
+		"name.fr":            func(c *commune.Commune) { c.Name = nil },
+		"theme.brand":        func(c *commune.Commune) { c.Theme.Brand = "red;}" },
+	} {
+		c := beaumarais()
+		spoil(c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want a fault that names %s, got %v", want, err)
+		}
+	}
+}
+
+func TestAHostLeadsToOneCommune(t *testing.T) {
+	a, b := beaumarais(), beaumarais()
+	b.ID = "zandvoorde"
+	if _, err := commune.NewCommunes([]*commune.Commune{a, b}); err == nil {
+		t.Error("two communes share a host name")
+	}
+	set, err := commune.NewCommunes([]*commune.Commune{a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := set.ByHost("Beaumarais.belfry.localhost:8080"); !ok || c != a {
+		t.Error("the commune is not found by its host")
+	}
+	if _, ok := set.ByHost("beaumarais.belfry.localhost"); ok {
+		t.Error("another port is another origin")
+	}
+}
