@@ -100,6 +100,9 @@ var (
 	nisCode = regexp.MustCompile(`^[0-9]{5}$`)
 )
 
+// IsColour says whether s is a colour as Theme wants it.
+func IsColour(s string) bool { return colour.MatchString(s) }
+
 // Check returns every fault of the settings, each naming the key to correct.
 func (c *Commune) Check() error {
 	var faults []error
