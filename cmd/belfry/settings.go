@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Settings is the one file of an install. Its comments are the manual; an unknown
+// key is refused. Relative paths start at the file's own folder. Secrets are
+// paths of files, never values.
+type Settings struct {
+	// Test accepts plain http, test certificates and test keys; every document then
+	// carries SPECIMEN. Never true where real people sign in.
+	Test     bool             `toml:"test"`
+	Server   ServerSettings   `toml:"server"`
+	Database DatabaseSettings `toml:"database"`
+	Provider ProviderSettings `toml:"provider"`
+	Cards    CardSettings     `toml:"cards"`
+	Seals    []SealSettings   `toml:"seal"`
+	Stamps   []StampSettings  `toml:"stamp"`
+	Register RegisterSettings `toml:"register"`
+	Mail     MailSettings     `toml:"mail"`
+	Renderer RendererSettings `toml:"renderer"`
+	// Communes this install serves, one [[commune]] each.
+	Communes []*commune.Commune `toml:"commune"`
+
+	folder string // the file's own, for relative paths
+}
+
+// ServerSettings say where the process listens and keeps its files.
+type ServerSettings struct {
+	// Listen is the address people's requests come to, "127.0.0.1:8081" or "unix:/run/belfry.sock";
+	// a proxy with TLS stands before it.
+	Listen string `toml:"listen"`
+	// Operator is where /healthz, /readyz and /metrics answer. Not for the public.
+	Operator string `toml:"operator"`
+	// Proxies are the addresses (CIDR) whose X-Forwarded-Proto and -For count.
+	Proxies []netip.Prefix `toml:"proxies"`
+	// Data is the folder of blobs, audit heads and sealed keys.
+	Data string `toml:"data"`
+	// KeyFile holds the install's secret, 64 hexadecimal digits, mode 0400. National
+	// numbers, sessions and the provider's keys are sealed under keys derived from
+	// it: a backup of the database is worth nothing without it, nor the reverse.
+	KeyFile string `toml:"key_file"`
+}
+
+// DatabaseSettings name the one database.
+type DatabaseSettings struct {
+	// URL is "sqlite:belfry.db" or "postgres://user@host/name".
+	URL string `toml:"url"`
+}
+
+// ProviderSettings are those of the OpenID provider.
+type ProviderSettings struct {
+	// Issuers are the provider's addresses, the first is the one for new clients. An
+	// install on the internet has one; a local world has the same over http and https.
+	Issuers []string `toml:"issuers"`
+	// AgentPorts on which eid-agent may answer on a citizen's machine.
+	AgentPorts []int `toml:"agent_ports"`
+}
+
+// CardSettings say which cards are believed.
+type CardSettings struct {
+	Roots         string        `toml:"roots"`         // PEM file of the pinned root certificates
+	Intermediates string        `toml:"intermediates"` // PEM file of CAs already known; may be empty
+	Hosts         []string      `toml:"hosts"`         // host:port of OCSP, CRL and CA files that may be asked
+	MaxAge        time.Duration `toml:"-"`
+	MaxAgeText    string        `toml:"max_age"` // how old a status answer may be, "12h" where empty
+}
+
+// SealSettings name the key that seals a commune's documents; one [[seal]] each.
+type SealSettings struct {
+	Commune commune.ID `toml:"commune"`
+	Module  string     `toml:"module"` // PKCS#11 library of the token
+	Token   string     `toml:"token"`  // label of the token
+	Serial  string     `toml:"serial"` // serial number of the token; may be empty where the label is unique
+	Key     string     `toml:"key"`    // label of the key and of its certificate
+	PINFile string     `toml:"pin_file"`
+	Chain   string     `toml:"chain"` // PEM file: the seal's certificate first, then its CAs
+	// Operator marks the key for `belfry seal`; the key that issues documents never
+	// serves anything else (decision 8).
+	Operator bool `toml:"operator"`
+}
+
+// StampSettings name a timestamp authority; the next is asked when one fails.
+type StampSettings struct {
+	URL   string `toml:"url"`
+	Roots string `toml:"roots"` // PEM file of the certificates it must chain to
+}
+
+// RegisterSettings name the source of people's data.
+type RegisterSettings struct {
+	URL       string `toml:"url"`
+	TokenFile string `toml:"token_file"`
+}
+
+// MailSettings name the server that takes our mails; none are sent where SMTP is empty.
+type MailSettings struct {
+	SMTP string `toml:"smtp"` // host:port
+	From string `toml:"from"`
+}
+
+// RendererSettings say where Typst is found.
+type RendererSettings struct {
+	Node    string `toml:"node"`    // the node program; "node" where empty
+	Modules string `toml:"modules"` // the node_modules folder that holds Typst
+}
+
+// loadSettings reads and checks the file; an error names the key to mend.
+func loadSettings(path string) (*Settings, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{}
+	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return nil, settingsError(path, err)
+	}
+	if s.folder, err = filepath.Abs(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	s.defaults()
+	return s, s.check()
+}
+
+// settingsError turns the decoder's findings into one line each: file, line, key.
+func settingsError(path string, err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		var all []error
+		for _, e := range unknown.Errors {
+			row, _ := e.Position()
+			all = append(all, fmt.Errorf("%s:%d: unknown setting %q", path, row, strings.Join(e.Key(), ".")))
+		}
+		return errors.Join(all...)
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		row, _ := bad.Position()
+		return fmt.Errorf("%s:%d: %s: %w", path, row, strings.Join(bad.Key(), "."), err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+func (s *Settings) defaults() {
+	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Register.TokenFile, &s.Renderer.Modules} {
+		*p = s.path(*p)
+	}
+	for i := range s.Seals {
+		s.Seals[i].PINFile, s.Seals[i].Chain = s.path(s.Seals[i].PINFile), s.path(s.Seals[i].Chain)
+	}
+	for i := range s.Stamps {
+		s.Stamps[i].Roots = s.path(s.Stamps[i].Roots)
+	}
+	if file, ok := strings.CutPrefix(s.Database.URL, "sqlite:"); ok {
+		s.Database.URL = "sqlite:" + s.path(file)
+	}
+	if s.Renderer.Node == "" {
+		s.Renderer.Node = "node"
+	}
+	if s.Cards.MaxAgeText == "" {
+		s.Cards.MaxAgeText = "12h"
+	}
+}
+
+// path makes p absolute from the settings file's folder; "" stays "".
+func (s *Settings) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(s.folder, p)
+}
+
+// check finds what cannot work before anything is opened. What needs the world is `belfry check`'s.
+func (s *Settings) check() error {
+	var faults []error
+	need := func(key, value string) {
+		if value == "" {
+			faults = append(faults, fmt.Errorf("%s is missing", key))
+		}
+	}
+	need("server.listen", s.Server.Listen)
+	need("server.data", s.Server.Data)
+	need("server.key_file", s.Server.KeyFile)
+	need("database.url", s.Database.URL)
+	need("cards.roots", s.Cards.Roots)
+	need("register.url", s.Register.URL)
+	need("renderer.modules", s.Renderer.Modules)
+	if len(s.Provider.Issuers) == 0 {
+		faults = append(faults, errors.New("provider.issuers is missing"))
+	}
+	if len(s.Stamps) == 0 {
+		faults = append(faults, errors.New("no [[stamp]]: documents are issued with a timestamp or not at all"))
+	}
+	var err error
+	if s.Cards.MaxAge, err = time.ParseDuration(s.Cards.MaxAgeText); err != nil {
+		faults = append(faults, fmt.Errorf("cards.max_age: %w", err))
+	}
+	if _, err := commune.NewCommunes(s.Communes); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals())...)
+}
+
+// checkOrigins refuses plain http in production (decision 19).
+func (s *Settings) checkOrigins() error {
+	var faults []error
+	origins := append([]string{}, s.Provider.Issuers...)
+	for _, c := range s.Communes {
+		origins = append(origins, c.Origins...)
+	}
+	for _, o := range origins {
+		if _, err := commune.HostOf(o); err != nil {
+			faults = append(faults, err)
+		}
+		if !s.Test && !strings.HasPrefix(o, "https://") {
+			faults = append(faults, fmt.Errorf("%s: production needs https (set test = true for a local world)", o))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Settings) checkSeals() error {
+	var faults []error
+	for _, c := range s.Communes {
+		if _, ok := s.seal(c.ID, false); !ok {
+			faults = append(faults, fmt.Errorf("commune %s has no [[seal]]", c.ID))
+		}
+	}
+	for _, k := range s.Seals {
+		if k.Module == "" || k.Token == "" || k.Key == "" || k.PINFile == "" || k.Chain == "" {
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: module, token, key, pin_file and chain are all needed", k.Commune))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// seal is the key of a commune: the one that issues, or the operator's.
+func (s *Settings) seal(id commune.ID, operator bool) (SealSettings, bool) {
+	for _, k := range s.Seals {
+		if k.Commune == id && k.Operator == operator {
+			return k, true
+		}
+	}
+	return SealSettings{}, false
+}
+
+// installKey reads the secret of server.key_file.
+func (s *Settings) installKey() ([]byte, error) {
+	text, err := readSecret(s.Server.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(text)
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("%s: 64 hexadecimal digits are expected (make one: openssl rand -hex 32)", s.Server.KeyFile)
+	}
+	return key, nil
+}
+
+// readSecret reads a file that only its owner may read, without its last line end.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s: others may read this secret (chmod 400 %s)", path, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// readCertificates reads every certificate of a PEM file.
+func readCertificates(path string) ([]*x509.Certificate, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var list []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: no certificate in it", path)
+	}
+	return list, nil
+}

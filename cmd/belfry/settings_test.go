@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const goodSettings = `
+test = true
+[server]
+listen = "127.0.0.1:8081"
+operator = "127.0.0.1:8082"
+proxies = ["127.0.0.0/8"]
+data = "data"
+key_file = "install.key"
+[database]
+url = "sqlite:belfry.db"
+[provider]
+issuers = ["http://id.belfry.localhost:8080"]
+[cards]
+roots = "roots.pem"
+[register]
+url = "http://127.0.0.1:9"
+[renderer]
+modules = "node_modules"
+[[stamp]]
+url = "http://127.0.0.1:9/tsa"
+roots = "tsa.pem"
+[[seal]]
+commune = "beaumarais"
+module = "/usr/lib/softhsm/libsofthsm2.so"
+token = "seal-beaumarais"
+key = "seal"
+pin_file = "pin"
+chain = "chain.pem"
+[[commune]]
+id = "beaumarais"
+nis = "99001"
+origins = ["http://beaumarais.belfry.localhost:8080"]
+languages = ["fr"]
+document_languages = ["fr"]
+staff_languages = ["fr"]
+[commune.name]
+fr = "Beaumarais"
+`
+
+func load(t *testing.T, text string) (*Settings, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "belfry.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return loadSettings(path)
+}
+
+func TestGoodSettingsLoad(t *testing.T) {
+	s, err := load(t, goodSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(s.Server.Data) || !strings.HasPrefix(s.Database.URL, "sqlite:/") {
+		t.Errorf("paths do not start at the file's folder: %s, %s", s.Server.Data, s.Database.URL)
+	}
+}
+
+func TestBadSettingsNameTheKey(t *testing.T) {
+	for want, change := range map[string][2]string{
+		`unknown setting "server.lisen"`: {"listen =", "lisen ="},
+		"production needs https":         {"test = true", "test = false"},
+		"has no [[seal]]":                {`commune = "beaumarais"`, `commune = "elsewhere"`},
+		"no [[stamp]]":                   {"[[stamp]]\nurl = \"http://127.0.0.1:9/tsa\"\nroots = \"tsa.pem\"", ""},
+		"nis":                            {`"99001"`, `"9900"`},
+		"server.key_file is missing":     {`key_file = "install.key"`, ""},
+	} {
+		text := strings.Replace(goodSettings, change[0], change[1], 1)
+		if text == goodSettings {
+			t.Fatalf("%s: nothing was changed", want)
+		}
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestASecretThatOthersMayReadIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pin")
+	os.WriteFile(path, []byte("1234\n"), 0o644)
+	os.Chmod(path, 0o644)
+	if _, err := readSecret(path); err == nil {
+		t.Error("a world-readable secret is taken")
+	}
+	os.Chmod(path, 0o400)
+	if s, err := readSecret(path); err != nil || s != "1234" {
+		t.Errorf("%q %v", s, err)
+	}
+}
