@@ -1,0 +1,257 @@
+// Package catalogue says which papers people can order and under which rules.
+//
+// It owns the products as data (products/ID.VERSION.toml): their names in four
+// languages and the other words people search by, who may ask, price, promised
+// working days, the questions of the form, where the same paper is to be had
+// free and at once, and the words that stand on the paper. It refuses to know
+// orders, people and pages. It guarantees that every version ever published stays
+// readable, because an order keeps the version it was made with, and that no text
+// is missing in a language: a catalogue with a gap does not load.
+//
+// Names and legal mention of the residence paper follow the National Register
+// (MainResidence) and the royal decree of 16 July 1992.
+package catalogue
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders/form"
+)
+
+// Text is a text in each of the four languages.
+type Text map[i18n.Language]string
+
+// In is the text in l, in French where the catalogue has none in l.
+func (t Text) In(l i18n.Language) string {
+	if s := t[l]; s != "" {
+		return s
+	}
+	return t[i18n.French]
+}
+
+// Product is one kind of paper, in one published version.
+type Product struct {
+	ID      string `toml:"id"`      // "residence"; in addresses of pages
+	Version int    `toml:"version"` // pinned by each order
+	// Source and SourceCode name the paper to the register it comes from ("rn", "MainResidence").
+	Source     string `toml:"source"`
+	SourceCode string `toml:"source_code"`
+	// Template names the drawing of orders/document.
+	Template    string `toml:"template"`
+	PriceCents  int64  `toml:"price_cents"`  // 0 is free
+	WorkingDays int    `toml:"working_days"` // promised at most, the day after the order being the first
+
+	Label     Text       `toml:"label"`      // its name
+	Summary   Text       `toml:"summary"`    // what it is good for
+	Who       Text       `toml:"who"`        // who may ask for it
+	Validity  Text       `toml:"validity"`   // how long it is good for
+	NotNeeded Text       `toml:"not_needed"` // for whom it need not be ordered
+	Elsewhere *Elsewhere `toml:"elsewhere"`  // nil where the commune is the only one to give it
+	// Words are other names, by language, without the label itself.
+	Words map[i18n.Language][]string `toml:"words"`
+
+	Fields []form.Name `toml:"fields"` // questions, in the order of the page
+	Paper  Paper       `toml:"paper"`
+}
+
+// Elsewhere is where the same paper is free and at once.
+type Elsewhere struct {
+	Label Text `toml:"label"`
+	Text  Text `toml:"text"`
+	URL   Text `toml:"url"`
+}
+
+// Paper is what the paper says, in the languages in which papers are issued (never English).
+type Paper struct {
+	Title        Text  `toml:"title"`
+	Introduction Text  `toml:"introduction"` // {commune} and {date} stand for values
+	Legal        Text  `toml:"legal"`
+	Rows         []Row `toml:"rows"`
+}
+
+// Row is the label of one fact; a fact without a value prints no row.
+type Row struct {
+	Fact   string `toml:"fact"`
+	French string `toml:"fr"`
+	Dutch  string `toml:"nl"`
+	German string `toml:"de"`
+}
+
+// In is the row's label in l.
+func (r Row) In(l i18n.Language) string {
+	switch l {
+	case i18n.Dutch:
+		return r.Dutch
+	case i18n.German:
+		return r.German
+	}
+	return r.French
+}
+
+// Catalogue is a set of products.
+type Catalogue struct{ products []*Product } // by ID, then version
+
+//go:embed products
+var products embed.FS
+
+// Standard is the catalogue that comes with the product.
+var Standard = sync.OnceValue(func() *Catalogue {
+	dir, err := fs.Sub(products, "products")
+	if err != nil {
+		panic(err)
+	}
+	c, err := Load(dir)
+	if err != nil {
+		panic(err) // embedded, and held by a test
+	}
+	return c
+})
+
+// Load reads every *.toml of a directory and refuses unknown keys, gaps and doubles.
+func Load(dir fs.FS) (*Catalogue, error) {
+	names, err := fs.Glob(dir, "*.toml")
+	if err != nil {
+		return nil, err
+	}
+	var c Catalogue
+	var faults []error
+	for _, name := range names {
+		p, err := read(dir, name)
+		if err == nil {
+			err = p.check(name)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("catalogue %s: %w", name, err))
+			continue
+		}
+		c.products = append(c.products, p)
+	}
+	slices.SortFunc(c.products, func(a, b *Product) int {
+		if by := strings.Compare(a.ID, b.ID); by != 0 {
+			return by
+		}
+		return a.Version - b.Version
+	})
+	return &c, errors.Join(faults...)
+}
+
+func read(dir fs.FS, name string) (*Product, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var p Product
+	if err := toml.NewDecoder(f).DisallowUnknownFields().Decode(&p); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// paperLanguages are those in which the law lets a commune issue: the three official ones.
+var paperLanguages = []i18n.Language{i18n.French, i18n.Dutch, i18n.German}
+
+func (p *Product) check(file string) error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if want := fmt.Sprintf("%s.%d.toml", p.ID, p.Version); want != file {
+		bad("should be called %s", want)
+	}
+	full := func(name string, t Text, languages []i18n.Language) {
+		for _, l := range languages {
+			if strings.TrimSpace(t[l]) == "" {
+				bad("%s.%s is missing", name, l)
+			}
+		}
+	}
+	full("label", p.Label, i18n.Languages)
+	full("summary", p.Summary, i18n.Languages)
+	full("who", p.Who, i18n.Languages)
+	full("validity", p.Validity, i18n.Languages)
+	full("not_needed", p.NotNeeded, i18n.Languages)
+	if e := p.Elsewhere; e != nil {
+		full("elsewhere.label", e.Label, i18n.Languages)
+		full("elsewhere.text", e.Text, i18n.Languages)
+		full("elsewhere.url", e.URL, i18n.Languages)
+		for l, u := range e.URL {
+			if !strings.HasPrefix(u, "https://") {
+				bad("elsewhere.url.%s is no https address", l)
+			}
+		}
+	}
+	full("paper.title", p.Paper.Title, paperLanguages)
+	full("paper.introduction", p.Paper.Introduction, paperLanguages)
+	full("paper.legal", p.Paper.Legal, paperLanguages)
+	for i, r := range p.Paper.Rows {
+		if r.Fact == "" || r.French == "" || r.Dutch == "" || r.German == "" {
+			bad("paper.rows[%d] has a gap", i)
+		}
+	}
+	if len(p.Paper.Rows) == 0 {
+		bad("paper.rows: at least one")
+	}
+	for _, f := range p.Fields {
+		if !f.Known() {
+			bad("fields: no question is called %q", f)
+		}
+	}
+	if p.Template == "" || p.Source == "" || p.SourceCode == "" || p.PriceCents < 0 || p.WorkingDays < 1 || p.WorkingDays > 60 {
+		bad("template, source, source_code, price_cents (from 0) or working_days (1 to 60) is missing or wrong")
+	}
+	return errors.Join(faults...)
+}
+
+// Current lists the newest version of each product.
+func (c *Catalogue) Current() []*Product {
+	var newest []*Product
+	for i, p := range c.products {
+		if i+1 == len(c.products) || c.products[i+1].ID != p.ID {
+			newest = append(newest, p)
+		}
+	}
+	return newest
+}
+
+// Newest returns the newest version of a product.
+func (c *Catalogue) Newest(id string) (*Product, bool) {
+	for _, p := range c.Current() {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// Version returns one published version of a product.
+func (c *Catalogue) Version(id string, version int) (*Product, bool) {
+	for _, p := range c.products {
+		if p.ID == id && p.Version == version {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// Matches says whether a product goes by these words in l: each of them begins a
+// word of its label or of its other names. No words match everything.
+func (p *Product) Matches(l i18n.Language, query string) bool {
+	names := plain(p.Label.In(l) + " " + strings.Join(p.Words[l], " "))
+	for _, word := range plain(query) {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, word) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// plain cuts a text into words in lower case and without accents, as people type them.
+func plain(s string) []string { return strings.Fields(form.Fold(s)) }
