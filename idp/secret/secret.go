@@ -1,29 +1,23 @@
-// Package secret owns the provider's one secret outside the database.
+// Package secret derives the provider's keys from the install's one secret.
 //
-// A file of 32 random bytes, readable by its owner alone, is the root from which
-// every other key of the provider is derived (HKDF-SHA256, RFC 5869), one for
-// each purpose: the look-up of a national number, pairwise subjects, and what is
-// sealed at rest (persons, sessions, signing keys). A copy of the database alone
-// therefore names nobody and signs nothing. The package refuses to know what is
-// sealed. It guarantees that two purposes never share a key, that sealed data
+// The secret lies in a file outside the database; from it every key of the
+// provider is derived (HKDF-SHA256, RFC 5869), one for each purpose: the look-up
+// of a national number, pairwise subjects, and what is sealed at rest (persons,
+// sessions, signing keys). A copy of the database alone therefore names nobody
+// and signs nothing. The package refuses to know the file and what is sealed. It guarantees that two purposes never share a key, that sealed data
 // opens only under the purpose and the context it was sealed for, and that a
 // Master cannot print itself.
 package secret
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 )
 
 const size = 32 // bytes
@@ -38,53 +32,6 @@ func New(key []byte) (*Master, error) {
 	}
 	kept := [size]byte(key)
 	return &Master{key: func() [size]byte { return kept }}, nil
-}
-
-// Open reads the file at path (64 hexadecimal digits) and makes it where it is
-// missing. A file that others may read is refused: whoever holds it can tell
-// which national number is which subject.
-func Open(path string) (*Master, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return create(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret: %s may be read by others (mode %v); chmod 600 it", path, info.Mode().Perm())
-	}
-	text, err := io.ReadAll(io.LimitReader(f, 1024))
-	if err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	key, err := hex.DecodeString(string(bytes.TrimSpace(text)))
-	if err != nil {
-		return nil, fmt.Errorf("secret: %s does not hold %d hexadecimal digits", path, 2*size)
-	}
-	return New(key)
-}
-
-func create(path string) (*Master, error) {
-	key := make([]byte, size)
-	rand.Read(key)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return Open(path) // another process was quicker
-	}
-	if err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	return New(key)
 }
 
 // String keeps logs readable.

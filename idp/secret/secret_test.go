@@ -3,32 +3,17 @@ package secret_test
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/belfry-eid/belfry/idp/secret"
 )
 
-func TestOpenMakesAndKeepsTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "idp.key")
-	a, err := secret.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := secret.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(a.MAC("x").Sum("1"), b.MAC("x").Sum("1")) {
-		t.Error("the second opening has another key")
-	}
-	if err := os.Chmod(path, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := secret.Open(path); err == nil {
-		t.Error("a file that others may read is taken")
+func TestAnotherLengthIsRefused(t *testing.T) {
+	for _, n := range []int{0, 16, 31, 33} {
+		if _, err := secret.New(make([]byte, n)); err == nil {
+			t.Errorf("%d bytes are taken", n)
+		}
 	}
 }
 

@@ -1,0 +1,87 @@
+// Package method is what the provider needs of a way to sign in.
+//
+// A method (a card, the federal service, …) shows a page of its own within a
+// stored login request and turns what comes back into a Proof. It refuses to know
+// sessions, clients' protocols and what happens after a proof: it never redirects
+// to another step, the dispatcher of idp does (idp/login). A method guarantees that
+// a Proof is about the person at this browser, now, for this login request.
+package method
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
+)
+
+// Levels of assurance as acr values (regulation (EU) 2015/1502).
+const (
+	Low         = "http://eidas.europa.eu/LoA/low"
+	Substantial = "http://eidas.europa.eu/LoA/substantial"
+	High        = "http://eidas.europa.eu/LoA/high"
+)
+
+// Levels from the lowest to the highest.
+var Levels = []string{Low, Substantial, High}
+
+// Step is what a method is told of the login under way.
+type Step struct {
+	Login    string           // the stored login request
+	Browser  string           // binds it to the browser: a hash of the pre-login cookie
+	Origin   string           // our own, as the browser reached us; one of the issuers
+	Commune  *commune.Commune // whose people sign in
+	Client   string           // the application, as people read it
+	Number   bool             // it will be told the national number
+	Language i18n.Language
+	Action   string       // where the page's form posts to
+	Renew    string       // where Renew answers, for methods that have it
+	Other    string       // leads to the other ways to sign in; "" where there is none
+	Cancel   string       // where the form that gives up posts to
+	Problem  *fault.Error // why the last try failed; nil at first
+}
+
+// View is a page that the provider lays out.
+type View struct {
+	Templates *page.Templates
+	Name      string // of the template
+	Title     string
+	Content   any
+	Scripts   []string // addresses of ES modules
+	Connect   []string // origins the page's script may talk to besides ours
+}
+
+// Proof says who is at the browser and how that was shown.
+type Proof struct {
+	Citizen eid.Citizen
+	// Upstream is the raw level another service stated, "" where none was asked.
+	Upstream string
+	// AMR are the means (RFC 8176, and "eid").
+	AMR []string
+}
+
+// Method is one way to sign in.
+type Method interface {
+	// Name is short and lower-case, for addresses and records: "card".
+	Name() string
+	// Label is the message key of what people call it, Hint of what it needs.
+	Label() string
+	Hint() string
+	// Level is the acr value of a proof by this method for people of c, given the
+	// upstream's own value; false where c does not accept it.
+	Level(c commune.ID, upstream string) (string, bool)
+	// Show is the method's page.
+	Show(ctx context.Context, s Step) (View, error)
+	// Answer takes what the page's form sent. An error (a *fault.Error for what the
+	// person can act on) leaves the login request as it was.
+	Answer(ctx context.Context, s Step, form url.Values) (Proof, error)
+}
+
+// Renewer is a method whose page may ask for a new challenge without being reloaded;
+// what it returns is sent as JSON.
+type Renewer interface {
+	Renew(ctx context.Context, s Step) (any, error)
+}
