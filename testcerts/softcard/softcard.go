@@ -1,0 +1,114 @@
+// Package softcard points this process at a directory of SoftHSM tokens.
+//
+// It owns where SoftHSM's library is, its settings file and the directory of a test
+// process. It refuses to know what is in the tokens. It guarantees that tests never
+// touch the machine's own tokens: the settings file it writes names its own directory.
+package softcard
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// ModuleVariable names the environment variable that overrides where the library is.
+const ModuleVariable = "SOFTHSM2_MODULE"
+
+var places = []string{
+	"/usr/lib/softhsm/libsofthsm2.so",
+	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib64/pkcs11/libsofthsm2.so",
+	"/usr/lib64/softhsm/libsofthsm2.so",
+	"/usr/local/lib/softhsm/libsofthsm2.so",
+	"/opt/homebrew/lib/softhsm/libsofthsm2.so",
+}
+
+// Module finds SoftHSM's PKCS#11 library.
+func Module() (string, error) {
+	if path := os.Getenv(ModuleVariable); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("%s: %w", ModuleVariable, err)
+		}
+		return path, nil
+	}
+	for _, path := range places {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("SoftHSM is not installed (Debian: apt-get install softhsm2), or set " + ModuleVariable)
+}
+
+// Write makes a directory for tokens with the settings file that names it, and returns
+// the file's path: the value for SOFTHSM2_CONF.
+func Write(dir string) (conf string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.MkdirAll(tokens, 0o700); err != nil {
+		return "", err
+	}
+	conf = filepath.Join(dir, "softhsm2.conf")
+	text := "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
+	return conf, os.WriteFile(conf, []byte(text), 0o600)
+}
+
+// Use is Write, and points this process at the directory. It takes effect at the next
+// initialisation of the library, so before the first p11.Load.
+func Use(dir string) error {
+	conf, err := Write(dir)
+	if err != nil {
+		return err
+	}
+	return os.Setenv("SOFTHSM2_CONF", conf)
+}
+
+// Test points this test process at a token directory of its own, once, and returns the
+// library's path. Without SoftHSM the test is skipped, or fails where CI is true. The
+// directory outlives the test, since the library is initialised once for a process;
+// the next test process sweeps those of processes that have ended.
+func Test(t testing.TB) (module string) {
+	t.Helper()
+	module, err := Module()
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	if err := once(); err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+const prefix = "belfry-softcard-"
+
+var once = sync.OnceValue(func() error {
+	sweep()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	if err != nil {
+		return err
+	}
+	return Use(dir)
+})
+
+// sweep removes the directories of test processes that are no more.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.SplitN(strings.TrimPrefix(filepath.Base(dir), prefix), "-", 2)[0])
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			os.RemoveAll(dir)
+		}
+	}
+}
