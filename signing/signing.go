@@ -1,0 +1,100 @@
+// Package signing holds the words of the room that seals documents.
+//
+// It owns what a grant, a stage, a receipt and a seal's description are, and the
+// one thing asked of a time-stamping authority. It refuses to know orders,
+// people, pages and databases: signing/seal keeps grants and attempts, and
+// signing/pades knows PDF. It guarantees that no key is used without a durable
+// grant that names the exact bytes (decision 8 of the architecture).
+//
+// Texts: ETSI EN 319 142-1 (PAdES), ETSI EN 319 122-1 (CAdES), RFC 3161.
+package signing
+
+import (
+	"context"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+)
+
+// GrantKind says who allowed a seal. Each kind has its own key and certificate.
+type GrantKind string
+
+const (
+	// Approval is a clerk's approval of an order; the key that issues documents serves it alone.
+	Approval GrantKind = "approval"
+	// Operator is an operator's own grant: belfry seal, receipts, exports.
+	Operator GrantKind = "operator"
+)
+
+// Grant allows exactly one document to be sealed.
+type Grant struct {
+	ID        string      // UUIDv7, chosen by who grants
+	Commune   commune.ID  // whose key
+	Kind      GrantKind   // which of the commune's keys
+	Reference string      // the order's id, or the file's name
+	Content   blob.Digest // SHA-256 of the frozen bytes, which the sealed file begins with
+	By        string      // who granted: a clerk's subject, an operator's account
+	Reason    string      // why, in the granter's words; shown in the audit log
+	At        time.Time
+}
+
+// Stage is how far a grant has come.
+type Stage string
+
+const (
+	// Prepared: the bytes to be signed are durable, the key has not answered yet.
+	Prepared Stage = "prepared"
+	// Signed: the key's signature is durable, the time stamp is still missing and wanted.
+	Signed Stage = "signed"
+	// Stamped: the document is finished. At level B-B nothing is stamped and a signed document is finished too.
+	Stamped Stage = "stamped"
+)
+
+// Levels of a PAdES baseline signature, EN 319 142-1 clause 6.
+const (
+	LevelBB = "B-B" // the signature alone
+	LevelBT = "B-T" // with a time stamp of a third party
+)
+
+// Receipt says what became of a grant.
+type Receipt struct {
+	Grant     string      // Grant.ID
+	Stage     Stage       // Signed or Stamped
+	Document  blob.Digest // SHA-256 of the finished file; zero until Stage is Stamped
+	SignedAt  time.Time   // by this machine's clock: /M of the signature
+	StampedAt time.Time   // by the time-stamping authority; zero at level B-B
+	Level     string      // LevelBB or LevelBT
+	Signer    string      // the common name of the seal's certificate
+	Specimen  bool        // made with a test key
+}
+
+// SealLevel is the legal level of a seal under Regulation (EU) 910/2014.
+type SealLevel string
+
+const (
+	Advanced  SealLevel = "advanced"  // article 36
+	Qualified SealLevel = "qualified" // article 3(27): a qualified certificate and a qualified device
+)
+
+// Seal describes a commune's seal for pages and documents.
+type Seal struct {
+	Name     string    // the common name of the certificate
+	Level    SealLevel // computed from the certificate, never claimed
+	Specimen bool      // made with a test key
+	NotAfter time.Time // end of the certificate's validity
+}
+
+// Stamp is an answer of a time-stamping authority that has been checked.
+type Stamp struct {
+	Token     []byte    // DER of the TimeStampToken, a CMS ContentInfo (RFC 3161, 2.4.2)
+	Time      time.Time // genTime
+	Authority string    // the common name of the authority's certificate
+}
+
+// Stamper asks a time-stamping authority for a stamp upon a SHA-256 digest.
+// An implementation returns only stamps it has checked, and an error of kind
+// fault.Unreachable where asking again later may help. signing/tsa implements it.
+type Stamper interface {
+	Stamp(ctx context.Context, digest [32]byte) (Stamp, error)
+}
