@@ -1,0 +1,311 @@
+package orders
+
+import (
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/register"
+)
+
+// Person is a signed-in citizen, as the provider names them.
+type Person struct {
+	Subject    string             // the provider's pairwise subject for this commune's portal
+	Number     eid.NationalNumber // needed to order and for nothing else
+	GivenNames string             // from the card
+	Surname    string
+}
+
+// Clerk is a signed-in member of a commune's staff. The portal has checked that
+// they are one; orders checks that they do not decide for themselves.
+type Clerk struct {
+	Subject string // as Person.Subject
+	Name    string // shown to colleagues, and kept in the journal
+	// Number tells that an order is the clerk's own where it was made under another
+	// subject. Zero where the portal does not have it.
+	Number eid.NationalNumber
+}
+
+// Origin says where an answer comes from.
+type Origin string
+
+const (
+	FromCard     Origin = "eid"      // read from the card
+	FromRegister Origin = "register" // the National Register's answer
+	FromPerson   Origin = "person"   // typed or chosen by the person
+)
+
+// Key is the message key of the origin's words, "read from your card".
+func (o Origin) Key() string { return "orders.origin." + string(o) }
+
+// Names of the answers that are read and not typed; the typed ones have the names of form.
+const (
+	GivenNames       = "given_names"
+	Surname          = "surname"
+	BirthDate        = "birth_date"        // a register.Day
+	Address          = "address"           // of the main residence, on one line
+	ReferenceAddress = "reference_address" // in place of Address
+	Since            = "since"             // a register.Day
+)
+
+// Answer is one value of an order and where it comes from.
+type Answer struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Origin Origin `json:"origin"`
+}
+
+// LabelKey is the message key of what the answer answers.
+func (a Answer) LabelKey() string {
+	if form.Name(a.Name).Known() {
+		return form.Name(a.Name).LabelKey()
+	}
+	return "orders.answer." + a.Name
+}
+
+// In is the value as it is shown in l: dates in words, languages by name.
+func (a Answer) In(l i18n.Language) string {
+	switch a.Name {
+	case BirthDate, Since:
+		return register.Day(a.Value).In(l)
+	case string(form.DocumentLanguage):
+		return i18n.Language(a.Value).Name()
+	}
+	return a.Value
+}
+
+// Attention is a reason why somebody has to look twice, "" where there is none.
+type Attention string
+
+const (
+	NoAttention        Attention = ""
+	AtReferenceAddress Attention = "reference_address" // no residence, an address for letters
+	Undisclosed        Attention = "undisclosed"       // the address is kept from others
+	StruckOff          Attention = "struck_off"        // registered nowhere: nothing to certify
+	Deceased           Attention = "deceased"          // somebody uses the card of a dead person
+	NameDiffers        Attention = "name_differs"      // card and register disagree on the surname
+	OtherStatus        Attention = "other_status"      // the register says something this program does not know
+)
+
+// Key is the message key of the note to the clerk.
+func (a Attention) Key() string { return "orders.attention." + string(a) }
+
+// Prefill is what a person sees before answering.
+type Prefill struct {
+	Product *catalogue.Product
+	Answers []Answer // read from card and register; none can be changed
+	// Languages in which the paper can be had; a single one is not asked for.
+	Languages []i18n.Language
+	// Attention is not for the person's eyes in detail; where it is set the page says
+	// that a clerk will look at the order first ("orders.clerk_looks").
+	Attention Attention
+}
+
+// Submission is a form sent.
+type Submission struct {
+	Product  string
+	Version  int           // of the product, as the page showed it
+	Answers  form.Answers  // of form.Parse
+	Language i18n.Language // of the page, for messages to the person
+	// Key is the form's own, made by NewKey when the form was first shown: however
+	// often it is sent, it makes one order.
+	Key string
+}
+
+// Order is what a person asked a commune for. Its zero value is no order.
+type Order struct {
+	Commune   commune.ID
+	ID        string // UUIDv7, in addresses of pages
+	Reference string // for people: eight characters without 0 O 1 I, "7K2M-QX4P"
+	Product   *catalogue.Product
+	State     State
+	Version   int64 // goes up with each step
+
+	Subject    string
+	GivenNames string // from the card
+	Surname    string
+	Language   i18n.Language // for messages to the person
+	Answers    []Answer
+	Attention  Attention
+
+	SubmittedAt time.Time
+	DueOn       time.Time // the promised day, at midnight in Brussels
+	ChangedAt   time.Time // of the last step
+	ChangedBy   string    // who took it: a name, "" for the service
+
+	Paper   *Paper   // nil before it is first prepared
+	Refusal *Refusal // nil unless refused
+	// Events in order of time; of Get, ForClerk (all) and ForCitizen (public ones) only.
+	Events []Event
+}
+
+// Name is the person's name.
+func (o Order) Name() string { return eid.Citizen{GivenNames: o.GivenNames, Surname: o.Surname}.Name() }
+
+// Answer is the value of one answer, "" where there is none.
+func (o Order) Answer(name string) string {
+	for _, a := range o.Answers {
+		if a.Name == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// DocumentLanguage is the language the person chose for the paper.
+func (o Order) DocumentLanguage() i18n.Language {
+	return i18n.Language(o.Answer(string(form.DocumentLanguage)))
+}
+
+// Email is where to tell the person, "" where they gave none.
+func (o Order) Email() string { return o.Answer(string(form.Email)) }
+
+// Late says whether the promised day is over and the order still open.
+func (o Order) Late(now time.Time) bool {
+	return o.State.Open() && !now.Before(o.DueOn.AddDate(0, 0, 1))
+}
+
+// Paper is the paper of an order.
+type Paper struct {
+	Number Number
+	// Content is the SHA-256 of the frozen bytes; zero while none are frozen.
+	Content    blob.Digest
+	PreparedAt time.Time // printed as the date of issue
+	PreparedBy string
+	Holder     string // whom it is about, by the register
+	Code       string // ten characters, for typing with the number
+
+	Document blob.Digest // SHA-256 of the sealed file; zero until issued
+	SignedAt time.Time   // zero until signed
+	IssuedAt time.Time   // zero until issued
+	Level    string      // of the signature, "B-T"
+	Signer   string      // name on the seal
+	Specimen bool        // sealed with a test key
+	Void     bool        // the number stands for no paper: the order was refused or cancelled
+}
+
+// Refusal is why an order was refused; a clerk's reasons are due to the person by law.
+type Refusal struct {
+	Ground Ground    `json:"ground"`
+	Text   string    `json:"text"` // the clerk's own words, in the person's language
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// Ground is the kind of reason of a refusal.
+type Ground string
+
+const (
+	LivesElsewhere Ground = "lives_elsewhere"
+	NotRegistered  Ground = "not_registered"
+	DataWrong      Ground = "data_wrong" // the register is to be corrected first
+	OtherGround    Ground = "other"
+)
+
+// Grounds lists every ground, in the order of the page.
+var Grounds = []Ground{LivesElsewhere, NotRegistered, DataWrong, OtherGround}
+
+// Key is the message key of the ground's words.
+func (g Ground) Key() string { return "orders.ground." + string(g) }
+
+// Reasons are what a clerk gives when refusing. Text has 1 to 2000 characters.
+type Reasons struct {
+	Ground Ground
+	Text   string
+}
+
+// Event is one line of an order's journal.
+type Event struct {
+	Seq    int
+	At     time.Time
+	Actor  Actor
+	Kind   EventKind
+	Public bool              // the person sees it
+	Detail map[string]string // for the words, for example Number
+}
+
+// EventKind says what happened.
+type EventKind string
+
+const (
+	EventSubmitted  EventKind = "submitted"
+	EventInReview   EventKind = "in_review" // a clerk has begun; the number is allocated
+	EventPrepared   EventKind = "prepared"  // content frozen
+	EventDecided    EventKind = "decided"   // a clerk's reason to go on in spite of an attention
+	EventApproved   EventKind = "approved"
+	EventSigned     EventKind = "signed" // sealed, time stamp pending
+	EventIssued     EventKind = "issued"
+	EventRefused    EventKind = "refused"
+	EventCancelled  EventKind = "cancelled"
+	EventNotified   EventKind = "notified" // mail sent
+	EventUnnotified EventKind = "unnotified"
+)
+
+// EventKinds lists every kind.
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified}
+
+// Key is the message key of what happened; Detail are its values.
+func (k EventKind) Key() string { return "orders.event." + string(k) }
+
+// Actor is who did something.
+type Actor struct {
+	Kind    ActorKind
+	Subject string // "" for the service
+	Name    string
+}
+
+// Filter chooses orders of an inbox. Its zero value is every open order.
+type Filter struct {
+	States []State // empty: the open ones
+	// Search is a number, a reference, or the beginning of a surname.
+	Search string
+	Late   bool   // only those whose promised day is over
+	After  string // Page.Next of the page before
+	Limit  int    // 1 to 200; 50 where zero
+}
+
+// Page is a page of an inbox, the most urgent first.
+type Page struct {
+	Orders []Order // without Events
+	Next   string  // for Filter.After; "" on the last page
+}
+
+// Counts are the open orders of a commune, for the inbox's head.
+type Counts struct {
+	ByState map[State]int
+	Late    int
+}
+
+// File is a file to show or download.
+type File struct {
+	Name   string // safe in a header: "beaumarais-2026-000123.pdf"
+	Type   string // "application/pdf"
+	Digest blob.Digest
+	Data   []byte
+}
+
+// Facts are what a stranger who holds a paper may learn of it.
+type Facts struct {
+	Commune  commune.ID
+	Product  *catalogue.Product
+	Number   Number
+	Holder   string
+	IssuedOn time.Time // as printed
+	SealedAt time.Time
+	Signer   string
+	Level    string // of the signature, "B-T"
+	Language i18n.Language
+	Specimen bool
+	Status   PaperStatus
+	Document blob.Digest // SHA-256 of the one file issued
+}
+
+// PaperStatus says whether an issued paper still stands.
+type PaperStatus string
+
+// Valid is the only status as long as papers cannot be withdrawn.
+const Valid PaperStatus = "valid"
