@@ -1,0 +1,192 @@
+package trust
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// fetcher is the only way out of this package. Certificates name the addresses,
+// so a stranger can choose them: only listed hosts are asked, a name among them
+// must lead to a public address at the moment of dialling (an answer of the DNS
+// may change between a check and its use), redirects are not followed, and
+// answers are bounded in size and time.
+type fetcher struct {
+	client *http.Client
+	hosts  map[string]bool // "host:port"
+	limit  int64
+}
+
+const (
+	fetchTimeout = 5 * time.Second
+	fetchLimit   = 1 << 20
+	maxAddresses = 3 // of one certificate extension
+)
+
+func newFetcher(cfg Config) (*fetcher, error) {
+	f := &fetcher{hosts: map[string]bool{}, limit: cfg.Limit}
+	if f.limit == 0 {
+		f.limit = fetchLimit
+	}
+	list := cfg.Hosts
+	if len(list) == 0 {
+		list = BelgianHosts
+	}
+	for _, h := range list {
+		h = strings.ToLower(h)
+		if strings.ContainsAny(h, "/@ ") || h == "" {
+			return nil, fmt.Errorf("trust: hosts: %q is neither host nor host:port", h)
+		}
+		if _, _, err := net.SplitHostPort(h); err == nil {
+			f.hosts[h] = true
+			continue
+		}
+		name := strings.Trim(h, "[]")
+		f.hosts[net.JoinHostPort(name, "80")] = true
+		f.hosts[net.JoinHostPort(name, "443")] = true
+	}
+	client := http.Client{Transport: guarded()}
+	if cfg.Client != nil {
+		client = *cfg.Client
+	}
+	client.Timeout = fetchTimeout
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.Jar = nil
+	f.client = &client
+	return f, nil
+}
+
+// listed keeps the first few addresses whose host may be asked.
+func (f *fetcher) listed(addresses []string) []string {
+	var kept []string
+	for _, a := range addresses {
+		if f.allows(a) && len(kept) < maxAddresses {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+var defaultPort = map[string]string{"http": "80", "https": "443"}
+
+func (f *fetcher) allows(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Opaque != "" || defaultPort[u.Scheme] == "" {
+		return false
+	}
+	port := u.Port()
+	if port == "" {
+		port = defaultPort[u.Scheme]
+	}
+	return f.hosts[net.JoinHostPort(strings.ToLower(u.Hostname()), port)]
+}
+
+func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
+	return f.do(ctx, http.MethodGet, address, "", nil)
+}
+
+func (f *fetcher) post(ctx context.Context, address, contentType string, body []byte) ([]byte, error) {
+	return f.do(ctx, http.MethodPost, address, contentType, body)
+}
+
+func (f *fetcher) do(ctx context.Context, method, address, contentType string, body []byte) ([]byte, error) {
+	if !f.allows(address) {
+		return nil, errors.New("the host is not listed")
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", req.URL.Host, resp.Status)
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, f.limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", req.URL.Host, err)
+	}
+	if int64(len(answer)) > f.limit {
+		return nil, fmt.Errorf("%s answers more than %d bytes", req.URL.Host, f.limit)
+	}
+	return answer, nil
+}
+
+// guarded dials public addresses only, unless the listed host is itself an
+// address or a name of this machine.
+func guarded() *http.Transport {
+	free := &net.Dialer{Timeout: fetchTimeout}
+	public := &net.Dialer{Timeout: fetchTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil || !isPublic(ap.Addr()) {
+			return fmt.Errorf("a listed name leads to %s, which is not public", address)
+		}
+		return nil
+	}}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if host, _, err := net.SplitHostPort(address); err == nil && namesItself(host) {
+				return free.DialContext(ctx, network, address)
+			}
+			return public.DialContext(ctx, network, address)
+		},
+		DisableCompression:    true,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       time.Minute,
+		TLSHandshakeTimeout:   fetchTimeout,
+		ResponseHeaderTimeout: fetchTimeout,
+	}
+}
+
+func namesItself(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// notPublic are blocks of the IANA special-purpose registries that netip has no question for.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // carriers' NAT, RFC 6598
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), // NAT64 and 6to4 carry an IPv4 address, which may be private
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001::/32"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+func isPublic(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() {
+		return false
+	}
+	for _, p := range notPublic {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,199 @@
+// Package trust decides whether a certificate is that of a Belgian eID card which
+// its holder may use today.
+//
+// It owns the path to the pinned Belgian roots, the key usages, the policies and
+// the revocation status (RFC 5280 §6, RFC 6960, RFC 9654), and the fetching of
+// those answers. It refuses to know tokens, nonces and sessions: whoever presents
+// a certificate must still prove that they hold its key. It guarantees that a
+// Certificate exists only for what passed every check at its instant, that a
+// certificate whose status nobody vouches for is refused, and that no address is
+// fetched whose host is not listed.
+package trust
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/fault"
+)
+
+// What Authentication returns, wrapped around its cause; compare with errors.Is.
+// No cause holds a name or number of the holder.
+var (
+	ErrMalformed     = fault.New(fault.Invalid, "card.malformed", nil)
+	ErrNotYetValid   = fault.New(fault.Forbidden, "card.not_yet_valid", nil)
+	ErrExpired       = fault.New(fault.Forbidden, "card.expired", nil)
+	ErrWrongUse      = fault.New(fault.Invalid, "card.wrong_use", nil)
+	ErrUnknownCA     = fault.New(fault.Forbidden, "card.unknown_ca", nil)
+	ErrRevoked       = fault.New(fault.Forbidden, "card.revoked", nil)
+	ErrResponderDown = fault.New(fault.Unreachable, "card.responder_down", nil)
+)
+
+// because is the failure e with its cause, for the log.
+func because(e *fault.Error, format string, args ...any) error {
+	return fault.New(e.Kind, e.Key, fmt.Errorf(format, args...))
+}
+
+// BelgianPolicies are the policies of authentication certificates: of citizens
+// (…1.1.2.2) and foreigners (…1.1.7.2), under the arcs of Belgium Root CA, CA2,
+// CA3 and CA4/CA6. The signature certificate ends in .1.
+var BelgianPolicies = policies(1, 9, 10, 12)
+
+func policies(arcs ...int) []asn1.ObjectIdentifier {
+	var list []asn1.ObjectIdentifier
+	for _, arc := range arcs {
+		list = append(list, asn1.ObjectIdentifier{2, 16, 56, arc, 1, 1, 2, 2}, asn1.ObjectIdentifier{2, 16, 56, arc, 1, 1, 7, 2})
+	}
+	return list
+}
+
+// BelgianHosts serve the certificates, revocation lists and OCSP answers of the Belgian eID.
+var BelgianHosts = []string{
+	"crt.eidpki.belgium.be", "crl.eidpki.belgium.be", "ocsp.eidpki.belgium.be",
+	"certs.eid.belgium.be", "crl.eid.belgium.be", "ocsp.eid.belgium.be",
+}
+
+// Config says whom to believe. Only Roots has no default.
+type Config struct {
+	// Roots are the anchors. Whoever fills them compares fingerprints with those published.
+	Roots []*x509.Certificate
+	// Intermediates that are known beforehand; others are fetched where certificates
+	// point to them. Several new ones come every year. Those that lead to no root are an error.
+	Intermediates []*x509.Certificate
+	// Policies of which a certificate must have one; BelgianPolicies where empty.
+	Policies []asn1.ObjectIdentifier
+	// Hosts, as "host" (its ports 80 and 443) or "host:port", from which answers
+	// are fetched; BelgianHosts where empty. A listed name must lead to a public
+	// address; a listed IP address, "localhost" or "NAME.localhost" may be private.
+	Hosts []string
+	// Client fetches; nil means one that refuses private addresses when it dials.
+	// One given here, for a proxy for example, answers for that itself.
+	Client *http.Client
+	// Clock is the system's where nil.
+	Clock clock.Clock
+	// MaxAge is how old a statement about a card may be; 24 hours where zero. It
+	// must exceed the responder's own update period. Statements about CAs, made
+	// months ahead, hold until their own nextUpdate but are asked again after MaxAge.
+	MaxAge time.Duration
+	// Reuse is how long a statement about a card serves without asking again; 5
+	// minutes where zero. A card reported stolen can sign in for that long.
+	Reuse time.Duration
+	// Limit is the size of the largest answer, in bytes; 1 MB where zero. Some
+	// revocation lists are larger.
+	Limit int64
+}
+
+// Certificate is an authentication certificate that passed every check. Its zero
+// value is none. It holds the holder's number and name: it is not for logs.
+type Certificate struct {
+	path []*x509.Certificate
+	at   time.Time
+}
+
+// X509 is the certificate itself, nil of a zero Certificate.
+func (c Certificate) X509() *x509.Certificate {
+	if len(c.path) == 0 {
+		return nil
+	}
+	return c.path[0]
+}
+
+// Path leads from the certificate to a root, both included. Callers do not change it.
+func (c Certificate) Path() []*x509.Certificate { return c.path }
+
+// At is the instant for which the checks hold.
+func (c Certificate) At() time.Time { return c.at }
+
+// Verifier checks certificates. It is safe for concurrent use; one serves a process.
+type Verifier struct {
+	now           clock.Clock
+	roots         *x509.CertPool
+	policies      []asn1.ObjectIdentifier
+	fetch         *fetcher
+	maxAge, reuse time.Duration
+
+	mu      sync.RWMutex
+	issuers map[string][]*issuer // by raw subject
+
+	statements recent[statement]
+	delegates  recent[struct{}] // responders' certificates whose signature was checked
+	lists      sync.Map         // CRL address and issuer -> *list
+	turns      turns
+}
+
+// New returns a verifier, or an error that names what is wrong with cfg.
+func New(cfg Config) (*Verifier, error) {
+	if len(cfg.Roots) == 0 {
+		return nil, errors.New("trust: no root certificate")
+	}
+	v := &Verifier{
+		now:      cfg.Clock,
+		roots:    x509.NewCertPool(),
+		policies: cfg.Policies,
+		maxAge:   cfg.MaxAge,
+		reuse:    cfg.Reuse,
+		issuers:  map[string][]*issuer{},
+	}
+	if v.now == nil {
+		v.now = clock.System
+	}
+	if len(v.policies) == 0 {
+		v.policies = BelgianPolicies
+	}
+	if v.maxAge == 0 {
+		v.maxAge = 24 * time.Hour
+	}
+	if v.reuse == 0 {
+		v.reuse = 5 * time.Minute
+	}
+	var err error
+	if v.fetch, err = newFetcher(cfg); err != nil {
+		return nil, err
+	}
+	for _, r := range cfg.Roots {
+		if !r.IsCA || r.CheckSignatureFrom(r) != nil {
+			return nil, fmt.Errorf("trust: root %s is not a CA that signed itself", r.Subject)
+		}
+		v.roots.AddCert(r)
+	}
+	return v, v.addIntermediates(cfg.Intermediates)
+}
+
+// Authentication checks the certificate der, which a stranger presented, as the
+// authentication certificate of an eID card. It may ask the network, within ctx.
+//
+// The order is cheap before dear, and nothing is fetched on a stranger's word but
+// an unknown issuer's certificate. That der's holder has its key, and consents,
+// is not checked here: the signature over origin and nonce shows it.
+func (v *Verifier) Authentication(ctx context.Context, der []byte) (Certificate, error) {
+	now := v.now()
+	leaf, err := parse(der)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if err := current(leaf, now); err != nil {
+		return Certificate{}, err
+	}
+	if err := v.forAuthentication(leaf); err != nil {
+		return Certificate{}, err
+	}
+	ca, err := v.issuerOf(ctx, leaf, now)
+	if err != nil {
+		return Certificate{}, err
+	}
+	path := append([]*x509.Certificate{leaf}, ca.path...)
+	// From the top: a revoked CA's word about a card is worth nothing.
+	for i := len(path) - 2; i >= 0; i-- {
+		if err := v.status(ctx, path[i], path[i+1], now); err != nil {
+			return Certificate{}, err
+		}
+	}
+	return Certificate{path: path, at: now}, nil
+}
