@@ -1,0 +1,318 @@
+// The card step of the login page: it brings the page's challenge to a card reading
+// program and that program's answer back into the page's form. It sees no PIN and
+// decides nothing: the provider checks the answer.
+//
+// Contract with the page (idp/method/card):
+//
+//   <form data-card                      the one form of this kind; it posts to the provider
+//         data-nonce="…"                 the challenge, 44 to 128 characters of base64
+//         data-ttl="300"                 seconds for which it is good, counted from the page's loading
+//         data-purpose="login"           what the agent shows: "login" or "step-up"
+//         data-lang="fr"                 language of the program's windows
+//         data-ports="17394 20394 27394" where the agent may listen (eid.AgentPorts); the page's
+//                                        connect-src lists http://127.0.0.1:PORT for each
+//         data-renew="/…"                same-origin address: POST, empty body → {"nonce": "…", "ttl": 300}
+//         data-texts='{"step_looking": "…", "no_card": "…"}'>   the texts card.* without their prefix;
+//                                        pin_incorrect as {"one": "…", "other": "…"}, {{.Count}} left in
+//     <input type="hidden" name="token">  filled with the web-eid:1.0 token as JSON, then the form is sent
+//     <button>…</button>                  starts; a form with a filled token is sent as it is
+//     <div data-card-status></div>        made into a live region: progress, the link to the agent's
+//   </form>                               window, or what went wrong
+//
+// The Web eID extension is asked first, where it answers and the page is a secure
+// context; else the agent, through POST http://127.0.0.1:PORT/authenticate.
+
+const spare = 150; // seconds that must be left of a challenge when a card program starts with it
+const extensionAnswers = 1000; // ms, Web eID's own limit for an extension to acknowledge
+const agentAnswers = 4000; // ms for the agent to take a request
+const agentPrompted = 60000; // ms, while the browser may be asking the person for permission
+const personActs = 150000; // ms for card and PIN, a little more than the programs' own two minutes
+
+class Problem extends Error {
+  constructor(code, tries) {
+    super(code);
+    this.code = code;
+    this.tries = tries;
+  }
+}
+
+const form = document.querySelector('form[data-card]');
+if (form) start(form);
+
+function start(form) {
+  const step = {
+    nonce: form.dataset.nonce,
+    until: performance.now() + 1000 * Number(form.dataset.ttl || 300),
+    extension: findExtension(),
+    busy: false,
+  };
+  const view = makeView(form);
+  form.addEventListener('submit', async (event) => {
+    if (form.elements.token.value) return; // the answer is in: let it go
+    event.preventDefault();
+    if (step.busy) return;
+    step.busy = true;
+    view.begin();
+    try {
+      const token = await authenticate(form, step, view);
+      form.elements.token.value = JSON.stringify(token);
+      view.progress('step_sending');
+      form.requestSubmit();
+    } catch (error) {
+      view.problem(error instanceof Problem ? error : new Problem('failed'));
+    } finally {
+      step.busy = false;
+    }
+  });
+  // Back from the browser's memory: the answer was used, the challenge too.
+  window.addEventListener('pageshow', (event) => {
+    if (!event.persisted) return;
+    form.elements.token.value = '';
+    step.until = 0;
+    view.end();
+  });
+}
+
+async function authenticate(form, step, view) {
+  view.progress('step_looking');
+  await refresh(form, step, view);
+  if (await step.extension) {
+    view.progress('step_extension');
+    try {
+      return await byExtension(step.nonce, form.dataset.lang);
+    } catch (error) {
+      if (error.code !== 'no_reader_software') throw error;
+      view.progress('step_looking'); // the extension without its program: the agent may be there
+    }
+  }
+  return byAgent(form, step, view);
+}
+
+// refresh asks for another challenge where too little time is left of this one.
+async function refresh(form, step, view) {
+  if (step.until - performance.now() > 1000 * spare) return;
+  let answer;
+  try {
+    const response = await fetch(form.dataset.renew, { method: 'POST', headers: { Accept: 'application/json' } });
+    if (!response.ok) throw new Error(response.status);
+    answer = await response.json();
+  } catch {
+    throw new Problem('step_expired');
+  }
+  step.nonce = answer.nonce;
+  step.until = performance.now() + 1000 * answer.ttl;
+  view.progress('step_renewed');
+}
+
+// ---- Web eID extension: messages of this window, each acknowledged within a second.
+
+function ask(action, details, patience) {
+  return new Promise((resolve, reject) => {
+    let timer = setTimeout(() => finish(reject, new Problem('no_reader_software')), extensionAnswers);
+    function finish(settle, value) {
+      clearTimeout(timer);
+      window.removeEventListener('message', hear);
+      settle(value);
+    }
+    function hear(event) {
+      if (event.source !== window || event.origin !== window.location.origin) return;
+      switch (event.data?.action) {
+        case `web-eid:${action}-ack`:
+          clearTimeout(timer);
+          timer = setTimeout(() => finish(reject, new Problem('timeout')), patience);
+          break;
+        case `web-eid:${action}-success`:
+          finish(resolve, event.data);
+          break;
+        case `web-eid:${action}-failure`:
+          finish(reject, new Problem(extensionCode(event.data.error?.code)));
+          break;
+      }
+    }
+    window.addEventListener('message', hear);
+    window.postMessage({ action: `web-eid:${action}`, libraryVersion: '2.0.0', ...details }, window.location.origin);
+  });
+}
+
+function extensionCode(code) {
+  switch (code) {
+    case 'ERR_WEBEID_USER_CANCELLED':
+      return 'cancelled';
+    case 'ERR_WEBEID_USER_TIMEOUT':
+    case 'ERR_WEBEID_ACTION_TIMEOUT':
+      return 'timeout';
+    case 'ERR_WEBEID_ACTION_PENDING':
+      return 'busy';
+    case 'ERR_WEBEID_EXTENSION_UNAVAILABLE':
+    case 'ERR_WEBEID_NATIVE_UNAVAILABLE':
+    case 'ERR_WEBEID_VERSION_MISMATCH':
+    case 'ERR_WEBEID_VERSION_INVALID':
+    case 'ERR_WEBEID_CONTEXT_INSECURE':
+      return 'no_reader_software';
+  }
+  return 'failed';
+}
+
+// findExtension is begun with the page, so that nobody waits for a missing one.
+async function findExtension() {
+  if (!window.isSecureContext) return false;
+  if (document.readyState !== 'complete') await new Promise((done) => window.addEventListener('load', done, { once: true }));
+  try {
+    await ask('status', {}, 6000);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function byExtension(nonce, lang) {
+  return tokenOf(await ask('authenticate', { challengeNonce: nonce, options: { lang, userInteractionTimeout: 120000 } }, personActs));
+}
+
+function tokenOf({ unverifiedCertificate, algorithm, signature, format, appVersion }) {
+  return { unverifiedCertificate, algorithm, signature, format, appVersion };
+}
+
+// ---- The agent on this machine.
+
+async function byAgent(form, step, view) {
+  const permission = await networkPermission();
+  if (permission === 'denied') throw new Problem('network_refused');
+  const { base, request } = await beginAtAgent(form, step.nonce, permission === 'prompt' ? agentPrompted : agentAnswers);
+  const at = `${base}/authenticate/${request.id}`;
+  const leave = () => fetch(at, { method: 'DELETE', credentials: 'omit', keepalive: true }).catch(() => {});
+  window.addEventListener('pagehide', leave, { once: true });
+  try {
+    view.progress('step_confirm');
+    if (request.confirm?.startsWith(base + '/')) view.offer(request.confirm);
+    return await answerOfAgent(at);
+  } finally {
+    window.removeEventListener('pagehide', leave);
+    view.withdraw();
+  }
+}
+
+// networkPermission is what the person told the browser about pages that reach this
+// machine; '' where the browser has no such question.
+async function networkPermission() {
+  for (const name of ['loopback-network', 'local-network-access']) {
+    try {
+      return (await navigator.permissions.query({ name })).state;
+    } catch {
+      // not this browser's name for it
+    }
+  }
+  return '';
+}
+
+async function beginAtAgent(form, nonce, patience) {
+  const { purpose, lang, ports } = form.dataset;
+  for (const port of ports.split(/[\s,]+/).filter(Boolean)) {
+    const base = `http://127.0.0.1:${port}`;
+    let response;
+    let answer;
+    try {
+      response = await fetch(`${base}/authenticate`, {
+        method: 'POST',
+        credentials: 'omit',
+        referrerPolicy: 'no-referrer',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ nonce, purpose, lang }),
+        signal: AbortSignal.timeout(patience),
+      });
+      answer = await response.json();
+    } catch {
+      continue; // nobody there, or not our agent
+    }
+    if (answer.agent !== 'belfry') continue;
+    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
+    if (response.status === 202) return { base, request: answer };
+  }
+  throw new Problem((await networkPermission()) === 'denied' ? 'network_refused' : 'no_reader_software');
+}
+
+// answerOfAgent waits: each GET is held by the agent for a few seconds.
+async function answerOfAgent(at) {
+  const end = performance.now() + personActs;
+  let lost = 0;
+  while (performance.now() < end) {
+    let answer;
+    try {
+      const response = await fetch(at, { credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(20000) });
+      answer = await response.json();
+      lost = 0;
+    } catch {
+      if (++lost === 3) throw new Problem('failed');
+      await new Promise((done) => setTimeout(done, 500));
+      continue;
+    }
+    if (answer.token) return tokenOf(answer.token);
+    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
+  }
+  throw new Problem('timeout');
+}
+
+// ---- What the person sees and hears.
+
+function makeView(form) {
+  const texts = JSON.parse(form.dataset.texts || '{}');
+  const place = form.querySelector('[data-card-status]');
+  const progress = place.appendChild(document.createElement('p'));
+  progress.className = 'govuk-body';
+  progress.setAttribute('role', 'status');
+  const offer = place.appendChild(document.createElement('p'));
+  offer.className = 'govuk-body';
+  const problem = place.appendChild(document.createElement('p'));
+  problem.className = 'govuk-error-message';
+  problem.setAttribute('role', 'alert');
+  const buttons = [...form.querySelectorAll('button')];
+
+  function text(code, tries) {
+    if (code === 'pin_incorrect' && texts.pin_incorrect && tries !== undefined) {
+      return texts.pin_incorrect[tries === 1 ? 'one' : 'other'].replace('{{.Count}}', tries);
+    }
+    if (code === 'pin_incorrect') return texts.pin_wrong;
+    return texts[code] || texts.failed || code;
+  }
+  function clear() {
+    progress.textContent = '';
+    offer.replaceChildren();
+    problem.textContent = '';
+  }
+  function enable(on) {
+    for (const b of buttons) b.setAttribute('aria-disabled', String(!on));
+  }
+  return {
+    begin() {
+      clear();
+      enable(false);
+    },
+    end() {
+      clear();
+      enable(true);
+    },
+    progress(code) {
+      progress.textContent = text(code);
+    },
+    // The agent's own window; a blocker may swallow it, the link stays.
+    offer(address) {
+      const link = document.createElement('a');
+      link.href = address;
+      link.target = '_blank';
+      link.rel = 'noopener noreferrer';
+      link.className = 'govuk-link';
+      link.textContent = text('step_open');
+      offer.replaceChildren(link);
+      window.open(address, '_blank', 'popup,noopener,noreferrer,width=560,height=720');
+    },
+    withdraw() {
+      offer.replaceChildren();
+    },
+    problem({ code, tries }) {
+      clear();
+      enable(true);
+      problem.textContent = text(code, tries);
+      buttons[0]?.focus();
+    },
+  };
+}
