@@ -18,8 +18,7 @@ import (
 const (
 	sqliteReaders     = 8
 	postgresReaders   = 16
-	postgresLanes     = 4 // writers that commit at the same time
-	postgresJobConns  = 8 // for internal/jobs, beside the lanes
+	postgresWriters   = 9 // one for Write, the others for internal/jobs
 	postgresBatchTime = 30 * time.Second
 )
 
@@ -82,7 +81,7 @@ func (w rollbackWatcher) Connect(ctx context.Context) (driver.Conn, error) {
 	return c, nil
 }
 
-// openPostgres opens a pool for the writers and jobs, and one for readers, so
+// openPostgres opens a pool for the writer and jobs, and one for readers, so
 // that a burst of pages cannot starve a commit.
 func (db *DB) openPostgres(address string) error {
 	config, err := pgx.ParseConfig(address)
@@ -99,8 +98,8 @@ func (db *DB) openPostgres(address string) error {
 	}
 	db.engine = Postgres
 	db.writer = stdlib.OpenDB(*config)
-	db.writer.SetMaxOpenConns(postgresLanes + postgresJobConns)
-	db.writer.SetMaxIdleConns(postgresLanes + postgresJobConns) // two by default: the others would reconnect each time
+	db.writer.SetMaxOpenConns(postgresWriters)
+	db.writer.SetMaxIdleConns(postgresWriters) // two by default: the others would reconnect each time
 	db.reader = stdlib.OpenDB(*config)
 	db.reader.SetMaxOpenConns(postgresReaders)
 	db.reader.SetMaxIdleConns(postgresReaders)

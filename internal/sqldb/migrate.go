@@ -128,7 +128,7 @@ func readSteps(files fs.FS) ([]step, error) {
 // that the process before us has made.
 func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
 	if db.engine == SQLite {
-		return lockFile(db.path + ".migrate.lock")
+		return lockFile(db.path + ".lock")
 	}
 	conn, err := db.reader.Conn(ctx)
 	if err != nil {

@@ -16,9 +16,9 @@
 //   - it never sees the caller's context. A context cancelled in the middle of an
 //     INSERT makes SQLite roll the whole transaction back, and what follows would
 //     then run outside any transaction;
-//   - closures are serialised: on SQLite by the one writer, on PostgreSQL by
-//     SERIALIZABLE transactions that are run again where they collide. What a
-//     closure read is still true when it commits.
+//   - closures are serialised: by the one writer, and where several processes
+//     write to one PostgreSQL by SERIALIZABLE transactions that are run again
+//     when they collide. What a closure read is still true when it commits.
 //
 // So a closure does no I/O but SQL, may run twice, and changes the world outside
 // itself by plain assignment only. The two engines agree on one more rule,
@@ -55,7 +55,8 @@ type DB struct {
 	queue   chan *unit
 	closing chan struct{}
 	closed  sync.Once
-	lanes   sync.WaitGroup
+	writing sync.WaitGroup
+	second  sync.Mutex // held by those who run closures one by one
 
 	brokenOnce sync.Once
 	brokenErr  error // written once, before broken is closed
@@ -78,21 +79,29 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	for _, pool := range []*sql.DB{db.writer, db.reader} {
-		if err := pool.PingContext(ctx); err != nil {
-			db.writer.Close()
-			db.reader.Close()
-			return nil, fmt.Errorf("database: %w", err)
-		}
+	if err := db.connect(ctx); err != nil {
+		db.writer.Close()
+		db.reader.Close()
+		return nil, fmt.Errorf("database: %w", err)
 	}
-	lanes := 1
-	if db.engine == Postgres {
-		lanes = postgresLanes
-	}
-	for range lanes {
-		db.lanes.Go(db.serve)
-	}
+	db.writing.Go(db.serve)
 	return db, nil
+}
+
+// connect makes the first connections. Two processes that turn one new SQLite
+// file to WAL at once would find it locked, whatever the busy timeout.
+func (db *DB) connect(ctx context.Context) error {
+	if db.engine == SQLite {
+		unlock, err := lockFile(db.path + ".lock")
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	if err := db.writer.PingContext(ctx); err != nil {
+		return err
+	}
+	return db.reader.PingContext(ctx)
 }
 
 // Engine says which database this is.
@@ -108,7 +117,7 @@ func (db *DB) Writer() *sql.DB { return db.writer }
 // Close refuses new writes, waits for those begun and closes the connections.
 func (db *DB) Close() error {
 	db.closed.Do(func() { close(db.closing) })
-	db.lanes.Wait()
+	db.writing.Wait()
 	return errors.Join(db.reader.Close(), db.writer.Close())
 }
 

@@ -485,3 +485,45 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 }
+
+// Several processes on one PostgreSQL: what one closure read is still true when
+// it commits, though the others have snapshots of their own.
+func TestSeveralProcessesOnPostgres(t *testing.T) {
+	address := sqldbtest.PostgresURL(t)
+	var wg sync.WaitGroup
+	const processes, writers, rounds = 3, 4, 10
+	for p := range processes {
+		db, err := sqldb.Open(context.Background(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		makeNotes(t, db)
+		for w := range writers {
+			wg.Go(func() {
+				for r := range rounds {
+					err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
+						var n int64
+						if err := tx.QueryRow(`SELECT n FROM counter WHERE id = 'a'`).Scan(&n); err != nil {
+							return err
+						}
+						if err := insert(tx, fmt.Sprint(n)); err != nil { // a key each may believe to be free
+							return err
+						}
+						_, err := tx.Exec(`UPDATE counter SET n = $1 WHERE id = 'a'`, n+1)
+						return err
+					})
+					if err != nil {
+						t.Errorf("process %d, writer %d, round %d: %v", p, w, r, err)
+					}
+				}
+			})
+		}
+		defer func() {
+			if n := count(t, db); n != processes*writers*rounds {
+				t.Errorf("%d rows, want %d", n, processes*writers*rounds)
+			}
+		}()
+	}
+	wg.Wait()
+}

@@ -14,7 +14,9 @@ import (
 const (
 	batchUnits   = 256                   // closures that share one commit at most
 	batchTime    = 20 * time.Millisecond // after which a batch takes no more in
-	collisionMax = 12                    // runs of one closure that PostgreSQL keeps refusing
+	batchMax     = 4                     // runs of a batch that PostgreSQL keeps refusing
+	collisionMax = 20                    // runs of one closure that it keeps refusing
+	uniqueMax    = 10                    // runs of one that meets a row it did not see
 )
 
 // unit is one caller's closure on its way through a lane.
@@ -68,7 +70,7 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 	return nil
 }
 
-// serve is a lane: a goroutine that takes closures from the queue until Close.
+// serve takes closures from the queue until Close. It is the one writer.
 func (db *DB) serve() {
 	for {
 		select {
@@ -93,87 +95,107 @@ func (db *DB) next(taken int, since time.Time) *unit {
 	}
 }
 
-// batch runs first, and those who wait with it, in one transaction, and answers
-// all of them after its commit.
+// batch runs first, and those who wait with it, and answers all of them.
 func (db *DB) batch(first *unit) {
-	select {
-	case <-db.broken:
-		first.result <- outcome{err: db.brokenErr}
-		return
-	default:
+	start := time.Now()
+	units, outcomes, err := db.together([]*unit{first}, func(taken int) *unit { return db.next(taken, start) })
+	for try := 1; collided(err) && try < batchMax; try++ { // with another process, on PostgreSQL
+		pause(try)
+		_, outcomes, err = db.together(units, func(int) *unit { return nil })
 	}
+	var unlucky []*unit
+	for i, u := range units {
+		switch {
+		case errors.Is(err, ErrCommitUnknown):
+			u.result <- outcome{err: err}
+		case err != nil, db.metUnseenRow(outcomes[i].err):
+			unlucky = append(unlucky, u)
+		default:
+			u.result <- outcomes[i]
+		}
+	}
+	if unlucky == nil {
+		return
+	}
+	again := func() {
+		db.second.Lock()
+		defer db.second.Unlock()
+		for _, u := range unlucky {
+			u.result <- db.alone(u) // so that only the one at fault fails
+		}
+	}
+	if db.engine == SQLite {
+		again()
+	} else { // they wait for other processes, and need not hold up this one
+		db.writing.Go(again)
+	}
+}
+
+// together runs units, and those that more finds, in one transaction. Where its
+// err is not nil nothing of them was kept, or, with ErrCommitUnknown, nobody knows.
+func (db *DB) together(units []*unit, more func(taken int) *unit) ([]*unit, []outcome, error) {
+	var outcomes []outcome
 	s, err := db.begin()
 	if err != nil {
-		first.result <- outcome{err: err}
-		return
+		return units, nil, err
 	}
-	var units []*unit
-	var outcomes []outcome
-	start := time.Now()
-	for u := first; u != nil; u = db.next(len(units), start) {
-		out, lost := s.run(u)
-		units, outcomes = append(units, u), append(outcomes, out)
+	for i := 0; i < len(units); i++ {
+		out, lost := s.run(units[i])
 		if lost != nil {
 			s.abandon()
-			db.oneByOne(units)
-			return
+			return units, nil, lost
+		}
+		outcomes = append(outcomes, out)
+		if u := more(len(units)); u != nil {
+			units = append(units, u)
 		}
 	}
-	if err := s.commit(); err != nil {
-		if refusedCommit(err) {
-			db.oneByOne(units)
-			return
-		}
-		err = db.unknown(err)
-		for i := range outcomes {
-			outcomes[i] = outcome{err: err}
-		}
-	}
-	for i, u := range units {
-		u.result <- outcomes[i]
-	}
+	return units, outcomes, s.commit()
 }
 
-// oneByOne gives each closure of a batch that came to grief a transaction of its
-// own, so that only the one at fault fails.
-func (db *DB) oneByOne(units []*unit) {
-	for _, u := range units {
-		u.result <- db.alone(u)
-	}
-}
-
-// alone runs one closure in its own transaction, again where it collides.
+// alone runs one closure in a transaction of its own, again where it collides.
 func (db *DB) alone(u *unit) outcome {
-	for try := 1; ; try++ {
-		out, again := db.once(u)
-		if !again || try == collisionMax {
+	collisions, duplicates := 0, 0
+	for {
+		out, err := db.once(u)
+		switch {
+		case collided(err) && collisions < collisionMax:
+			collisions++
+			pause(collisions)
+		case db.metUnseenRow(out.err) && duplicates < uniqueMax:
+			if duplicates++; duplicates > 1 { // at once first: a true duplicate is the common case
+				pause(duplicates)
+			}
+		default:
 			return out
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(try) * int64(5*time.Millisecond))))
 	}
 }
 
-func (db *DB) once(u *unit) (out outcome, again bool) {
+func (db *DB) once(u *unit) (outcome, error) {
 	s, err := db.begin()
 	if err != nil {
-		return outcome{err: err}, false
+		return outcome{err: err}, nil
 	}
 	out, lost := s.run(u)
-	if lost != nil {
+	if lost == nil {
+		lost = s.commit()
+	} else {
 		s.abandon()
-		if out.err == nil && out.panic == nil {
-			out.err = lost
-		}
-		return out, collided(lost)
 	}
-	if err := s.commit(); err != nil {
-		if refusedCommit(err) {
-			return outcome{err: err}, collided(err)
-		}
-		return outcome{err: db.unknown(err)}, false
+	if lost != nil && out.err == nil && out.panic == nil {
+		out.err = lost
 	}
-	return out, false
+	return out, lost
 }
+
+// metUnseenRow says that err may come from two processes that inserted one key
+// at the same time: PostgreSQL reports the second as a duplicate rather than a
+// serialization failure. With a new snapshot the closure sees the row and decides
+// for itself; a true duplicate fails again.
+func (db *DB) metUnseenRow(err error) bool { return db.engine == Postgres && IsUnique(err) }
+
+func pause(try int) { time.Sleep(rand.N(time.Duration(try) * 5 * time.Millisecond)) }
 
 // unknown is the answer to those whose COMMIT came back with neither yes nor no.
 // On SQLite that is a disk that fails; what an fsync has lost once, a second
@@ -195,8 +217,13 @@ type session struct {
 }
 
 func (db *DB) begin() (*session, error) {
+	select {
+	case <-db.broken:
+		return nil, db.brokenErr
+	default:
+	}
 	// Not the caller's context: see the package comment. PostgreSQL may stop
-	// answering without a word, so there the lane has a deadline of its own.
+	// answering without a word, so there the writer has a deadline of its own.
 	ctx, cancel := context.WithCancel(context.Background())
 	options := &sql.TxOptions{}
 	if db.engine == Postgres {
@@ -250,7 +277,7 @@ func (s *session) run(u *unit) (out outcome, lost error) {
 }
 
 // call runs f on a goroutine of its own: a panic, or a test that ends its
-// goroutine, must not take the lane with it.
+// goroutine, must not take the writer with it.
 func call(f func(*Tx) error, tx *Tx) (out outcome) {
 	done := make(chan struct{})
 	go func() {
@@ -278,11 +305,15 @@ func (s *session) exec(query string) error {
 func (s *session) commit() error {
 	defer s.cancel()
 	err := s.tx.Commit()
-	if err != nil {
-		s.drop()
+	if err == nil {
+		s.conn.Close()
+		return nil
+	}
+	s.drop()
+	if refusedCommit(err) {
 		return err
 	}
-	return s.conn.Close()
+	return s.db.unknown(err)
 }
 
 // abandon ends a transaction that went wrong. Its connection goes too on SQLite:
