@@ -1,7 +1,3 @@
-// Package blob keeps files by the hash of their bytes.
-//
-// It owns what is stored and how it is named. It refuses to know what the bytes
-// mean. It guarantees that what is read is what was put.
 package blob
 
 import (
@@ -51,10 +47,11 @@ func (d Digest) Value() (driver.Value, error) {
 	return d.String(), nil
 }
 
-// Scan reads what Value stores.
+// Scan reads what Value stores; NULL is the zero Digest too.
 func (d *Digest) Scan(src any) (err error) {
 	var s string
 	switch v := src.(type) {
+	case nil:
 	case string:
 		s = v
 	case []byte:

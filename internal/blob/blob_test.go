@@ -1,0 +1,165 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+func newDir(t *testing.T) *Dir {
+	t.Helper()
+	s, err := NewDir(filepath.Join(t.TempDir(), "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDirKeepsAndTellsCommunesApart(t *testing.T) {
+	s, ctx := newDir(t), context.Background()
+	data := []byte("a document")
+	d, err := s.Put(ctx, "beaumarais", data)
+	if err != nil || d != Sum(data) {
+		t.Fatal(d, err)
+	}
+	if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	r, err := s.Open(ctx, "beaumarais", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if _, err := s.Read(ctx, "zandvoorde", d); !errors.Is(err, ErrMissing) {
+		t.Errorf("another commune reads it: %v", err)
+	}
+	if _, err := s.Open(ctx, "zandvoorde", d); !errors.Is(err, ErrMissing) {
+		t.Errorf("another commune opens it: %v", err)
+	}
+	for _, c := range []string{"", "..", "../beaumarais", "a/b"} {
+		if _, err := s.Put(ctx, "../"+"x", data); err == nil {
+			t.Errorf("commune %q accepted", c)
+		}
+	}
+}
+
+func TestDirNoticesAndMendsDamage(t *testing.T) {
+	s, ctx := newDir(t), context.Background()
+	data := []byte("a document")
+	d, _ := s.Put(ctx, "beaumarais", data)
+	path, _ := s.path("beaumarais", d)
+	if err := os.WriteFile(path, []byte("a dokument"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("Read of a damaged file: %v", err)
+	}
+	if _, err := s.Open(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("Open of a damaged file: %v", err)
+	}
+	if _, err := s.Put(ctx, "beaumarais", data); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("after putting it again: %q, %v", got, err)
+	}
+}
+
+func TestDirFromManyAtOnce(t *testing.T) {
+	s, ctx := newDir(t), context.Background()
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			data := bytes.Repeat([]byte{byte(i % 5)}, 100_000)
+			d, err := s.Put(ctx, "beaumarais", data)
+			if err != nil {
+				t.Error(err)
+			}
+			if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
+				t.Error("read back something else", err)
+			}
+		})
+	}
+	wg.Wait()
+	left := 0
+	filepath.WalkDir(s.root, func(path string, e fs.DirEntry, err error) error {
+		if !e.IsDir() {
+			left++
+		}
+		return err
+	})
+	if left != 5 {
+		t.Errorf("%d files, want 5: something was left behind", left)
+	}
+}
+
+func TestDirOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("a small file system needs root: %v", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	s, err := NewDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := bytes.Repeat([]byte("x"), 1<<20)
+	if _, err := s.Put(context.Background(), "beaumarais", large); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Put: %v", err)
+	}
+	if _, err := s.Read(context.Background(), "beaumarais", Sum(large)); !errors.Is(err, ErrMissing) {
+		t.Errorf("half a file is visible: %v", err)
+	}
+	if _, err := s.Put(context.Background(), "beaumarais", []byte("small")); err != nil {
+		t.Errorf("a small one afterwards: %v", err)
+	}
+}
+
+func TestDigestTexts(t *testing.T) {
+	d := Sum([]byte("x"))
+	for in, ok := range map[string]bool{
+		d.String():                     true,
+		strings.ToUpper(d.String()):    false,
+		d.String()[:62]:                false,
+		d.String() + "00":              false,
+		"":                             false,
+		"zz" + strings.Repeat("0", 62): false,
+	} {
+		if got, err := ParseDigest(in); (err == nil) != ok || (ok && got != d) {
+			t.Errorf("ParseDigest(%q): %v", in, err)
+		}
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Digest
+	if err := json.Unmarshal(b, &back); err != nil || back != d {
+		t.Errorf("%s: %v, %v", b, back, err)
+	}
+	var scanned Digest
+	v, _ := d.Value()
+	if err := scanned.Scan(v); err != nil || scanned != d {
+		t.Error(scanned, err)
+	}
+	for _, none := range []any{nil, "", []byte{}} {
+		if err := scanned.Scan(none); err != nil || !scanned.IsZero() {
+			t.Errorf("Scan(%v): %v, %v", none, scanned, err)
+		}
+	}
+	if scanned.Scan(7) == nil || scanned.Scan("7") == nil {
+		t.Error("scanned nonsense")
+	}
+}

@@ -1,0 +1,149 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+)
+
+// Dir is a Store in a folder: COMMUNE/ab/abcd….
+type Dir struct{ root string }
+
+var _ Store = (*Dir)(nil)
+
+// NewDir opens the folder, made where it does not exist.
+func NewDir(dir string) (*Dir, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("blobs: %w", err)
+	}
+	return &Dir{dir}, nil
+}
+
+func (s *Dir) path(c commune.ID, d Digest) (string, error) {
+	if err := c.Check(); err != nil {
+		return "", fmt.Errorf("blobs: %w", err)
+	}
+	name := d.String()
+	return filepath.Join(s.root, string(c), name[:2], name), nil
+}
+
+// Put implements Store. The order is the one that survives a power cut: write
+// and sync a file under another name, rename it, sync its folder (and the
+// folders above, where they are new).
+func (s *Dir) Put(_ context.Context, c commune.ID, data []byte) (Digest, error) {
+	d := Sum(data)
+	path, err := s.path(c, d)
+	if err != nil {
+		return Digest{}, err
+	}
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, data) {
+		// Perhaps put by a process that died before it could sync: sync again.
+		return d, wrap(errors.Join(syncPath(path), syncPath(filepath.Dir(path))))
+	}
+	if err := s.makeFolders(filepath.Dir(path)); err != nil {
+		return Digest{}, wrap(err)
+	}
+	if err := writeFile(path, data); err != nil {
+		return Digest{}, wrap(err)
+	}
+	return d, nil
+}
+
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing of this name
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// makeFolders makes dir, which lies two levels under the root, and syncs the
+// folders that hold new names.
+func (s *Dir) makeFolders(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(syncPath(filepath.Dir(dir)), syncPath(s.root))
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Open implements Store. The file is read twice, so that no byte of a damaged
+// one goes out.
+func (s *Dir) Open(_ context.Context, c commune.ID, d Digest) (io.ReadCloser, error) {
+	path, err := s.path(c, d)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	if err == nil && Digest(h.Sum(nil)) != d {
+		err = fmt.Errorf("%w: %s of %s", ErrCorrupt, d, c)
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, wrap(err)
+	}
+	return f, nil
+}
+
+// Read implements Store.
+func (s *Dir) Read(_ context.Context, c commune.ID, d Digest) ([]byte, error) {
+	path, err := s.path(c, d)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	if Sum(data) != d {
+		return nil, wrap(fmt.Errorf("%w: %s of %s", ErrCorrupt, d, c))
+	}
+	return data, nil
+}
+
+func wrap(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("blobs: %w: %w", ErrMissing, err)
+	}
+	if err != nil {
+		return fmt.Errorf("blobs: %w", err)
+	}
+	return nil
+}
