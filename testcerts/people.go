@@ -1,0 +1,133 @@
+package testcerts
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Person is somebody who does not exist. The register's fields are those of the
+// simulated National Register.
+type Person struct {
+	Name       string `json:"name"` // for programs: "sofie"
+	GivenNames string `json:"givenNames"`
+	Surname    string `json:"surname"`
+	Number     string `json:"number"` // national number, eleven digits; impossible month
+	Foreigner  bool   `json:"foreigner"`
+	Language   string `json:"language"` // the one this person speaks
+
+	BirthDate  string `json:"birthDate"` // as the register says it; not what the number says
+	NIS        string `json:"nis"`       // commune of residence
+	Street     string `json:"street"`
+	House      string `json:"house"`
+	Box        string `json:"box,omitempty"`
+	PostalCode string `json:"postalCode"`
+	Locality   string `json:"locality"`
+	Since      string `json:"since"`
+	// Registration is "registered", "reference_address", "undisclosed", "struck_off" or "deceased".
+	Registration string `json:"registration"`
+	// ClerkOf is the commune this person works for, by its ID.
+	ClerkOf string `json:"clerkOf,omitempty"`
+}
+
+// FullName is given names and surname.
+func (p Person) FullName() string { return p.GivenNames + " " + p.Surname }
+
+// Status is what is the matter with a card.
+type Status string
+
+const (
+	Good      Status = "good"
+	Revoked   Status = "revoked"    // reported stolen
+	Expired   Status = "expired"    // its ten years are over
+	NotYet    Status = "not yet"    // valid from tomorrow
+	UnknownCA Status = "unknown CA" // issued by nobody Belgium knows
+	Suspended Status = "suspended"  // on hold, as DocStop does at first
+)
+
+// Commune is a commune of the invented country.
+type Commune struct {
+	ID        string            `json:"id"`
+	NIS       string            `json:"nis"`
+	Name      map[string]string `json:"name"`
+	Official  string            `json:"official"` // the name on its seal
+	Website   string            `json:"website"`
+	Installed bool              `json:"installed"` // served by the local Belfry
+}
+
+var communes = []Commune{
+	{ID: "beaumarais", NIS: "99001", Name: map[string]string{"fr": "Beaumarais", "nl": "Schoonmeers", "de": "Schönbruch"}, Official: "Commune de Beaumarais", Website: "http://beaumarais.belfry.localhost:8080", Installed: true},
+	{ID: "zandvoorde", NIS: "99002", Name: map[string]string{"nl": "Zandvoorde", "fr": "Zandvoorde"}, Official: "Gemeente Zandvoorde", Website: "http://zandvoorde.localhost:8080", Installed: true},
+	{ID: "lindenberg", NIS: "99003", Name: map[string]string{"de": "Lindenberg", "fr": "Mont-Tilleul", "nl": "Lindenberg"}, Official: "Gemeinde Lindenberg", Website: "https://www.lindenberg.example"},
+}
+
+// Communes lists the invented communes.
+func Communes() []Commune { return slices.Clone(communes) }
+
+// somebody is a person and the card that is made for him or her.
+type somebody struct {
+	Person
+	status  Status
+	pin     string
+	puk     string
+	purpose string // what the card is good for, in words
+}
+
+// number is the national number of the first nine digits: it adds the check digits, for
+// those born from 2000 on where century21 (facts: RD of 8 February 1991, annex).
+func number(nine string, century21 bool) string {
+	n, err := strconv.ParseInt(nine, 10, 64)
+	if err != nil || len(nine) != 9 {
+		panic("testcerts: national number of " + strconv.Itoa(len(nine)) + " digits")
+	}
+	if century21 {
+		n += 2_000_000_000
+	}
+	return fmt.Sprintf("%s%02d", nine, 97-n%97)
+}
+
+// The months 71 to 99 are not in any calendar, and no bis number (+20, +40) has them.
+var people = []somebody{
+	{Person{Name: "sofie", GivenNames: "Sofie Anna", Surname: "Peeters", Number: number("887312214", false), Language: "nl",
+		BirthDate: "1988-03-12", NIS: "99002", Street: "Duinenstraat", House: "14", PostalCode: "8999", Locality: "Zandvoorde", Since: "2016-09-01", Registration: "registered"},
+		Good, "1357", "135790", "a good card of a Belgian who lives in Zandvoorde"},
+	{Person{Name: "luc", GivenNames: "Luc Marie", Surname: "Lambert", Number: number("757130119", false), Language: "fr",
+		BirthDate: "1975-07-30", NIS: "99001", Street: "Rue du Beffroi", House: "12", Box: "3", PostalCode: "7999", Locality: "Beaumarais", Since: "2009-05-01", Registration: "registered"},
+		Good, "2468", "246802", "a good card of a Belgian who lives in Beaumarais"},
+	{Person{Name: "amina", GivenNames: "Amina", Surname: "El Idrissi", Number: number("928205032", false), Foreigner: true, Language: "fr",
+		BirthDate: "1992-00-00", NIS: "99001", Street: "Place du Marché", House: "5", PostalCode: "7999", Locality: "Beaumarais", Since: "2021-02-15", Registration: "registered"},
+		Good, "4321", "432109", "a good card of a foreigner who lives in Beaumarais"},
+	{Person{Name: "marc", GivenNames: "Marc", Surname: "Renard", Number: number("697819077", false), Language: "fr",
+		BirthDate: "1969-08-19", NIS: "99001", Street: "Chemin des Aulnes", House: "88", PostalCode: "7999", Locality: "Beaumarais", Since: "1998-11-03", Registration: "registered"},
+		Revoked, "1122", "112233", "a card that was reported stolen: sign-in is refused"},
+	{Person{Name: "greta", GivenNames: "Greta Lutgart", Surname: "Maes", Number: number("548124066", false), Language: "nl",
+		BirthDate: "1954-11-24", NIS: "99002", Street: "Kerkplein", House: "2", PostalCode: "8999", Locality: "Zandvoorde", Since: "1981-04-20", Registration: "registered"},
+		Expired, "3344", "334455", "a card whose ten years are over: sign-in is refused"},
+	{Person{Name: "jonas", GivenNames: "Jonas", Surname: "Klein", Number: number("017409155", true), Language: "de",
+		BirthDate: "2001-04-09", NIS: "99003", Street: "Lindenweg", House: "7", PostalCode: "4999", Locality: "Lindenberg", Since: "2023-06-30", Registration: "registered"},
+		Good, "5566", "556677", "a good card of somebody who lives in Lindenberg, a commune that is not served here"},
+	{Person{Name: "nina", GivenNames: "Nina", Surname: "Thys", Number: number("837617088", false), Language: "nl",
+		BirthDate: "1983-06-17", NIS: "99002", Street: "Duinenstraat", House: "61", PostalCode: "8999", Locality: "Zandvoorde", Since: "2012-01-09", Registration: "registered"},
+		UnknownCA, "7788", "778899", "a card that nobody Belgium knows has issued: sign-in is refused"},
+	{Person{Name: "claire", GivenNames: "Claire Louise", Surname: "Dubois", Number: number("807902148", false), Language: "fr",
+		BirthDate: "1980-09-02", NIS: "99001", Street: "Rue du Beffroi", House: "40", PostalCode: "7999", Locality: "Beaumarais", Since: "2005-03-14", Registration: "registered", ClerkOf: "beaumarais"},
+		Good, "9753", "975310", "the card of the clerk of Beaumarais, who lives there too"},
+	{Person{Name: "wim", GivenNames: "Wim", Surname: "Janssens", Number: number("779328031", false), Language: "nl",
+		BirthDate: "1977-12-28", NIS: "99002", Street: "Vissersdijk", House: "9", PostalCode: "8999", Locality: "Zandvoorde", Since: "2010-10-10", Registration: "registered", ClerkOf: "zandvoorde"},
+		Good, "8642", "864200", "the card of the clerk of Zandvoorde"},
+	{Person{Name: "paul", GivenNames: "Paul", Surname: "Wouters", Number: number("718421015", false), Language: "fr",
+		BirthDate: "1971-01-21", NIS: "99001", PostalCode: "", Locality: "", Registration: "undisclosed"},
+		Good, "6420", "642000", "a good card of somebody whose address is kept from others"},
+	{Person{Name: "rita", GivenNames: "Rita", Surname: "Vandamme", Number: number("668530024", false), Language: "nl",
+		BirthDate: "1966-05-30", NIS: "99002", Street: "Gemeenteplein", House: "1", PostalCode: "8999", Locality: "Zandvoorde", Since: "2024-01-08", Registration: "reference_address"},
+		Good, "7531", "753100", "a good card of somebody who has a reference address in Zandvoorde"},
+}
+
+// People lists everybody.
+func (w *World) People() []Person {
+	var list []Person
+	for _, p := range people {
+		list = append(list, p.Person)
+	}
+	return list
+}
