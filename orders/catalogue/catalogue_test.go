@@ -1,0 +1,107 @@
+package catalogue_test
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
+)
+
+func TestStandardCatalogue(t *testing.T) {
+	p, ok := catalogue.Standard().Newest("residence")
+	if !ok {
+		t.Fatal("no residence paper")
+	}
+	if p.SourceCode != "MainResidence" || p.PriceCents != 0 || p.WorkingDays != 3 || p.Elsewhere == nil {
+		t.Errorf("%+v", p)
+	}
+	if same, ok := catalogue.Standard().Version(p.ID, p.Version); !ok || same != p {
+		t.Error("its own version is not found")
+	}
+}
+
+// People type the names they grew up with.
+func TestSearch(t *testing.T) {
+	p, _ := catalogue.Standard().Newest("residence")
+	for _, c := range []struct {
+		l     i18n.Language
+		query string
+		want  bool
+	}{
+		{i18n.French, "résidence", true}, {i18n.French, "residence", true}, {i18n.French, "CERTIFICAT DOM", true},
+		{i18n.French, "justificatif", true}, {i18n.Dutch, "bewijs woonst", true}, {i18n.Dutch, "hoofdverblijf", true},
+		{i18n.German, "meldebescheinigung", true}, {i18n.English, "proof of address", true}, {i18n.French, "", true},
+		{i18n.French, "naissance", false}, {i18n.Dutch, "résidence", false}, {i18n.French, "sidence", false},
+	} {
+		if got := p.Matches(c.l, c.query); got != c.want {
+			t.Errorf("%s %q: %v", c.l, c.query, got)
+		}
+	}
+}
+
+// An order refers to a version for as long as it is kept.
+func TestVersionsStay(t *testing.T) {
+	old, err := os.ReadFile("products/residence.1.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := strings.Replace(strings.Replace(string(old), "version = 1", "version = 2", 1), "price_cents = 0", "price_cents = 500", 1)
+	c, err := catalogue.Load(fstest.MapFS{"residence.1.toml": {Data: old}, "residence.2.toml": {Data: []byte(second)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := c.Version("residence", 1)
+	two, _ := c.Newest("residence")
+	if len(c.Current()) != 1 || one.PriceCents != 0 || two.PriceCents != 500 {
+		t.Errorf("%d current, prices %d and %d", len(c.Current()), one.PriceCents, two.PriceCents)
+	}
+}
+
+func TestGapsDoNotLoad(t *testing.T) {
+	good, err := os.ReadFile("products/residence.1.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(string) string{
+		"should be called": func(s string) string { return strings.Replace(s, "version = 1", "version = 9", 1) },
+		"label.de is missing": func(s string) string {
+			return strings.Replace(s, `de = "Bescheinigung des Hauptwohnortes"`, `de = " "`, 1)
+		},
+		"no https address": func(s string) string { return strings.Replace(s, "https://", "javascript:", 1) },
+		"no question":      func(s string) string { return strings.Replace(s, `"email"]`, `"shoe_size"]`, 1) },
+		"working_days":     func(s string) string { return strings.Replace(s, "working_days = 3", "working_days = 0", 1) },
+		"has a gap":        func(s string) string { return strings.Replace(s, `fact = "since"`, `fact = ""`, 1) },
+		"strict mode":      func(s string) string { return "colour = 1\n" + s },
+	} {
+		bad := spoil(string(good))
+		if bad == string(good) {
+			t.Fatalf("%s: nothing was spoiled", want)
+		}
+		_, err := catalogue.Load(fstest.MapFS{"residence.1.toml": {Data: []byte(bad)}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// Whatever is printed or shown holds no character that hides.
+func TestTextsAreClean(t *testing.T) {
+	files, err := fs.Glob(os.DirFS("products"), "*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile("products/" + f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !form.Clean(string(b)) {
+			t.Errorf("%s has a hidden character", f)
+		}
+	}
+}

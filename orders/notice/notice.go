@@ -1,0 +1,51 @@
+// Package notice tells people that something happened to their order.
+//
+// It owns the words of the messages and the door through which they leave. It
+// refuses to know orders, databases and mail servers. It guarantees that a
+// message holds a link and never a paper, and neither the paper's kind nor a
+// person's data: mail is read by others on the way.
+package notice
+
+import (
+	"context"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// Message is one mail.
+type Message struct {
+	// ID is the same whenever the same message is sent again, for Message-ID: after a
+	// crash a message may leave twice, and a mail server or reader can drop the second.
+	ID       string
+	To       string // one address, checked by form.Parse
+	From     string // the commune's name, for the sender's display name
+	ReplyTo  string // the commune's address, "" where it has none
+	Language i18n.Language
+	Subject  string // one line
+	Text     string // plain text, lines separated by \n
+}
+
+// Mailer sends a message. An error of kind fault.Invalid means that it can never be
+// delivered; every other error that it should be tried again.
+type Mailer interface {
+	Send(ctx context.Context, m Message) error
+}
+
+// Kind is what a notice is about.
+type Kind string
+
+const (
+	Issued  Kind = "issued"
+	Refused Kind = "refused"
+)
+
+// Kinds lists every kind.
+var Kinds = []Kind{Issued, Refused}
+
+// Words fills subject and text of a notice: link leads to the order's page, where
+// the person signs in again.
+func Words(k Kind, l i18n.Language, commune, reference, link string) (subject, text string) {
+	key := "orders.mail." + string(k)
+	return i18n.T(l, key+".subject", "Commune", commune, "Reference", reference),
+		i18n.T(l, key+".text", "Commune", commune, "Reference", reference, "Link", link)
+}

@@ -1,0 +1,77 @@
+package orders
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+)
+
+// vault keeps national numbers. Each commune has two keys of its own, derived from
+// the install's secret (HKDF-SHA256, RFC 5869): one seals the number, the other
+// makes a name of it by which the same person is known again.
+type vault struct{ secret []byte }
+
+func newVault(secret []byte) (vault, error) {
+	if len(secret) < 32 {
+		return vault{}, errors.New("orders: the secret has fewer than 32 bytes")
+	}
+	return vault{append([]byte(nil), secret...)}, nil
+}
+
+func (v vault) key(use string, c commune.ID) ([]byte, error) {
+	return hkdf.Key(sha256.New, v.secret, nil, "belfry orders "+use+" "+string(c), 32)
+}
+
+func (v vault) aead(c commune.ID) (cipher.AEAD, error) {
+	key, err := v.key("number", c)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// seal is the number of one order; it opens for that order only.
+func (v vault) seal(c commune.ID, order string, n eid.NationalNumber) ([]byte, error) {
+	aead, err := v.aead(c)
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(nil, nil, []byte(n.Reveal()), []byte(string(c)+"/"+order)), nil
+}
+
+func (v vault) open(c commune.ID, order string, sealed []byte) (eid.NationalNumber, error) {
+	aead, err := v.aead(c)
+	if err != nil {
+		return eid.NationalNumber{}, err
+	}
+	digits, err := aead.Open(nil, nil, sealed, []byte(string(c)+"/"+order))
+	if err != nil {
+		return eid.NationalNumber{}, errors.New("the national number of this order does not open: another secret, or a changed row")
+	}
+	return eid.ParseNationalNumber(string(digits))
+}
+
+// person names somebody within one commune, "" for no number.
+func (v vault) person(c commune.ID, n eid.NationalNumber) (string, error) {
+	if n.IsZero() {
+		return "", nil
+	}
+	key, err := v.key("person", c)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(n.Reveal()))
+	return hex.EncodeToString(mac.Sum(nil)), nil
+}
