@@ -71,6 +71,9 @@ func (s *Store) Purge(ctx context.Context) error {
 	})
 }
 
+// Write runs f in a transaction, for what is recorded without a change of ours.
+func (s *Store) Write(ctx context.Context, f func(*sqldb.Tx) error) error { return s.db.Write(ctx, f) }
+
 // changed says whether a statement changed exactly one row.
 func changed(res sql.Result, err error) (bool, error) {
 	if err != nil {

@@ -124,6 +124,29 @@ func (k *Keys) Verify(ctx context.Context, token string, claims any) error {
 	return errors.New("token: not signed by a key of ours")
 }
 
+// Hint is what an ID token of ours says when a client sends it back.
+type Hint struct {
+	Subject  string
+	Audience []string
+	SID      string
+}
+
+// Hint reads an ID token that a client sends back (id_token_hint). It may have
+// expired; it must be ours, by key and by issuer.
+func (k *Keys) Hint(ctx context.Context, hint string, issuers []string) (Hint, error) {
+	var claims struct {
+		jwt.Claims
+		SID string `json:"sid"`
+	}
+	if err := k.Verify(ctx, hint, &claims); err != nil {
+		return Hint{}, err
+	}
+	if !slices.Contains(issuers, claims.Issuer) {
+		return Hint{}, errors.New("token: another issuer's")
+	}
+	return Hint{claims.Subject, claims.Audience, claims.SID}, nil
+}
+
 // signing is the newest key of alg that is active; before that, the one that will be.
 func (s *set) signing(alg jose.SignatureAlgorithm, now time.Time) (key, bool) {
 	var found key

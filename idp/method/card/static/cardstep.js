@@ -14,6 +14,7 @@
 //         data-renew="/…"                same-origin address: POST, empty body → {"nonce": "…", "ttl": 300}
 //         data-texts='{"step_looking": "…", "no_card": "…"}'>   the texts card.* without their prefix;
 //                                        pin_incorrect as {"one": "…", "other": "…"}, {{.Count}} left in
+//     <input type="hidden" name="nonce">  the challenge again; follows a renewal
 //     <input type="hidden" name="token">  filled with the web-eid:1.0 token as JSON, then the form is sent
 //     <button>…</button>                  starts; a form with a filled token is sent as it is
 //     <div data-card-status></div>        made into a live region: progress, the link to the agent's
@@ -100,6 +101,7 @@ async function refresh(form, step, view) {
     throw new Problem('step_expired');
   }
   step.nonce = answer.nonce;
+  form.elements.nonce.value = answer.nonce;
   step.until = performance.now() + 1000 * answer.ttl;
   view.progress('step_renewed');
 }

@@ -1,0 +1,131 @@
+package idp
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/idp/idpsql"
+	"github.com/belfry-eid/belfry/idp/login"
+	"github.com/belfry-eid/belfry/idp/session"
+	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/internal/web"
+)
+
+// grant is what a code stands for. It names the person by the record's ID only.
+type grant struct {
+	Issuer, Client, RedirectURI, Challenge string
+	Commune                                commune.ID
+	Person, Subject, SID                   string
+	Nonce                                  string
+	Scopes                                 []string
+	Level, Upstream                        string
+	AMR                                    []string
+	At                                     time.Time // auth_time
+	Session                                string
+}
+
+// access is what an access token stands for.
+type access struct {
+	Issuer, Client  string
+	Commune         commune.ID
+	Person, Subject string
+	Scopes          []string
+}
+
+// proceed gives the client its code for the citizen of session s.
+func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, ask login.Ask, s session.Session) error {
+	g, err := p.grant(r, ask, s)
+	if err != nil {
+		return err
+	}
+	content, err := marshal(g)
+	if err != nil {
+		return err
+	}
+	code := random()
+	row := idpsql.Code{Code: code, Client: g.Client, Session: s.ID, Content: content, Expires: p.Clock().Add(codeLifetime)}
+	first, err := p.Store.AddCode(r.Context(), row, ask.Pushed, func(tx *sqldb.Tx) error {
+		return p.record(tx, g.Commune, "sign_in.passed", g.Subject, map[string]string{
+			"client": g.Client, "method": s.Method, "level": g.Level, "passed_on": strings.Join(g.Scopes, " "), "auth_time": g.At.Format(time.RFC3339),
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if !first {
+		return errPushed
+	}
+	web.Note(r, "outcome", "code")
+	return redirect(w, r, ask, url.Values{"code": {code}})
+}
+
+func (p *Provider) grant(r *http.Request, ask login.Ask, s session.Session) (grant, error) {
+	c, ok := p.Clients.ByID(ask.Client)
+	if !ok {
+		return grant{}, errClient
+	}
+	person, err := p.persons.Know(r.Context(), c.Commune, s.Citizen)
+	if err != nil {
+		return grant{}, err
+	}
+	level, _ := p.methods[s.Method].Level(c.Commune, s.Upstream)
+	return grant{
+		Issuer: ask.Issuer, Client: c.ID, RedirectURI: ask.RedirectURI, Challenge: ask.Challenge, Commune: c.Commune,
+		Person: person.ID, Subject: p.persons.Subject(c.Sector, person.ID), SID: p.sid(c, s.ID),
+		Nonce: ask.Nonce, Scopes: p.granted(c, ask.Scopes), Level: level, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Session: s.ID,
+	}, nil
+}
+
+// granted are the scopes that hold today: an authorisation for the number may have ended.
+func (p *Provider) granted(c *client.Client, scopes []string) []string {
+	var list []string
+	for _, scope := range scopes {
+		if scope != client.ScopeNumber || c.MayKnowNumber(p.Clock()) {
+			list = append(list, scope)
+		}
+	}
+	return list
+}
+
+// sid names a session to the clients of one sector; others see another name, so
+// that it links nobody across communes.
+func (p *Provider) sid(c *client.Client, session string) string {
+	return base64.RawURLEncoding.EncodeToString(p.sids.Sum(c.Sector, session)[:16])
+}
+
+// record writes an audit entry in a transaction that does something.
+func (p *Provider) record(tx *sqldb.Tx, c commune.ID, action, subject string, detail map[string]string) error {
+	if p.Audit == nil {
+		return nil
+	}
+	return p.Audit.Append(tx, audit.Entry{Commune: c, At: p.Clock(), Actor: subject, Action: action, Subject: subject, Detail: detail})
+}
+
+// random is a secret of 256 bits.
+func random() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// party is the client as the login pages show it.
+func (p *Provider) party(req login.Request) (login.Party, bool) {
+	c, ok := p.Clients.ByID(req.Ask.Client)
+	if !ok {
+		return login.Party{}, false
+	}
+	home, ok := p.Communes.ByID(c.Commune)
+	if !ok {
+		return login.Party{}, false
+	}
+	number := slices.Contains(p.granted(c, req.Ask.Scopes), client.ScopeNumber)
+	return login.Party{Commune: home, Name: c.NameIn(req.Language, home), Number: number}, true
+}

@@ -1,0 +1,82 @@
+package login
+
+import (
+	"slices"
+	"time"
+
+	"github.com/belfry-eid/belfry/idp/session"
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// Ask is an authorization request that was checked: client, address and
+// parameters are good. It holds what a client may know, nothing about a person.
+type Ask struct {
+	Issuer      string // the one that was asked
+	Client      string
+	RedirectURI string
+	State       string
+	Nonce       string
+	Challenge   string // PKCE, S256; "" for clients that may leave it out
+	Scopes      []string
+	None        bool            // prompt=none: no page may be shown
+	Login       bool            // prompt=login: the citizen proves themselves anew
+	MaxAge      *int64          // seconds since they did, at most
+	Levels      []string        // acr values asked for
+	Essential   bool            // one of Levels must be reached
+	Subject     string          // of the id_token_hint: nobody else will do
+	Languages   []i18n.Language // ui_locales
+	Pushed      string          // handle of the pushed request that it came by
+}
+
+// Standing is what a session is worth to the one who asks.
+type Standing struct {
+	Level    string // acr
+	Accepted bool   // the commune accepts method and upstream level
+	Subject  string // the citizen, as the client knows them
+}
+
+// Outcome is what comes next.
+type Outcome int
+
+const (
+	Prove   Outcome = iota // the citizen must show who they are
+	Proceed                // the client gets its code
+	Refuse                 // the client gets the error Code
+)
+
+// Next is an outcome, with the OAuth error of a refusal.
+type Next struct {
+	Outcome Outcome
+	Code    string
+}
+
+// Decide says what comes next for ask, given the browser's session s (nil: nobody
+// is signed in) and its standing. login is the stored login request, "" where the
+// question is asked for the first time. It is the one place where prompt, max_age,
+// acr and id_token_hint are weighed (OpenID Connect Core 1.0 §3.1.2.1, §3.1.2.3).
+func Decide(ask Ask, login string, s *session.Session, standing Standing, now time.Time) Next {
+	fresh := s != nil && login != "" && s.Login == login
+	if fresh && !standing.Accepted { // the commune does not take what was just shown
+		return Next{Refuse, "access_denied"}
+	}
+	if s != nil && standing.Accepted {
+		switch {
+		case ask.Subject != "" && ask.Subject != standing.Subject:
+			if fresh { // proved themselves now, and it is somebody else
+				return Next{Refuse, "login_required"}
+			}
+		case ask.Login && !fresh:
+		case ask.MaxAge != nil && !fresh && now.Sub(s.At) > time.Duration(*ask.MaxAge)*time.Second:
+		case ask.Essential && !slices.Contains(ask.Levels, standing.Level):
+			if fresh {
+				return Next{Refuse, "unmet_authentication_requirements"}
+			}
+		default:
+			return Next{Proceed, ""}
+		}
+	}
+	if ask.None {
+		return Next{Refuse, "login_required"}
+	}
+	return Next{Prove, ""}
+}

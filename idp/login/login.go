@@ -1,0 +1,335 @@
+// Package login leads a browser from what a client asks to a citizen who is proved.
+//
+// It owns the stored login request and its dispatcher. One address, /login/ID,
+// decides what is next from the request and the browser's session alone (Decide);
+// the steps (a method's page, its answer, a change of language, giving up) change
+// one of the two and lead back there. No step leads to another. It refuses to know
+// how a method proves somebody and what a client is then given. It guarantees that
+// a request is finished once, only in the browser that began it (a cookie of at
+// least 256 bits, threat T4), and that no failed try loses it.
+//
+//	/authorize ──Begin──▶ /login/ID ──▶ /login/ID/METHOD ─POST─▶ /login/ID ──▶ Proceed or Refuse
+package login
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+
+	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/idp/session"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+)
+
+//go:embed templates
+var files embed.FS
+
+// Party is the client of a request, as the pages show it.
+type Party struct {
+	Commune *commune.Commune
+	Name    string // in the language of the request
+	Number  bool   // the national number goes with the answer
+}
+
+// Config of New. All must be set.
+type Config struct {
+	KV       kv.Store
+	Clock    clock.Clock
+	Sessions *session.Sessions
+	Methods  []method.Method // in the order in which they are offered
+	// Party returns the client of a request; false where it is no longer registered.
+	Party func(Request) (Party, bool)
+	// Standing says what a session is worth to the request's client.
+	Standing func(context.Context, Ask, *session.Session) (Standing, error)
+	// Frame is the layout of a page of the commune.
+	Frame func(*http.Request, *commune.Commune, i18n.Language) page.Frame
+	// Proceed gives the client its code; Refuse gives it an error. Both answer.
+	Proceed func(http.ResponseWriter, *http.Request, Ask, session.Session) error
+	Refuse  func(http.ResponseWriter, *http.Request, Ask, string) error
+	// Failed is told of each failed try of a method, for the record.
+	Failed func(*http.Request, Request, string, error)
+}
+
+// Dispatcher serves /login/.
+type Dispatcher struct {
+	Config
+	requests requests
+	pages    *page.Templates
+	byName   map[string]method.Method
+}
+
+// New returns the dispatcher.
+func New(cfg Config) *Dispatcher {
+	templates, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic(err) // embedded
+	}
+	d := &Dispatcher{Config: cfg, requests: requests{cfg.KV}, pages: page.Parse(templates), byName: map[string]method.Method{}}
+	for _, m := range cfg.Methods {
+		d.byName[m.Name()] = m
+	}
+	return d
+}
+
+// Routes adds the dispatcher's addresses to mux.
+func (d *Dispatcher) Routes(mux *http.ServeMux, site *web.Site) {
+	mux.Handle("GET /login/{login}", site.Page(d.dispatch))
+	mux.Handle("GET /login/{login}/{method}", site.Page(d.show))
+	mux.Handle("POST /login/{login}/{method}", site.Page(d.answer))
+	mux.Handle("POST /login/{login}/{method}/renew", site.Page(d.renew))
+	mux.Handle("POST /login/{login}/cancel", site.Page(d.cancel))
+}
+
+// Begin stores ask and sends the browser to the dispatcher.
+func (d *Dispatcher) Begin(w http.ResponseWriter, r *http.Request, ask Ask, lang i18n.Language) error {
+	req, err := d.requests.begin(w, r, ask, lang, d.Clock())
+	if err != nil {
+		return err
+	}
+	return web.See(w, r, address(req))
+}
+
+func address(req Request) string { return "/login/" + req.ID }
+
+// dispatch is the one place that decides what is next.
+func (d *Dispatcher) dispatch(w http.ResponseWriter, r *http.Request) error {
+	req, err := d.requests.of(r)
+	if err != nil {
+		return err
+	}
+	if changed, err := d.language(w, r, req); changed || err != nil {
+		return err
+	}
+	s, next, err := d.next(r, req)
+	if err != nil {
+		return err
+	}
+	switch next.Outcome {
+	case Proceed:
+		if req, err = d.requests.take(r); err != nil {
+			return err
+		}
+		return d.Proceed(w, r, req.Ask, *s)
+	case Refuse:
+		if req, err = d.requests.take(r); err != nil {
+			return err
+		}
+		return d.Refuse(w, r, req.Ask, next.Code)
+	}
+	if len(d.Methods) == 1 {
+		return web.See(w, r, address(req)+"/"+d.Methods[0].Name())
+	}
+	return d.choose(w, r, req)
+}
+
+func (d *Dispatcher) next(r *http.Request, req Request) (*session.Session, Next, error) {
+	s, err := d.Sessions.Current(r)
+	if err != nil {
+		return nil, Next{}, err
+	}
+	var standing Standing
+	if s != nil {
+		if standing, err = d.Standing(r.Context(), req.Ask, s); err != nil {
+			return nil, Next{}, err
+		}
+	}
+	return s, Decide(req.Ask, req.ID, s, standing, d.Clock()), nil
+}
+
+// language keeps another language for the pages of this request, if ?lang= asks for one.
+func (d *Dispatcher) language(w http.ResponseWriter, r *http.Request, req Request) (bool, error) {
+	l, ok := i18n.Parse(r.URL.Query().Get("lang"))
+	party, known := d.Party(req)
+	if !ok || !known || !party.Commune.Offers(l) {
+		return false, nil
+	}
+	req.Language = l
+	if err := d.requests.save(r.Context(), req, d.Clock()); err != nil {
+		return false, err
+	}
+	return true, web.See(w, r, address(req))
+}
+
+// way is one method on the page where the citizen chooses.
+type way struct{ Label, Hint, Href string }
+
+func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request) error {
+	party, ok := d.Party(req)
+	if !ok {
+		return errGone
+	}
+	var ways []way
+	for _, m := range d.Methods {
+		ways = append(ways, way{i18n.T(req.Language, m.Label()), i18n.T(req.Language, m.Hint()), address(req) + "/" + m.Name()})
+	}
+	frame := d.frame(w, r, req, party)
+	frame.Title = i18n.T(req.Language, "idp.choose_title")
+	return d.pages.Render(w, http.StatusOK, "choose", frame, struct {
+		Client, Cancel string
+		Ways           []way
+	}{party.Name, address(req) + "/cancel", ways})
+}
+
+// show is a method's page.
+func (d *Dispatcher) show(w http.ResponseWriter, r *http.Request) error {
+	req, m, err := d.step(r)
+	if err != nil {
+		return err
+	}
+	if _, next, err := d.next(r, req); err != nil || next.Outcome != Prove {
+		if err != nil {
+			return err
+		}
+		return web.See(w, r, address(req)) // nothing to prove any more
+	}
+	return d.render(w, r, req, m, nil)
+}
+
+// answer takes what the method's page sent. A proof makes a session, then the
+// dispatcher decides; a failure brings the page back, with the reason.
+func (d *Dispatcher) answer(w http.ResponseWriter, r *http.Request) error {
+	req, m, err := d.step(r)
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	party, ok := d.Party(req)
+	if !ok {
+		return errGone
+	}
+	proof, err := m.Answer(r.Context(), d.stepOf(req, m, party), r.PostForm)
+	if err != nil {
+		return d.failed(w, r, req, m, err)
+	}
+	s := session.Session{Login: req.ID, Citizen: proof.Citizen, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR}
+	if _, err := d.Sessions.Start(w, r, s); err != nil {
+		return err
+	}
+	return web.See(w, r, address(req))
+}
+
+// failed shows the method's page again where the citizen can do something about err.
+func (d *Dispatcher) failed(w http.ResponseWriter, r *http.Request, req Request, m method.Method, err error) error {
+	d.Failed(r, req, m.Name(), err)
+	problem, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	web.Note(r, "error", err.Error())
+	web.Note(r, "key", problem.Key)
+	return d.render(w, r, req, m, problem)
+}
+
+func (d *Dispatcher) render(w http.ResponseWriter, r *http.Request, req Request, m method.Method, problem *fault.Error) error {
+	party, ok := d.Party(req)
+	if !ok {
+		return errGone
+	}
+	step := d.stepOf(req, m, party)
+	step.Problem = problem
+	view, err := m.Show(r.Context(), step)
+	if err != nil {
+		return err
+	}
+	frame := d.frame(w, r, req, party)
+	frame.Title, frame.Scripts = view.Title, view.Scripts
+	status := http.StatusOK
+	if problem != nil {
+		frame.Failed, status = true, web.Status(problem.Kind)
+	}
+	web.Allow(w, "connect-src", view.Connect...)
+	return view.Templates.Render(w, status, view.Name, frame, view.Content)
+}
+
+// renew sends a page that stood idle another challenge.
+func (d *Dispatcher) renew(w http.ResponseWriter, r *http.Request) error {
+	req, m, err := d.step(r)
+	if err != nil {
+		return err
+	}
+	renewer, can := m.(method.Renewer)
+	party, ok := d.Party(req)
+	if !can || !ok {
+		return errGone
+	}
+	answer, err := renewer.Renew(r.Context(), d.stepOf(req, m, party))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(answer)
+}
+
+// cancel tells the client that the citizen gave up.
+func (d *Dispatcher) cancel(w http.ResponseWriter, r *http.Request) error {
+	req, err := d.requests.take(r)
+	if err != nil {
+		return err
+	}
+	return d.Refuse(w, r, req.Ask, "access_denied")
+}
+
+// step is the request and the method of an address.
+func (d *Dispatcher) step(r *http.Request) (Request, method.Method, error) {
+	req, err := d.requests.of(r)
+	if err != nil {
+		return Request{}, nil, err
+	}
+	m, ok := d.byName[r.PathValue("method")]
+	if !ok {
+		return Request{}, nil, fault.New(fault.NotFound, "fault.not_found", nil)
+	}
+	return req, m, nil
+}
+
+func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.Step {
+	here := address(req) + "/" + m.Name()
+	s := method.Step{
+		Login: req.ID, Browser: req.Browser, Origin: req.Ask.Issuer,
+		Commune: party.Commune, Client: party.Name, Number: party.Number, Language: req.Language,
+		Action: here, Renew: here + "/renew", Cancel: address(req) + "/cancel",
+	}
+	if len(d.Methods) > 1 {
+		s.Other = address(req)
+	}
+	return s
+}
+
+func (d *Dispatcher) frame(w http.ResponseWriter, r *http.Request, req Request, party Party) page.Frame {
+	// Chromium holds the redirects that follow a form to form-action as well.
+	web.Allow(w, "form-action", originOf(req.Ask.RedirectURI))
+	frame := d.Frame(r, party.Commune, req.Language)
+	for _, l := range party.Commune.Languages {
+		frame.Languages = append(frame.Languages, page.LanguageLink{
+			Language: l, Href: address(req) + "?lang=" + string(l), Current: l == req.Language,
+		})
+	}
+	return frame
+}
+
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "'self'"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func badForm(err error) error {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return err
+	}
+	return fault.New(fault.Invalid, "idp.error_form", err)
+}

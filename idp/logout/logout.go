@@ -1,0 +1,244 @@
+// Package logout ends the provider's session when a client or the citizen asks.
+//
+// It owns the end_session endpoint and its two pages: the question, and "you are
+// signed out". It refuses to know what a session was used for. It guarantees that
+// no page of another site can sign a citizen out without an ID token of the very
+// session or the citizen's own click, and that the browser is sent only to an
+// address that the client registered for it, byte for byte.
+//
+// Implements OpenID Connect RP-Initiated Logout 1.0.
+package logout
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/idp/park"
+	"github.com/belfry-eid/belfry/idp/session"
+	"github.com/belfry-eid/belfry/idp/token"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+)
+
+//go:embed templates
+var files embed.FS
+
+// Config of New. All must be set.
+type Config struct {
+	Path     string // of the endpoint
+	KV       kv.Store
+	Clients  *client.Registry
+	Communes *commune.Communes
+	Sessions *session.Sessions
+	// Hint reads an ID token of ours.
+	Hint func(context.Context, string) (token.Hint, error)
+	// SID names a session to a client.
+	SID func(c *client.Client, session string) string
+	// Frame is the layout of a page of the commune, Plain of one that is no commune's.
+	Frame func(*http.Request, *commune.Commune, i18n.Language) page.Frame
+	Plain func(*http.Request) page.Frame
+	// Ended revokes what was given in the session, and records that it is over.
+	Ended func(*http.Request, session.Session, *client.Client) error
+}
+
+// Endpoint serves Path.
+type Endpoint struct {
+	Config
+	pages *page.Templates
+}
+
+// New returns the endpoint.
+func New(cfg Config) *Endpoint {
+	templates, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic(err) // embedded
+	}
+	return &Endpoint{cfg, page.Parse(templates)}
+}
+
+// Routes adds the endpoint's addresses to mux.
+func (e *Endpoint) Routes(mux *http.ServeMux, site *web.Site) {
+	mux.Handle("GET "+e.Path, site.Page(e.asked))
+	mux.Handle("POST "+e.Path, site.Page(func(w http.ResponseWriter, r *http.Request) error { return park.Post(e.KV, w, r) }))
+	mux.Handle("POST "+e.Path+"/confirm", site.Page(e.confirmed))
+}
+
+// ask is a request to sign out, checked.
+type ask struct {
+	client   *client.Client // nil where the request names none that it can show
+	hint     *token.Hint
+	redirect string // registered, or ""
+	state    string
+	language i18n.Language // "" where the request wishes none
+}
+
+var errBad = fault.New(fault.Invalid, "idp.error_logout", nil)
+
+// read checks the parameters. An unregistered address and a hint that is not ours
+// are refused on our own page: something is wrong with the site that sent them.
+func (e *Endpoint) read(ctx context.Context, v url.Values) (ask, error) {
+	for _, all := range v {
+		if len(all) > 1 {
+			return ask{}, errBad
+		}
+	}
+	a := ask{state: v.Get("state")}
+	for _, tag := range strings.Fields(v.Get("ui_locales")) {
+		if l, ok := i18n.Parse(tag); ok && a.language == "" {
+			a.language = l
+		}
+	}
+	id := v.Get("client_id")
+	if raw := v.Get("id_token_hint"); raw != "" {
+		hint, err := e.Hint(ctx, raw)
+		if err != nil || len(hint.Audience) != 1 || (id != "" && id != hint.Audience[0]) {
+			return ask{}, fault.New(errBad.Kind, errBad.Key, err)
+		}
+		a.hint, id = &hint, hint.Audience[0]
+	}
+	if id != "" {
+		c, ok := e.Clients.ByID(id)
+		if !ok {
+			return ask{}, errBad
+		}
+		a.client = c
+	}
+	if uri := v.Get("post_logout_redirect_uri"); uri != "" {
+		if a.client == nil || !a.client.Leaves(uri) {
+			return ask{}, errBad
+		}
+		a.redirect = uri
+	}
+	return a, nil
+}
+
+// asked signs out at once where the request proves that it is about this session,
+// and asks the citizen otherwise.
+func (e *Endpoint) asked(w http.ResponseWriter, r *http.Request) error {
+	v, err := park.Values(e.KV, r)
+	if err != nil {
+		return err
+	}
+	a, err := e.read(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	s, err := e.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s == nil:
+		return e.leave(w, r, a)
+	case a.hint != nil && a.hint.SID == e.SID(a.client, s.ID):
+		return e.end(w, r, a, s)
+	}
+	return e.question(w, r, a, s)
+}
+
+// question asks the citizen. The form carries the checked wishes, which are checked
+// again when it comes back.
+func (e *Endpoint) question(w http.ResponseWriter, r *http.Request, a ask, s *session.Session) error {
+	frame := e.frame(r, a)
+	frame.Title = i18n.T(frame.Language, "idp.logout_title")
+	wishes := map[string]string{"post_logout_redirect_uri": a.redirect, "state": a.state, "ui_locales": string(frame.Language)}
+	if a.client != nil {
+		wishes["client_id"] = a.client.ID
+	}
+	if a.redirect != "" {
+		web.Allow(w, "form-action", originOf(a.redirect))
+	}
+	return e.pages.Render(w, http.StatusOK, "question", frame, struct {
+		Name, Action string
+		Wishes       map[string]string
+	}{s.Citizen.Name(), e.Path + "/confirm", wishes})
+}
+
+// confirmed is the citizen's click; the cross-site rule guards it.
+func (e *Endpoint) confirmed(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return fault.New(fault.Invalid, "idp.error_form", err)
+	}
+	wishes := url.Values{}
+	for name, all := range r.PostForm {
+		if slices.Contains([]string{"client_id", "post_logout_redirect_uri", "state", "ui_locales"}, name) && all[0] != "" {
+			wishes[name] = all
+		}
+	}
+	a, err := e.read(r.Context(), wishes)
+	if err != nil {
+		return err
+	}
+	s, err := e.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return e.leave(w, r, a)
+	}
+	return e.end(w, r, a, s)
+}
+
+func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, a ask, s *session.Session) error {
+	if err := e.Ended(r, *s, a.client); err != nil {
+		return err
+	}
+	if err := e.Sessions.End(w, r); err != nil {
+		return err
+	}
+	// Not "cookies": browsers clear those of the whole registrable domain, and the
+	// communes' own pages may live there (threat T24).
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return e.leave(w, r, a)
+}
+
+// leave goes where the client wished, or says that nobody is signed in any more.
+func (e *Endpoint) leave(w http.ResponseWriter, r *http.Request, a ask) error {
+	if a.redirect == "" {
+		frame := e.frame(r, a)
+		frame.Title = i18n.T(frame.Language, "idp.signed_out_title")
+		return e.pages.Render(w, http.StatusOK, "signedout", frame, struct{ Home string }{frame.Home})
+	}
+	to := a.redirect
+	if a.state != "" {
+		separator := "?"
+		if strings.Contains(to, "?") {
+			separator = "&"
+		}
+		to += separator + url.Values{"state": {a.state}}.Encode()
+	}
+	return web.See(w, r, to)
+}
+
+func (e *Endpoint) frame(r *http.Request, a ask) page.Frame {
+	if a.client == nil {
+		return e.Plain(r)
+	}
+	home, ok := e.Communes.ByID(a.client.Commune)
+	if !ok {
+		return e.Plain(r)
+	}
+	l := home.Languages[0]
+	if home.Offers(a.language) {
+		l = a.language
+	}
+	return e.Frame(r, home, l)
+}
+
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "'self'"
+	}
+	return u.Scheme + "://" + u.Host
+}

@@ -1,0 +1,237 @@
+// Package card signs a citizen in by their identity card.
+//
+// It owns the challenge (256 random bits, good for five minutes, for one browser,
+// one login request and one purpose, once), the page of the card step, and the one
+// validator of web-eid:1.0 authentication tokens (decision 2): whatever program
+// read the card, its answer comes through here. It refuses to know sessions,
+// clients and readers. It guarantees that a citizen comes out only of a signature
+// over our own address and a challenge that this browser was given and nobody used
+// (threats T1 and T2), by a card that internal/eid/trust vouches for.
+//
+// Implements the Web eID authentication token, format web-eid:1.0.
+package card
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/belfry-eid/belfry/idp/idpsql"
+	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
+)
+
+//go:embed templates static
+var files embed.FS
+
+// purpose of the challenges of this page.
+const purpose = "login"
+
+// lifetime of a challenge.
+const lifetime = 5 * time.Minute
+
+// Store keeps challenges; *idpsql.Store does.
+type Store interface {
+	AddChallenge(context.Context, idpsql.Challenge) error
+	UseChallenge(context.Context, idpsql.Challenge) (idpsql.Consumption, error)
+}
+
+// Config of New. All must be set but AgentPorts.
+type Config struct {
+	Store     Store
+	Authority Authority // *trust.Verifier
+	Clock     clock.Clock
+	// AgentPorts are where our agent may listen on the citizen's machine.
+	AgentPorts []int
+}
+
+// Card is the method.
+type Card struct {
+	Config
+	pages *page.Templates
+}
+
+// New returns the method.
+func New(cfg Config) *Card {
+	templates, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic(err) // embedded
+	}
+	return &Card{Config: cfg, pages: page.Parse(templates)}
+}
+
+func (*Card) Name() string  { return "card" }
+func (*Card) Label() string { return "idp.card_label" }
+func (*Card) Hint() string  { return "idp.card_hint" }
+
+// Level is high: the authentication key works only after the PIN (regulation (EU)
+// 2015/1502, annex 2.2.1).
+func (*Card) Level(commune.ID, string) (string, bool) { return method.High, true }
+
+// content is what the page shows.
+type content struct {
+	method.Step
+	Nonce, Ports, Texts, Host, Problem string
+	TTL                                int
+}
+
+// Show gives the browser a new challenge and the page that takes it to the card.
+func (c *Card) Show(ctx context.Context, s method.Step) (method.View, error) {
+	nonce, err := c.challenge(ctx, s)
+	if err != nil {
+		return method.View{}, err
+	}
+	view := content{Step: s, Nonce: nonce, TTL: int(lifetime / time.Second), Ports: c.ports(), Texts: texts()[s.Language], Host: hostOf(s.Origin)}
+	if s.Problem != nil {
+		view.Problem = i18n.Message(s.Language, s.Problem.Key, s.Problem.Args)
+	}
+	return method.View{
+		Templates: c.pages, Name: "card", Title: i18n.T(s.Language, "idp.card_title"), Content: view,
+		Scripts: []string{scriptAddress()}, Connect: c.agents(),
+	}, nil
+}
+
+// Renew gives another challenge to a page that stood idle (method.Renewer).
+func (c *Card) Renew(ctx context.Context, s method.Step) (any, error) {
+	nonce, err := c.challenge(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Nonce string `json:"nonce"`
+		TTL   int    `json:"ttl"`
+	}{nonce, int(lifetime / time.Second)}, nil
+}
+
+func (c *Card) challenge(ctx context.Context, s method.Step) (string, error) {
+	var random [32]byte
+	rand.Read(random[:])
+	nonce := base64.StdEncoding.EncodeToString(random[:])
+	ch := idpsql.Challenge{Nonce: nonce, Purpose: purpose, Login: s.Login, Browser: s.Browser, Expires: c.Clock().Add(lifetime)}
+	return nonce, c.Store.AddChallenge(ctx, ch)
+}
+
+// refusals are the words for a challenge that was not this browser's to use now.
+var refusals = map[idpsql.Consumption]*fault.Error{
+	idpsql.Unknown:     fault.New(fault.Invalid, "idp.challenge_unknown", nil),
+	idpsql.OtherHolder: fault.New(fault.Forbidden, "idp.challenge_other_browser", nil),
+	idpsql.UsedBefore:  fault.New(fault.Conflict, "idp.challenge_used", nil),
+	idpsql.TooLate:     fault.New(fault.Conflict, "idp.challenge_late", nil),
+}
+
+// Answer consumes the challenge, then checks what the card signed. A token that
+// fails has used its challenge up all the same: the page comes back with another.
+func (c *Card) Answer(ctx context.Context, s method.Step, form url.Values) (method.Proof, error) {
+	nonce, text := form.Get("nonce"), form.Get("token")
+	if text == "" {
+		return method.Proof{}, fault.New(fault.Invalid, "idp.card_no_answer", nil)
+	}
+	ch := idpsql.Challenge{Nonce: nonce, Purpose: purpose, Login: s.Login, Browser: s.Browser}
+	outcome, err := c.Store.UseChallenge(ctx, ch)
+	if err != nil {
+		return method.Proof{}, err
+	}
+	if refused := refusals[outcome]; refused != nil {
+		return method.Proof{}, refused
+	}
+	proved, err := Validate(ctx, c.Authority, text, s.Origin, nonce)
+	if errors.Is(err, errSignature) {
+		return method.Proof{}, fault.New(errSignature.Kind, errSignature.Key, err).With("Host", hostOf(s.Origin))
+	}
+	if err != nil {
+		return method.Proof{}, err
+	}
+	return method.Proof{Citizen: proved.Citizen(), AMR: []string{"eid", "sc", "pin"}}, nil
+}
+
+func (c *Card) ports() string {
+	var list []string
+	for _, p := range c.AgentPorts {
+		list = append(list, fmt.Sprint(p))
+	}
+	return strings.Join(list, " ")
+}
+
+func (c *Card) agents() []string {
+	var list []string
+	for _, p := range c.AgentPorts {
+		list = append(list, fmt.Sprintf("http://127.0.0.1:%d", p))
+	}
+	return list
+}
+
+func hostOf(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	return host
+}
+
+// script is cardstep.js, whose address changes with it so that browsers may keep it.
+var script = sync.OnceValues(func() ([]byte, string) {
+	text, err := files.ReadFile("static/cardstep.js")
+	if err != nil {
+		panic(err) // embedded
+	}
+	sum := sha256.Sum256(text)
+	return text, hex.EncodeToString(sum[:6])
+})
+
+func scriptAddress() string {
+	_, version := script()
+	return "/method/card/cardstep.js?v=" + version
+}
+
+// ServeHTTP serves the page's script; the provider mounts it at /method/card/.
+func (*Card) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/method/card/cardstep.js" {
+		http.NotFound(w, r)
+		return
+	}
+	text, version := script()
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	if r.URL.Query().Get("v") == version {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	w.Write(text)
+}
+
+// texts are those of the catalogue "card" as the script wants them: without their
+// prefix, plural forms as they are.
+var texts = sync.OnceValue(func() map[i18n.Language]string {
+	made := map[i18n.Language]string{}
+	for _, l := range i18n.Languages {
+		raw, err := fs.ReadFile(i18n.Catalogues(), "locales/card."+string(l)+".json")
+		if err != nil {
+			panic(err) // embedded
+		}
+		var all map[string]any
+		if err := json.Unmarshal(raw, &all); err != nil {
+			panic(err)
+		}
+		short := make(map[string]any, len(all))
+		for key, text := range all {
+			short[strings.TrimPrefix(key, "card.")] = text
+		}
+		out, err := json.Marshal(short)
+		if err != nil {
+			panic(err)
+		}
+		made[l] = string(out)
+	}
+	return made
+})
