@@ -51,9 +51,14 @@ func fromEngine(err error) bool {
 	return ok
 }
 
-// collided says that PostgreSQL could not order this transaction among others
-// (serialization failure, deadlock): nothing is wrong with it, it is to run again.
+// collided says that nothing is wrong with the transaction and it is to run
+// again: PostgreSQL could not order it among others (serialization failure,
+// deadlock), or SQLite was interrupted, which can only have been meant for a
+// statement of River's before us on this connection.
 func collided(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()&0xff == sqlite3.SQLITE_INTERRUPT
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "40001" || e.Code == "40P01")
 }

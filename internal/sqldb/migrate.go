@@ -35,7 +35,7 @@ func (db *DB) Migrate(ctx context.Context, room string, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", room, err)
 	}
-	unlock, err := db.lockMigrations(ctx)
+	unlock, err := db.Lock(ctx)
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", room, err)
 	}
@@ -122,11 +122,12 @@ func readSteps(files fs.FS) ([]step, error) {
 	return steps, nil
 }
 
-// lockMigrations waits until no other process migrates this database. On
-// PostgreSQL the lock belongs to a session of its own: taken inside the
-// transaction it would come after the snapshot, which then misses the tables
-// that the process before us has made.
-func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
+// Lock waits until no other process changes tables of this database, and keeps
+// them from it until unlock. Migrate does so itself. On PostgreSQL the lock
+// belongs to a session of its own: taken inside the transaction it would come
+// after the snapshot, which then misses the tables that the process before us
+// has made.
+func (db *DB) Lock(ctx context.Context) (unlock func(), err error) {
 	if db.engine == SQLite {
 		return lockFile(db.path + ".lock")
 	}
