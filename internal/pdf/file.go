@@ -12,6 +12,7 @@ type File struct {
 	src      io.ReaderAt
 	size     int64
 	version  string
+	end      int64     // behind the last %%EOF
 	sections []Section // the newest first
 	entries  map[uint32]entry
 	count    int // entries read in all sections
@@ -72,7 +73,33 @@ func (f *File) start() (int64, error) {
 		return 0, syntax(f.size, "no startxref in the last %d bytes", maxTail)
 	}
 	s := newScanner(f.src, f.size, f.size-int64(len(tail)-i)+int64(len("startxref")))
-	return s.integer()
+	start, err := s.integer()
+	if err != nil {
+		return 0, err
+	}
+	f.end = s.eof()
+	return start, nil
+}
+
+// eof returns where a revision ends whose startxref ends at pos: behind %%EOF
+// and one end of line, or 0 where there is none.
+func (s *scanner) eof() int64 {
+	for c, ok := s.peek(0); ok && isSpace(c); c, ok = s.peek(0) {
+		s.pos++
+	}
+	for i, want := range []byte("%%EOF") {
+		if c, _ := s.peek(int64(i)); c != want {
+			return 0
+		}
+	}
+	s.pos += 5
+	if c, _ := s.peek(0); c == '\r' {
+		s.pos++
+	}
+	if c, _ := s.peek(0); c == '\n' {
+		s.pos++
+	}
+	return s.pos
 }
 
 // Size is the length of the file in bytes.
@@ -100,9 +127,9 @@ func (f *File) Version() string {
 // Sections lists the cross-reference sections, the newest first.
 func (f *File) Sections() []Section { return f.sections }
 
-// Closed says whether the file ends just after the %%EOF of its newest section
-// and at most one end of line, as every complete revision does.
-func (f *File) Closed() bool { return f.sections[0].End == f.size }
+// Closed says whether the file ends just after the %%EOF that belongs to its last
+// startxref and at most one end of line, as every complete revision does.
+func (f *File) Closed() bool { return f.end == f.size }
 
 // Get reads an indirect object; a free or missing one is the null object.
 func (f *File) Get(r Ref) (Object, error) {
@@ -118,7 +145,7 @@ func (f *File) Get(r Ref) (Object, error) {
 	case e.generation != r.Generation:
 		return nil, nil
 	}
-	o, _, err := f.indirect(e.offset, &r)
+	o, err := f.indirect(e.offset, &r)
 	if err != nil {
 		return nil, fmt.Errorf("object %v: %w", r, err)
 	}
@@ -126,42 +153,42 @@ func (f *File) Get(r Ref) (Object, error) {
 }
 
 // indirect reads "12 0 obj ... endobj" at an offset. Where want is not nil the
-// object must be that one. It returns where the object ends.
-func (f *File) indirect(offset int64, want *Ref) (Object, int64, error) {
+// object must be that one.
+func (f *File) indirect(offset int64, want *Ref) (Object, error) {
 	s := newScanner(f.src, f.size, offset)
 	number, err := s.integer()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	generation, err := s.integer()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if want != nil && (number != int64(want.Number) || generation != int64(want.Generation)) {
-		return nil, 0, syntax(offset, "object %d %d stands here", number, generation)
+		return nil, syntax(offset, "object %d %d stands here", number, generation)
 	}
 	if err := s.keyword("obj"); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	o, err := s.object(0)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	s.skip()
 	at := s.pos
 	if d, ok := o.(Dict); ok && s.word() == "stream" {
 		st, err := f.stream(s, d)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		o = st
 	} else {
 		s.pos = at
 	}
 	if err := s.keyword("endobj"); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return o, s.pos, nil
+	return o, nil
 }
 
 // stream reads the bounds of a stream's bytes; s stands behind the keyword.

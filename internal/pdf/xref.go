@@ -8,7 +8,6 @@ import (
 // Section is one cross-reference section: what a revision says about where its objects are.
 type Section struct {
 	Offset  int64 // of the keyword xref, or of the cross-reference stream's object
-	End     int64 // behind its %%EOF and one end of line; 0 where none follows
 	Stream  bool  // a cross-reference stream
 	Trailer Dict
 }
@@ -79,8 +78,8 @@ func (f *File) section(at int64) (Section, error) {
 	if c, _ := s.peek(0); c == 'x' {
 		return f.table(s, at)
 	}
-	trailer, end, err := f.crossStream(at)
-	return Section{Offset: at, End: f.eof(end), Stream: true, Trailer: trailer}, err
+	trailer, err := f.crossStream(at)
+	return Section{Offset: at, Stream: true, Trailer: trailer}, err
 }
 
 // table reads "xref" up to the end of its trailer. The entries of a hybrid
@@ -136,7 +135,7 @@ func (f *File) table(s *scanner, at int64) (Section, error) {
 		if !ok {
 			return Section{}, s.fail("/XRefStm is no number")
 		}
-		if _, _, err := f.crossStream(int64(n)); err != nil {
+		if _, err := f.crossStream(int64(n)); err != nil {
 			return Section{}, err
 		}
 	}
@@ -145,7 +144,7 @@ func (f *File) table(s *scanner, at int64) (Section, error) {
 			return Section{}, err
 		}
 	}
-	return Section{Offset: at, End: f.eof(s.pos), Trailer: trailer}, nil
+	return Section{Offset: at, Trailer: trailer}, nil
 }
 
 // line reads one entry of a table.
@@ -171,26 +170,26 @@ func (s *scanner) line() (entry, error) {
 	}
 }
 
-// crossStream reads a cross-reference stream and returns its dictionary and where its object ends.
-func (f *File) crossStream(at int64) (Dict, int64, error) {
+// crossStream reads a cross-reference stream and returns its dictionary.
+func (f *File) crossStream(at int64) (Dict, error) {
 	if at <= 0 || at >= f.size {
-		return nil, 0, syntax(at, "a cross-reference stream outside the file")
+		return nil, syntax(at, "a cross-reference stream outside the file")
 	}
-	o, end, err := f.indirect(at, nil)
+	o, err := f.indirect(at, nil)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	st, ok := o.(*Stream)
 	if !ok || st.Dict["Type"] != Name("XRef") {
-		return nil, 0, syntax(at, "no cross-reference section")
+		return nil, syntax(at, "no cross-reference section")
 	}
 	widths, err := fieldWidths(st.Dict["W"])
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	data, err := f.Data(st)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	index, ok := st.Dict["Index"].(Array)
 	if !ok {
@@ -200,13 +199,13 @@ func (f *File) crossStream(at int64) (Dict, int64, error) {
 		first, ok1 := index[i].(Integer)
 		count, ok2 := index[i+1].(Integer)
 		if !ok1 || !ok2 || first < 0 || count < 0 {
-			return nil, 0, syntax(at, "a broken /Index")
+			return nil, syntax(at, "a broken /Index")
 		}
 		if data, err = f.fields(data, widths, int64(first), int64(count)); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return st.Dict, end, nil
+	return st.Dict, nil
 }
 
 func fieldWidths(o Object) (w [3]int, err error) {
@@ -258,32 +257,4 @@ func (f *File) fields(data []byte, w [3]int, first, count int64) ([]byte, error)
 		}
 	}
 	return data, nil
-}
-
-// eof returns where the revision ends whose section ends at from: behind
-// "startxref N %%EOF" and one end of line, or 0 where that does not follow.
-func (f *File) eof(from int64) int64 {
-	s := newScanner(f.src, f.size, from)
-	if s.keyword("startxref") != nil {
-		return 0
-	}
-	if _, err := s.integer(); err != nil {
-		return 0
-	}
-	for c, ok := s.peek(0); ok && isSpace(c); c, ok = s.peek(0) {
-		s.pos++
-	}
-	for i, want := range []byte("%%EOF") {
-		if c, _ := s.peek(int64(i)); c != want {
-			return 0
-		}
-	}
-	s.pos += 5
-	if c, _ := s.peek(0); c == '\r' {
-		s.pos++
-	}
-	if c, _ := s.peek(0); c == '\n' {
-		s.pos++
-	}
-	return s.pos
 }

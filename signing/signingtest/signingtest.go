@@ -29,7 +29,7 @@ import (
 	"github.com/digitorus/timestamp"
 )
 
-// Now is the instant at which the certificates of a World are in the middle of their lives.
+// Now is the instant at which the certificates of a World are valid.
 var Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // Identity is a certificate with its key and the chain up to the root.
@@ -110,7 +110,7 @@ func timeStamping(critical bool) func(*x509.Certificate) {
 	}
 }
 
-// Issue makes one more certificate, valid from a year before Now to a year after.
+// Issue makes one more certificate, valid from a year before Now to fifty years after.
 func Issue(name string, issuer *Identity, key crypto.Signer, change func(*x509.Certificate)) Identity {
 	return issue(name, issuer, key, change)
 }
@@ -119,7 +119,7 @@ func issue(name string, issuer *Identity, key crypto.Signer, change func(*x509.C
 	template := &x509.Certificate{
 		SerialNumber: must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))),
 		Subject:      pkix.Name{CommonName: name, Organization: []string{"Belfry Test"}, Country: []string{"BE"}},
-		NotBefore:    Now.AddDate(-1, 0, 0), NotAfter: Now.AddDate(1, 0, 0),
+		NotBefore:    Now.AddDate(-1, 0, 0), NotAfter: Now.AddDate(50, 0, 0),
 	}
 	change(template)
 	parent, signer := template, key
@@ -216,4 +216,37 @@ func (a *Authority) Count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.asked
+}
+
+// WritePEM writes an identity as NAME.crt, NAME.key and NAME.chain, for OpenSSL.
+func WritePEM(t testing.TB, dir, name string, id Identity) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(id.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chain []byte
+	for _, c := range id.Chain[1:] {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	for suffix, b := range map[string][]byte{
+		".crt":   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.Cert.Raw}),
+		".key":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		".chain": chain,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name+suffix), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// WriteBody writes the body of a request to a file.
+func WriteBody(t testing.TB, path string, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = os.WriteFile(path, body, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -1,0 +1,317 @@
+package pades
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/pdf"
+)
+
+// layout builds the update that carries the signature.
+type layout struct {
+	file     *pdf.File
+	o        Options
+	update   *pdf.Update
+	catalog  pdf.Dict // a copy, to be changed
+	fields   []pdf.Field
+	ranges   *pdf.Hole
+	contents *pdf.Hole
+}
+
+func newLayout(f *pdf.File, o Options, room int) (*layout, error) {
+	catalog, err := f.Catalog()
+	if err != nil {
+		return nil, readFault(err)
+	}
+	if catalog == nil {
+		return nil, broken(fmt.Errorf("pades: no catalog"))
+	}
+	if !f.Closed() {
+		return nil, broken(fmt.Errorf("pades: bytes behind the end of the file"))
+	}
+	fields, err := f.Fields()
+	if err != nil {
+		return nil, readFault(err)
+	}
+	l := &layout{file: f, o: o, update: f.Update(), catalog: maps.Clone(catalog), fields: fields}
+	l.ranges = &pdf.Hole{Text: "[" + strings.Repeat(" ", len("0 0000000000 0000000000 0000000000")) + "]"}
+	l.contents = &pdf.Hole{Text: "<" + strings.Repeat("0", room) + ">"}
+	if err := l.allowed(); err != nil {
+		return nil, err
+	}
+	signature := l.update.Add(l.signature())
+	field, err := l.field(signature)
+	if err != nil {
+		return nil, err
+	}
+	if field != nil {
+		if err := l.addField(*field); err != nil {
+			return nil, readFault(err)
+		}
+	}
+	if err := l.finishCatalog(signature); err != nil {
+		return nil, readFault(err)
+	}
+	return l, nil
+}
+
+// allowed refuses files that must not be signed, or not certified.
+func (l *layout) allowed() error {
+	form, err := l.file.Form()
+	if err != nil {
+		return readFault(err)
+	}
+	if form["XFA"] != nil {
+		return fault.New(fault.Invalid, "pades.dynamic_form", fmt.Errorf("pades: an XFA form"))
+	}
+	for _, f := range l.fields {
+		if f.Type != "Sig" || f.Value == nil {
+			continue
+		}
+		signature, err := l.file.Dict(f.Value)
+		if err != nil {
+			return readFault(err)
+		}
+		if signature == nil {
+			continue
+		}
+		if l.o.Certify {
+			return fault.New(fault.Conflict, "pades.already_signed", fmt.Errorf("pades: field %q is signed", f.Name))
+		}
+		if p := permission(l.file, signature); p == 1 {
+			return fault.New(fault.Conflict, "pades.certified", fmt.Errorf("pades: field %q certifies with P 1", f.Name))
+		}
+	}
+	return nil
+}
+
+// permission is the P of a certification signature, 0 where it is none.
+func permission(f *pdf.File, signature pdf.Dict) int {
+	references, err := f.Array(signature["Reference"])
+	if err != nil {
+		return 0
+	}
+	for _, r := range references {
+		d, err := f.Dict(r)
+		if err != nil || d["TransformMethod"] != pdf.Name("DocMDP") {
+			continue
+		}
+		params, err := f.Dict(d["TransformParams"])
+		if err != nil {
+			return 1 // unreadable: the strictest
+		}
+		if p, ok := f.Number(params["P"]); ok {
+			return int(p)
+		}
+		return 2 // the default, ISO 32000-1 table 254
+	}
+	return 0
+}
+
+func (l *layout) signature() pdf.Dict {
+	d := pdf.Dict{
+		"Type": pdf.Name("Sig"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.CAdES.detached"),
+		"M": pdf.Date(l.o.At), "ByteRange": l.ranges, "Contents": l.contents,
+	}
+	for key, text := range map[pdf.Name]string{"Name": l.o.Name, "Reason": l.o.Reason, "Location": l.o.Location} {
+		if text != "" {
+			d[key] = pdf.Text(text)
+		}
+	}
+	if l.o.Certify {
+		params := pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(1), "V": pdf.Name("1.2")}
+		d["Reference"] = pdf.Array{pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": pdf.Name("DocMDP"), "TransformParams": params}}
+	}
+	return d
+}
+
+// field fills the empty field that was asked for, or returns a new one that is
+// to be added to the form and the page.
+func (l *layout) field(signature pdf.Ref) (*pdf.Ref, error) {
+	if l.o.Field != "" {
+		for _, f := range l.fields {
+			if f.Name == l.o.Field && f.Type == "Sig" && f.Value == nil {
+				d := maps.Clone(f.Dict)
+				d["V"] = signature
+				l.update.Set(f.Ref, d)
+				return nil, nil
+			}
+		}
+		return nil, fault.New(fault.Invalid, "pades.no_such_field", fmt.Errorf("pades: no empty signature field %q", l.o.Field))
+	}
+	page, dict, inherit, err := l.file.FirstPage()
+	if err != nil {
+		return nil, readFault(err)
+	}
+	x, y := l.corner(inherit)
+	label := l.o.Label
+	if label == "" {
+		label = l.o.Chain[0].Subject.CommonName
+	}
+	field := l.update.Add(pdf.Dict{
+		"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Sig"),
+		"T": pdf.Text(l.newName()), "TU": pdf.Text(label), "Contents": pdf.Text(label),
+		"V": signature, "P": page,
+		"F":    pdf.Integer(4 | 128), // print, as PDF/A wants; locked
+		"Rect": pdf.Array{x, y, x, y},
+	})
+	return &field, l.annotate(page, dict, field)
+}
+
+// corner is the lower left corner of what is shown of the page: there a widget
+// without area counts as outside, and needs no tag (ISO 14289-1, 7.18.1) and no
+// appearance (ISO 19005-2, 6.3.3).
+func (l *layout) corner(inherit pdf.Dict) (x, y pdf.Object) {
+	for _, key := range []pdf.Name{"CropBox", "MediaBox"} {
+		box, err := l.file.Array(inherit[key])
+		if err != nil || len(box) != 4 {
+			continue
+		}
+		var n [4]float64
+		ok := true
+		for i := range n {
+			v, number := l.file.Number(box[i])
+			n[i], ok = v, ok && number
+		}
+		if ok {
+			return number(min(n[0], n[2])), number(min(n[1], n[3]))
+		}
+	}
+	return pdf.Integer(0), pdf.Integer(0)
+}
+
+func number(v float64) pdf.Object {
+	if v == float64(int64(v)) {
+		return pdf.Integer(int64(v))
+	}
+	return pdf.Real(v)
+}
+
+// newName is a name no field has yet.
+func (l *layout) newName() string {
+	taken := map[string]bool{}
+	for _, f := range l.fields {
+		taken[f.Name] = true
+	}
+	for n := 1; ; n++ {
+		if name := fmt.Sprintf("Seal%d", n); !taken[name] {
+			return name
+		}
+	}
+}
+
+// annotate adds the widget to the page, with the tab order of the structure
+// where the page has none (ISO 14289-1, 7.18.3).
+func (l *layout) annotate(page pdf.Ref, dict pdf.Dict, widget pdf.Ref) error {
+	annots, err := l.file.Array(dict["Annots"])
+	if err != nil {
+		return readFault(err)
+	}
+	annots = append(append(pdf.Array{}, annots...), widget)
+	changed := maps.Clone(dict)
+	if r, ok := dict["Annots"].(pdf.Ref); ok {
+		l.update.Set(r, annots)
+	} else {
+		changed["Annots"] = annots
+	}
+	_, indirect := dict["Annots"].(pdf.Ref)
+	if _, ok := dict["Tabs"]; !ok {
+		changed["Tabs"] = pdf.Name("S")
+	} else if indirect {
+		return nil
+	}
+	l.update.Set(page, changed)
+	return nil
+}
+
+// addField adds the field to the form and keeps all that the form has.
+func (l *layout) addField(field pdf.Ref) error {
+	form, err := l.file.Form()
+	if err != nil {
+		return err
+	}
+	if form == nil {
+		l.catalog["AcroForm"] = l.update.Add(pdf.Dict{"Fields": pdf.Array{field}, "SigFlags": pdf.Integer(3)})
+		return nil
+	}
+	form = maps.Clone(form)
+	list, err := l.file.Array(form["Fields"])
+	if err != nil {
+		return err
+	}
+	list = append(append(pdf.Array{}, list...), field)
+	if r, ok := form["Fields"].(pdf.Ref); ok {
+		l.update.Set(r, list)
+	} else {
+		form["Fields"] = list
+	}
+	l.setForm(form)
+	return nil
+}
+
+// setForm writes the form where it was, as signed and to be appended to only (ISO 32000-1 table 219).
+func (l *layout) setForm(form pdf.Dict) {
+	flags, _ := form["SigFlags"].(pdf.Integer)
+	form["SigFlags"] = flags | 3
+	if r, ok := l.catalog["AcroForm"].(pdf.Ref); ok {
+		l.update.Set(r, form)
+	} else {
+		l.catalog["AcroForm"] = form
+	}
+}
+
+// finishCatalog names the certification and, before PDF 2.0, the extension that
+// PAdES is (ISO 32000-1, 7.12).
+func (l *layout) finishCatalog(signature pdf.Ref) error {
+	if l.o.Field != "" {
+		form, err := l.file.Form()
+		if err != nil {
+			return err
+		}
+		l.setForm(maps.Clone(form))
+	}
+	if l.o.Certify {
+		permissions, err := l.file.Dict(l.catalog["Perms"])
+		if err != nil {
+			return err
+		}
+		l.catalog["Perms"] = with(permissions, "DocMDP", signature)
+	}
+	if l.file.Version() < "2.0" {
+		extensions, err := l.file.Dict(l.catalog["Extensions"])
+		if err != nil {
+			return err
+		}
+		if _, ok := extensions["ESIC"]; !ok {
+			l.catalog["Extensions"] = with(extensions, "ESIC", pdf.Dict{"BaseVersion": pdf.Name("1.7"), "ExtensionLevel": pdf.Integer(1)})
+		}
+	}
+	l.update.Set(l.file.Root(), l.catalog)
+	return nil
+}
+
+func with(d pdf.Dict, key pdf.Name, value pdf.Object) pdf.Dict {
+	out := pdf.Dict{}
+	maps.Copy(out, d)
+	out[key] = value
+	return out
+}
+
+// encode returns what is appended before and behind the signature's contents.
+func (l *layout) encode() (head, foot []byte, err error) {
+	tail, err := l.update.Encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	size := l.file.Size()
+	begin := l.contents.Offset()
+	end := begin + int64(len(l.contents.Text))
+	ranges := fmt.Sprintf("[0 %d %d %d", begin, end, size+int64(len(tail))-end)
+	if len(ranges)+1 > len(l.ranges.Text) {
+		return nil, nil, fmt.Errorf("%w: offsets of more than ten digits", pdf.ErrLimit)
+	}
+	copy(tail[l.ranges.Offset()-size:], ranges+strings.Repeat(" ", len(l.ranges.Text)-len(ranges)-1)+"]")
+	return tail[:begin-size], tail[end-size:], nil
+}
