@@ -1,0 +1,399 @@
+package orders
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/document"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/register"
+	"github.com/belfry-eid/belfry/signing"
+)
+
+// Prepare asks the register, gives the order its number the first time, draws the
+// paper and freezes its bytes for approval. It may be repeated until approval, for
+// instance on a later day; the number stays. Faults: orders.not_found; orders.own
+// (Forbidden); orders.moved (Conflict; Args By, When, State); orders.needs_reason
+// (Conflict; Args Attention) where PrepareDespite is needed; orders.nothing_to_certify
+// and orders.lives_elsewhere (Forbidden), after which the order is to be refused;
+// those of the register and of document.Renderer.
+func (s *Service) Prepare(ctx context.Context, c commune.ID, id string, clerk Clerk) (Order, error) {
+	return s.prepare(ctx, c, id, clerk, "")
+}
+
+// PrepareDespite is Prepare for an order with an attention: the clerk's reason for going
+// on (1 to 2000 characters) is kept in the journal. Faults: those of Prepare, and
+// orders.form.invalid (Invalid) for the reason.
+func (s *Service) PrepareDespite(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string) (Order, error) {
+	reason, err := clerksText(reason)
+	if err != nil {
+		return Order{}, err
+	}
+	return s.prepare(ctx, c, id, clerk, reason)
+}
+
+const maxReason = 2000
+
+func clerksText(raw string) (string, error) {
+	text, key := form.Text(raw, 1, maxReason)
+	if key != "" {
+		return "", fault.New(fault.Invalid, "orders.form.invalid", errors.New(key))
+	}
+	return text, nil
+}
+
+func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string) (Order, error) {
+	r, err := s.decidable(ctx, c, id, clerk, InReview)
+	if err != nil {
+		return Order{}, err
+	}
+	of, err := s.commune(c)
+	if err != nil {
+		return Order{}, err
+	}
+	number, err := s.vault.open(c, id, r.sealed)
+	if err != nil {
+		return Order{}, err
+	}
+	residence, err := s.Register.Residence(ctx, number)
+	if err != nil {
+		return Order{}, err
+	}
+	attention, err := certifiable(of, r.Surname, residence, reason)
+	if err != nil {
+		return Order{}, err
+	}
+	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	if r, err = s.begin(ctx, r, by, attention, reason); err != nil {
+		return Order{}, err
+	}
+	at := s.now()
+	data, err := s.draw(ctx, of, r, residence, at)
+	if err != nil {
+		return Order{}, err
+	}
+	content, err := s.Blobs.Put(ctx, c, data)
+	if err != nil {
+		return Order{}, fmt.Errorf("order %s: keep the content: %w", id, err)
+	}
+	if err := s.freeze(ctx, r, by, content, holder(residence), attention, at); err != nil {
+		return Order{}, s.moved(ctx, c, id, err)
+	}
+	return s.Get(ctx, c, id)
+}
+
+// decidable loads an order that clerk may move to a state.
+func (s *Service) decidable(ctx context.Context, c commune.ID, id string, clerk Clerk, to State) (row, error) {
+	r, err := s.load(ctx, c, id)
+	if err != nil {
+		return row{}, err
+	}
+	own, err := s.own(r, clerk)
+	if err != nil {
+		return row{}, err
+	}
+	if own {
+		return row{}, fault.New(fault.Forbidden, "orders.own", nil)
+	}
+	if !May(r.State, to, ByClerk) {
+		return row{}, movedFault(r)
+	}
+	return r, nil
+}
+
+// moved makes the loser of a race hear who won.
+func (s *Service) moved(ctx context.Context, c commune.ID, id string, err error) error {
+	if !errors.Is(err, errMoved) {
+		return err
+	}
+	r, err := s.load(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	return movedFault(r)
+}
+
+func movedFault(r row) error {
+	by := r.ChangedBy
+	if by == "" {
+		by = "Belfry"
+	}
+	return fault.New(fault.Conflict, "orders.moved", nil).
+		With("By", by).With("When", r.ChangedAt.In(i18n.Brussels()).Format("02/01/2006 15:04")).
+		With("State", string(r.State))
+}
+
+// certifiable says whether the register's answer can stand on a paper of this commune,
+// and what a clerk has had to look at. A reason is one for going on in spite of it.
+func certifiable(of *commune.Commune, surname string, r register.Residence, reason string) (Attention, error) {
+	if err := inside(of, r); err != nil {
+		return "", err
+	}
+	attention := attentionOf(r, surname)
+	nothing := attention == StruckOff || attention == Deceased || attention == OtherStatus || r.Address(i18n.French) == ""
+	switch {
+	case nothing:
+		return "", fault.New(fault.Forbidden, "orders.nothing_to_certify", nil).With("Attention", string(attention))
+	case attention != NoAttention && reason == "":
+		return "", fault.New(fault.Conflict, "orders.needs_reason", nil).With("Attention", string(attention))
+	}
+	return attention, nil
+}
+
+// begin takes an order into review, where its number is allocated, and notes the
+// reason of the clerk. It returns the order as it stands then.
+func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attention, reason string) (row, error) {
+	first := r.Paper == nil
+	if !first && reason == "" {
+		return r, nil
+	}
+	at := s.now()
+	token, code := newToken(), random(codeLength)
+	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := step(tx, r, InReview, by, at); err != nil {
+			return err
+		}
+		if reason != "" {
+			e := Event{At: at, Actor: by, Kind: EventDecided, Detail: map[string]string{"Attention": string(attention), "Reason": reason}}
+			if err := addEvent(tx, r.Commune, r.ID, e); err != nil {
+				return err
+			}
+		}
+		if !first {
+			return s.note(tx, r, by, "orders.decided", at, nil)
+		}
+		n, err := nextNumber(tx, r.Commune, at.In(i18n.Brussels()).Year())
+		if err != nil {
+			return err
+		}
+		if err := allocate(tx, r.Commune, r.ID, n, token, code, at); err != nil {
+			return err
+		}
+		if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: EventInReview, Public: true}); err != nil {
+			return err
+		}
+		return s.note(tx, r, by, "orders.in_review", at, map[string]string{"number": string(n)})
+	})
+	if err != nil {
+		return row{}, s.moved(ctx, r.Commune, r.ID, err)
+	}
+	return s.load(ctx, r.Commune, r.ID)
+}
+
+func holder(r register.Residence) string { return strings.TrimSpace(r.GivenNames + " " + r.Surname) }
+
+// draw makes the paper's bytes.
+func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, residence register.Residence, at time.Time) ([]byte, error) {
+	seal, err := s.Sealer.Describe(of.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.Renderer.Render(ctx, paperOf(of, r, residence, seal, at))
+}
+
+// paperOf is all that stands on the paper.
+func paperOf(of *commune.Commune, r row, residence register.Residence, seal signing.Seal, at time.Time) document.Document {
+	l := r.DocumentLanguage()
+	text := r.Product.Paper
+	fill := strings.NewReplacer("{commune}", of.NameIn(l), "{date}", i18n.Date(l, at))
+	d := document.Document{
+		Template: r.Product.Template, Language: l, Number: string(r.Paper.Number), Date: at.Truncate(time.Second),
+		Title: text.Title.In(l), Intro: fill.Replace(text.Introduction.In(l)), Legal: fill.Replace(text.Legal.In(l)), Place: of.NameIn(l),
+		Commune: document.Commune{Name: of.NameIn(l), Colour: of.Theme.Brand},
+		Seal:    document.Seal{Name: seal.Name, Qualified: seal.Level == signing.Qualified},
+		Verify: document.Verify{
+			URL: of.Origin() + VerifyPath + "/" + r.token, Page: of.Origin() + VerifyPath, Code: grouped(r.Paper.Code),
+		},
+		Specimen: seal.Specimen,
+	}
+	for _, line := range []string{of.Contact.Street, of.Contact.City, of.Contact.Phone, of.Contact.Email} {
+		if line != "" {
+			d.Commune.Address = append(d.Commune.Address, line)
+		}
+	}
+	values := map[string]string{
+		Surname: residence.Surname, GivenNames: residence.GivenNames,
+		BirthDate: residence.BirthDate.In(l), Since: residence.Since.In(l),
+	}
+	if residence.Status == register.ReferenceAddress {
+		values[ReferenceAddress] = residence.Address(l)
+	} else {
+		values[Address] = residence.Address(l)
+	}
+	for _, row := range text.Rows {
+		if v := values[row.Fact]; v != "" {
+			d.Facts = append(d.Facts, document.Fact{Label: row.In(l), Value: v})
+		}
+	}
+	return d
+}
+
+// freeze makes bytes the order's content, if the order still is as r has it.
+func (s *Service) freeze(ctx context.Context, r row, by Actor, content blob.Digest, holder string, attention Attention, at time.Time) error {
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := step(tx, r, InReview, by, at); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1 WHERE commune = $2 AND id = $3`, string(attention), string(r.Commune), r.ID); err != nil {
+			return err
+		}
+		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4
+			WHERE commune = $5 AND order_id = $6 AND grant_id = ''`,
+			content, holder, sqldb.Micros(at), by.Name, string(r.Commune), r.ID)); err != nil {
+			return err
+		}
+		e := Event{At: at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}
+		if err := addEvent(tx, r.Commune, r.ID, e); err != nil {
+			return err
+		}
+		return s.note(tx, r, by, "orders.prepared", at, map[string]string{"number": string(r.Paper.Number), "content": content.String()})
+	})
+}
+
+// Approve allows exactly these bytes to be sealed, and starts the sealing. content is
+// the hash of what the clerk has seen (Paper.Content). Faults: orders.not_found;
+// orders.own (Forbidden); orders.moved (Conflict; Args By, When, State);
+// orders.content_changed (Conflict) where the content is another one by now;
+// orders.content_stale (Conflict) where it was prepared on another day, for the paper
+// bears that day's date and that day's facts.
+func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Clerk, content blob.Digest) (Order, error) {
+	r, err := s.decidable(ctx, c, id, clerk, Approved)
+	if err != nil {
+		return Order{}, err
+	}
+	at := s.now()
+	switch {
+	case r.Paper == nil || r.Paper.Content.IsZero() || r.Paper.Content != content:
+		return Order{}, fault.New(fault.Conflict, "orders.content_changed", nil)
+	case !midnight(r.Paper.PreparedAt).Equal(midnight(at)):
+		return Order{}, fault.New(fault.Conflict, "orders.content_stale", nil)
+	}
+	grant, err := uuid.NewV7()
+	if err != nil {
+		return Order{}, err
+	}
+	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := step(tx, r, Approved, by, at); err != nil {
+			return err
+		}
+		if err := one(tx.Exec(`UPDATE orders_paper SET grant_id = $1 WHERE commune = $2 AND order_id = $3 AND content = $4 AND grant_id = ''`,
+			grant.String(), string(c), id, content)); err != nil {
+			return err
+		}
+		if err := s.Sealer.Grant(tx, signing.Grant{
+			ID: grant.String(), Commune: c, Kind: signing.Approval, Reference: id, Content: content,
+			By: clerk.Subject, Reason: "order " + r.Reference + " approved", At: at,
+		}); err != nil {
+			return err
+		}
+		if err := addEvent(tx, c, id, Event{At: at, Actor: by, Kind: EventApproved, Public: true}); err != nil {
+			return err
+		}
+		if err := s.note(tx, r, by, "orders.approved", at, map[string]string{"number": string(r.Paper.Number), "content": content.String(), "grant": grant.String()}); err != nil {
+			return err
+		}
+		return s.Jobs.Insert(tx, SealJob{Commune: c, Order: id})
+	})
+	if err != nil {
+		return Order{}, s.moved(ctx, c, id, err)
+	}
+	return s.Get(ctx, c, id)
+}
+
+// Refuse ends an order with reasons. A number given before becomes void. Faults:
+// orders.not_found; orders.own; orders.moved; orders.form.invalid (Invalid) for reasons
+// without text or of no known ground.
+func (s *Service) Refuse(ctx context.Context, c commune.ID, id string, clerk Clerk, reasons Reasons) (Order, error) {
+	r, err := s.decidable(ctx, c, id, clerk, Refused)
+	if err != nil {
+		return Order{}, err
+	}
+	text, err := clerksText(reasons.Text)
+	if err != nil {
+		return Order{}, err
+	}
+	if !reasons.Ground.known() {
+		return Order{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("ground %q", reasons.Ground))
+	}
+	at := s.now()
+	refusal, err := json.Marshal(Refusal{Ground: reasons.Ground, Text: text, By: clerk.Name, At: at})
+	if err != nil {
+		return Order{}, err
+	}
+	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := s.end(tx, r, Refused, EventRefused, by, at); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE orders_order SET refusal = $1 WHERE commune = $2 AND id = $3`, string(refusal), string(c), id); err != nil {
+			return err
+		}
+		return s.tell(tx, r, Refused)
+	})
+	if err != nil {
+		return Order{}, s.moved(ctx, c, id, err)
+	}
+	return s.Get(ctx, c, id)
+}
+
+func (g Ground) known() bool {
+	for _, have := range Grounds {
+		if have == g {
+			return true
+		}
+	}
+	return false
+}
+
+// Cancel ends a person's own order at their wish, as long as no clerk has approved it.
+// Faults: orders.not_found; orders.moved (Conflict).
+func (s *Service) Cancel(ctx context.Context, c commune.ID, id, subject string) (Order, error) {
+	r, err := s.load(ctx, c, id)
+	if err != nil {
+		return Order{}, err
+	}
+	if r.Subject != subject {
+		return Order{}, errNotFound
+	}
+	if !May(r.State, Cancelled, ByCitizen) {
+		return Order{}, movedFault(r)
+	}
+	at := s.now()
+	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		return s.end(tx, r, Cancelled, EventCancelled, Actor{ByCitizen, subject, r.Name()}, at)
+	})
+	if err != nil {
+		return Order{}, s.moved(ctx, c, id, err)
+	}
+	return s.ForCitizen(ctx, c, id, subject)
+}
+
+// end closes an order that has no paper, and says of its number that it never will.
+func (s *Service) end(tx *sqldb.Tx, r row, to State, kind EventKind, by Actor, at time.Time) error {
+	if err := step(tx, r, to, by, at); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE orders_paper SET void = 1 WHERE commune = $1 AND order_id = $2`, string(r.Commune), r.ID); err != nil {
+		return err
+	}
+	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: kind, Public: true}); err != nil {
+		return err
+	}
+	detail := map[string]string{}
+	if r.Paper != nil {
+		detail["void"] = string(r.Paper.Number)
+	}
+	return s.note(tx, r, by, "orders."+string(kind), at, detail)
+}

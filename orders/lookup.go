@@ -1,0 +1,79 @@
+package orders
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+)
+
+// Looking up an issued paper, for whoever holds it. Unknown, wrong, not yet issued
+// and void are one and the same answer: fault orders.document_unknown (NotFound). The
+// portal limits how often anybody may ask (T18).
+
+// Lookup finds a paper by the token of its QR.
+func (s *Service) Lookup(ctx context.Context, c commune.ID, token string) (Facts, error) {
+	if !tokenShape.MatchString(token) {
+		return Facts{}, errUnknownPaper()
+	}
+	return s.facts(ctx, c, `AND p.token_hash = $2`, hashToken(token))
+}
+
+func hashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+func errUnknownPaper() error { return fault.New(fault.NotFound, "orders.document_unknown", nil) }
+
+// LookupNumber finds a paper by its number and check code, both as people type them.
+// A number that is not there takes the same path as a wrong code.
+func (s *Service) LookupNumber(ctx context.Context, c commune.ID, number, code string) (Facts, error) {
+	n, ok1 := ParseNumber(number)
+	typed, ok2 := ParseCode(code)
+	if !ok1 || !ok2 {
+		return Facts{}, errUnknownPaper()
+	}
+	kept := random(codeLength) // what a number that is not there is compared with
+	err := s.DB.QueryRow(ctx, `SELECT code FROM orders_paper WHERE commune = $1 AND number = $2`, string(c), string(n)).Scan(&kept)
+	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+		return Facts{}, err
+	}
+	found := err == nil
+	if same := subtle.ConstantTimeCompare([]byte(kept), []byte(typed)) == 1; !same || !found {
+		return Facts{}, errUnknownPaper()
+	}
+	return s.facts(ctx, c, `AND p.number = $2`, string(n))
+}
+
+// LookupFile finds a paper by the SHA-256 of its sealed file, as it was issued.
+func (s *Service) LookupFile(ctx context.Context, c commune.ID, sum blob.Digest) (Facts, error) {
+	if sum.IsZero() {
+		return Facts{}, errUnknownPaper()
+	}
+	return s.facts(ctx, c, `AND p.document = $2`, sum)
+}
+
+func (s *Service) facts(ctx context.Context, c commune.ID, where string, arg any) (Facts, error) {
+	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+where, string(c), arg))
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Facts{}, errUnknownPaper()
+	}
+	if err != nil {
+		return Facts{}, err
+	}
+	if r.State != Issued || r.Paper.Void {
+		return Facts{}, errUnknownPaper()
+	}
+	return Facts{
+		Commune: c, Product: r.Product, Number: r.Paper.Number, Holder: r.Paper.Holder,
+		IssuedOn: r.Paper.PreparedAt, SealedAt: r.Paper.SignedAt, Signer: r.Paper.Signer, Level: r.Paper.Level,
+		Language: r.DocumentLanguage(), Specimen: r.Paper.Specimen, Status: Valid, Document: r.Paper.Document,
+	}, nil
+}

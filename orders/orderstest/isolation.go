@@ -1,0 +1,86 @@
+package orderstest
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/orders"
+)
+
+// isolation has one row for each method of Service: asked in the name of commune B
+// about everything of commune A, it answers as if A did not exist, and changes nothing.
+func isolation(t *testing.T, w *World) {
+	issued := w.Issued(t, A, 1)
+	open := w.Prepared(t, A, 2)
+	token := tokenOf(w.Renderer.Last())
+	before := dump(t, w.DB)
+	s := w.Service
+	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
+	rows := map[string]func() bool{
+		// What is offered to all, or asks only about the caller, has nothing of A to give.
+		"Products": func() bool { return len(s.Products("nowhere")) == 0 },
+		"Product":  func() bool { _, err := s.Product("nowhere", "residence"); return err != nil },
+		"Prefill": func() bool {
+			_, err := s.Prefill(ctx, B, w.Person(A, 1), "residence")
+			return fault.KeyOf(err) == "orders.lives_elsewhere"
+		},
+		"Submit": func() bool {
+			_, err := s.Submit(ctx, B, w.Person(A, 1), w.Form(B))
+			return fault.KeyOf(err) == "orders.lives_elsewhere"
+		},
+		"Mine":       func() bool { list, err := s.Mine(ctx, B, issued.Subject); return err == nil && len(list) == 0 },
+		"Get":        func() bool { _, err := s.Get(ctx, B, issued.ID); return missing(err) },
+		"ForCitizen": func() bool { _, err := s.ForCitizen(ctx, B, issued.ID, issued.Subject); return missing(err) },
+		"ForClerk":   func() bool { _, err := s.ForClerk(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"Own":        func() bool { _, err := s.Own(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"Inbox": func() bool {
+			for _, f := range []orders.Filter{{States: orders.States}, {Search: open.Reference, States: orders.States}, {Search: string(issued.Paper.Number), States: orders.States}} {
+				if page, err := s.Inbox(ctx, B, f); err != nil || len(page.Orders) != 0 {
+					return false
+				}
+			}
+			return true
+		},
+		"Counts": func() bool {
+			counts, err := s.Counts(ctx, B)
+			for _, n := range counts.ByState {
+				if n != 0 {
+					return false
+				}
+			}
+			return err == nil
+		},
+		"Preview":        func() bool { _, err := s.Preview(ctx, B, open.ID, Clerk(1)); return missing(err) },
+		"Document":       func() bool { _, err := s.Document(ctx, B, issued.ID, issued.Subject); return missing(err) },
+		"Prepare":        func() bool { _, err := s.Prepare(ctx, B, open.ID, Clerk(1)); return missing(err) },
+		"PrepareDespite": func() bool { _, err := s.PrepareDespite(ctx, B, open.ID, Clerk(1), "because"); return missing(err) },
+		"Approve":        func() bool { _, err := s.Approve(ctx, B, open.ID, Clerk(1), open.Paper.Content); return missing(err) },
+		"Refuse": func() bool {
+			_, err := s.Refuse(ctx, B, open.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+			return missing(err)
+		},
+		"Cancel": func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },
+		"Lookup": func() bool { _, err := s.Lookup(ctx, B, token); return missing(err) },
+		"LookupNumber": func() bool {
+			_, err := s.LookupNumber(ctx, B, string(issued.Paper.Number), issued.Paper.Code)
+			return missing(err)
+		},
+		"LookupFile": func() bool { _, err := s.LookupFile(ctx, B, issued.Paper.Document); return missing(err) },
+	}
+	for m := range reflect.TypeFor[*orders.Service]().Methods() {
+		row, there := rows[m.Name]
+		if !there {
+			t.Errorf("%s has no row in this table", m.Name)
+			continue
+		}
+		if !row() {
+			t.Errorf("%s shows or does something of another commune", m.Name)
+		}
+	}
+	for table, text := range dump(t, w.DB) {
+		if text != before[table] {
+			t.Errorf("%s has changed", table)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package orders
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/jobs"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/document"
+	"github.com/belfry-eid/belfry/orders/notice"
+	"github.com/belfry-eid/belfry/orders/register"
+	"github.com/belfry-eid/belfry/signing"
+)
+
+// Addresses that stand on papers and in mails; the portal answers there, below the
+// commune's origin. A paper lives for decades, so these do not change.
+const (
+	VerifyPath = "/verify"  // a page to type number and code; VerifyPath/TOKEN leads to one paper
+	OrderPath  = "/orders/" // OrderPath followed by an order's ID: the person's own page of it
+)
+
+// Sealer seals what a clerk approved. signing/seal offers it; see there for the
+// promises (a grant is durable before the key is called, Seal goes on where it stopped).
+type Sealer interface {
+	// Grant records that these bytes may be sealed, in the caller's transaction.
+	Grant(tx *sqldb.Tx, g signing.Grant) error
+	// Seal brings a grant further. record runs in the transaction of each stage reached.
+	Seal(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error)
+	// Describe says whose seal the commune's papers carry.
+	Describe(c commune.ID) (signing.Seal, error)
+}
+
+// Blobs keeps files; blob.Store is one.
+type Blobs interface {
+	Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest, error)
+	Read(ctx context.Context, c commune.ID, d blob.Digest) ([]byte, error)
+}
+
+// Auditor writes the audit log; audit.Log is one.
+type Auditor interface {
+	Append(tx *sqldb.Tx, e audit.Entry) error
+}
+
+// Config is what a Service works with. Everything is needed but where it says so.
+type Config struct {
+	DB       *sqldb.DB
+	Blobs    Blobs
+	Audit    Auditor
+	Jobs     *jobs.Queue // not yet started
+	Clock    clock.Clock
+	Communes *commune.Communes
+	Register register.Source
+	Renderer document.Renderer
+	Sealer   Sealer
+	// Secret has at least 32 random bytes, the same for the life of the install: the
+	// keys that keep national numbers are derived from it.
+	Secret []byte
+	// Mailer sends notices; nil sends none.
+	Mailer notice.Mailer
+	// Catalogue of products; the standard one where nil.
+	Catalogue *catalogue.Catalogue
+}
+
+// Service is the domain's door. It is safe for concurrent use. Its errors are
+// faults where a reader can do something; the comment of each method names them.
+type Service struct {
+	Config
+	vault vault
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+// New brings the tables up to date and registers the jobs.
+func New(ctx context.Context, cfg Config) (*Service, error) {
+	if cfg.Catalogue == nil {
+		cfg.Catalogue = catalogue.Standard()
+	}
+	for name, missing := range map[string]bool{
+		"DB": cfg.DB == nil, "Blobs": cfg.Blobs == nil, "Audit": cfg.Audit == nil, "Jobs": cfg.Jobs == nil,
+		"Clock": cfg.Clock == nil, "Communes": cfg.Communes == nil, "Register": cfg.Register == nil,
+		"Renderer": cfg.Renderer == nil, "Sealer": cfg.Sealer == nil,
+	} {
+		if missing {
+			return nil, fmt.Errorf("orders: Config.%s is missing", name)
+		}
+	}
+	vault, err := newVault(cfg.Secret)
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.DB.Migrate(ctx, "orders", files); err != nil {
+		return nil, err
+	}
+	s := &Service{Config: cfg, vault: vault}
+	jobs.Handle(cfg.Jobs, s.seal)
+	jobs.Handle(cfg.Jobs, s.notify)
+	return s, nil
+}
+
+var (
+	errUnknownCommune = errors.New("orders: no such commune")
+	errNotFound       = fault.New(fault.NotFound, "orders.not_found", nil)
+)
+
+func (s *Service) commune(c commune.ID) (*commune.Commune, error) {
+	found, ok := s.Communes.ByID(c)
+	if !ok {
+		return nil, errUnknownCommune
+	}
+	return found, nil
+}
+
+// Products are the papers that people of a commune can order, each in its newest version.
+func (s *Service) Products(c commune.ID) []*catalogue.Product {
+	if _, err := s.commune(c); err != nil {
+		return nil
+	}
+	return s.Catalogue.Current()
+}
+
+// Product is one of Products; fault orders.no_product (NotFound) where it is not offered.
+func (s *Service) Product(c commune.ID, id string) (*catalogue.Product, error) {
+	if _, err := s.commune(c); err != nil {
+		return nil, err
+	}
+	p, ok := s.Catalogue.Newest(id)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "orders.no_product", nil)
+	}
+	return p, nil
+}

@@ -1,0 +1,230 @@
+package orders
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+)
+
+// The SQL of orders. Every statement names the commune first.
+
+// row is an order with what does not leave the package.
+type row struct {
+	Order
+	formHash string
+	person   string // HMAC of the national number
+	sealed   []byte // the national number
+	token    string // of the QR; "" while there is no paper
+}
+
+const selectOrder = `SELECT
+	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.number_sealed,
+	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
+	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
+	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
+	COALESCE(p.specimen, 0), COALESCE(p.void, 0)
+	FROM orders_order o LEFT JOIN orders_paper p ON p.commune = o.commune AND p.order_id = o.id
+	WHERE o.commune = $1 `
+
+type scanner interface{ Scan(dest ...any) error }
+
+func (s *Service) scan(c commune.ID, from scanner) (row, error) {
+	r := row{Order: Order{Commune: c}}
+	var (
+		p                              Paper
+		product, answers, due, refusal string
+		version                        int
+		submitted, changed             sqldb.Time
+		prepared, signed, issued       sqldb.Time
+		specimen, void                 int64
+	)
+	if err := from.Scan(
+		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.sealed,
+		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal,
+		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
+		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
+		&specimen, &void,
+	); err != nil {
+		return row{}, err
+	}
+	var ok bool
+	if r.Product, ok = s.Catalogue.Version(product, version); !ok {
+		return row{}, fmt.Errorf("order %s: product %s has no version %d any more", r.ID, product, version)
+	}
+	if err := json.Unmarshal([]byte(answers), &r.Answers); err != nil {
+		return row{}, fmt.Errorf("order %s: answers: %w", r.ID, err)
+	}
+	if refusal != "" {
+		r.Refusal = new(Refusal)
+		if err := json.Unmarshal([]byte(refusal), r.Refusal); err != nil {
+			return row{}, fmt.Errorf("order %s: refusal: %w", r.ID, err)
+		}
+	}
+	var err error
+	if r.DueOn, err = time.ParseInLocation(time.DateOnly, due, i18n.Brussels()); err != nil {
+		return row{}, fmt.Errorf("order %s: due: %w", r.ID, err)
+	}
+	r.Reference = grouped(r.Reference)
+	r.SubmittedAt, r.ChangedAt = submitted.Time, changed.Time
+	if p.Number != "" {
+		p.PreparedAt, p.SignedAt, p.IssuedAt = prepared.Time, signed.Time, issued.Time
+		p.Specimen, p.Void = specimen == 1, void == 1
+		r.Paper = &p
+	}
+	return r, nil
+}
+
+// load reads one order as it is committed now.
+func (s *Service) load(ctx context.Context, c commune.ID, id string) (row, error) {
+	if _, err := s.commune(c); err != nil {
+		return row{}, err
+	}
+	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+`AND o.id = $2`, string(c), id))
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return row{}, errNotFound
+	}
+	return r, err
+}
+
+func (s *Service) list(ctx context.Context, c commune.ID, where string, args ...any) ([]Order, error) {
+	rows, err := s.DB.Query(ctx, selectOrder+where, append([]any{string(c)}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Order
+	for rows.Next() {
+		r, err := s.scan(c, rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r.Order)
+	}
+	return list, rows.Err()
+}
+
+// insert adds a new order; false where this form has made one already.
+func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
+	answers, err := json.Marshal(r.Answers)
+	if err != nil {
+		return false, err
+	}
+	res, err := tx.Exec(`INSERT INTO orders_order (
+		commune, id, reference, product, product_version, state, version, subject, form_key, form_hash, person, number_sealed,
+		given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '')
+		ON CONFLICT (commune, subject, form_key) DO NOTHING`,
+		string(r.Commune), r.ID, r.Reference, r.Product.ID, r.Product.Version, string(r.State), r.Version, r.Subject, formKey, r.formHash, r.person, r.sealed,
+		r.GivenNames, r.Surname, searchName, string(r.Language), string(answers), string(r.Attention),
+		sqldb.Micros(r.SubmittedAt), r.DueOn.Format(time.DateOnly), sqldb.Micros(r.ChangedAt), r.ChangedBy)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// errMoved is the answer of step when somebody else was first.
+var errMoved = errors.New("the order has moved")
+
+// step moves an order on, if it still is as r has it, and notes who did it.
+func step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
+	if !May(r.State, to, by.Kind) {
+		return errMoved
+	}
+	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3
+		WHERE commune = $4 AND id = $5 AND version = $6 AND state = $7`,
+		string(to), sqldb.Micros(at), by.Name, string(r.Commune), r.ID, r.Version, string(r.State)))
+}
+
+// one makes errMoved of an update that found no row.
+func one(res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(errMoved, err)
+	}
+	return nil
+}
+
+func addEvent(tx *sqldb.Tx, c commune.ID, order string, e Event) error {
+	if e.Detail == nil {
+		e.Detail = map[string]string{}
+	}
+	detail, err := json.Marshal(e.Detail)
+	if err != nil {
+		return err
+	}
+	shown := 0
+	if e.Public {
+		shown = 1
+	}
+	_, err = tx.Exec(`INSERT INTO orders_event (commune, order_id, seq, at, kind, shown, actor, subject, name, detail)
+		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9 FROM orders_event WHERE commune = $1 AND order_id = $2`,
+		string(c), order, sqldb.Micros(e.At), string(e.Kind), shown, string(e.Actor.Kind), e.Actor.Subject, e.Actor.Name, string(detail))
+	return err
+}
+
+func (s *Service) events(ctx context.Context, c commune.ID, order string, publicOnly bool) ([]Event, error) {
+	query := `SELECT seq, at, kind, shown, actor, subject, name, detail FROM orders_event WHERE commune = $1 AND order_id = $2 `
+	if publicOnly {
+		query += `AND shown = 1 `
+	}
+	rows, err := s.DB.Query(ctx, query+`ORDER BY seq`, string(c), order)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Event
+	for rows.Next() {
+		var e Event
+		var at sqldb.Time
+		var shown int64
+		var detail string
+		if err := rows.Scan(&e.Seq, &at, &e.Kind, &shown, &e.Actor.Kind, &e.Actor.Subject, &e.Actor.Name, &detail); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(detail), &e.Detail); err != nil {
+			return nil, fmt.Errorf("order %s: event %d: %w", order, e.Seq, err)
+		}
+		e.At, e.Public = at.Time, shown == 1
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// nextNumber counts one up. The row's lock orders those who count at the same time,
+// and a rollback takes the number back: no gaps.
+func nextNumber(tx *sqldb.Tx, c commune.ID, year int) (Number, error) {
+	var last int64
+	err := tx.QueryRow(`INSERT INTO orders_counter (commune, year, last) VALUES ($1, $2, 1)
+		ON CONFLICT (commune, year) DO UPDATE SET last = orders_counter.last + 1 RETURNING last`, string(c), year).Scan(&last)
+	return numberOf(year, last), err
+}
+
+// allocate gives an order its paper's number, token and code, once.
+func allocate(tx *sqldb.Tx, c commune.ID, order string, n Number, token, code string, at time.Time) error {
+	_, err := tx.Exec(`INSERT INTO orders_paper (commune, order_id, number, token, token_hash, code, allocated_at,
+		content, holder, prepared_by, grant_id, document, level, signer, specimen, void)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', '', '', '', '', '', '', 0, 0)`,
+		string(c), order, string(n), token, hashToken(token), code, sqldb.Micros(at))
+	return err
+}
+
+// placeholders are $from, $from+1, ... for a list of n values.
+func placeholders(from, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", from+i)
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,271 @@
+package orders
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/register"
+)
+
+// maxOpen is how many orders of one person may be open in one commune: enough for
+// anybody, too few to bury a clerk.
+const maxOpen = 10
+
+// Prefill asks the register where a person lives and says what the form will hold.
+// Faults: orders.no_product, orders.no_number (Forbidden), orders.lives_elsewhere
+// (Forbidden; Args Commune, Link), and those of register.Client.Residence.
+func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product string) (Prefill, error) {
+	chosen, err := s.Product(c, product)
+	if err != nil {
+		return Prefill{}, err
+	}
+	of, err := s.commune(c)
+	if err != nil {
+		return Prefill{}, err
+	}
+	answers, attention, err := s.ask(ctx, of, p)
+	if err != nil {
+		return Prefill{}, err
+	}
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages, Attention: attention}, nil
+}
+
+// ask reads card and register. It issues nothing, and stops at the border of the commune.
+func (s *Service) ask(ctx context.Context, of *commune.Commune, p Person) ([]Answer, Attention, error) {
+	if p.Number.IsZero() || p.Subject == "" {
+		return nil, "", fault.New(fault.Forbidden, "orders.no_number", nil)
+	}
+	r, err := s.Register.Residence(ctx, p.Number)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := inside(of, r); err != nil {
+		return nil, "", err
+	}
+	attention := attentionOf(r, p.Surname)
+	answers := []Answer{
+		{GivenNames, form.Line(p.GivenNames), FromCard},
+		{Surname, form.Line(p.Surname), FromCard},
+	}
+	for _, f := range facts(r, of.Languages[0]) {
+		if f.name != Surname && f.name != GivenNames {
+			answers = append(answers, Answer{f.name, f.value, FromRegister})
+		}
+	}
+	return answers, attention, nil
+}
+
+// inside refuses those whose main residence is in another commune: only that one may certify it.
+func inside(of *commune.Commune, r register.Residence) error {
+	if r.NIS == "" || r.NIS == of.NIS {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "orders.lives_elsewhere", nil).
+		With("Commune", r.CommuneName(of.Languages[0])).With("Link", r.Website)
+}
+
+// attentionOf says why somebody has to look twice. A surname differs where neither
+// holds the other: cards cut long names, and cards of foreigners join them.
+func attentionOf(r register.Residence, surname string) Attention {
+	switch r.Status {
+	case register.Registered:
+	case register.ReferenceAddress:
+		return AtReferenceAddress
+	case register.Undisclosed:
+		return Undisclosed
+	case register.StruckOff:
+		return StruckOff
+	case register.Deceased:
+		return Deceased
+	default:
+		return OtherStatus
+	}
+	if !sameName(r.Surname, surname) {
+		return NameDiffers
+	}
+	return NoAttention
+}
+
+type fact struct{ name, value string }
+
+// facts are what the register tells, as far as it may be shown: an undisclosed
+// address stays where it is until a clerk has decided.
+func facts(r register.Residence, l i18n.Language) []fact {
+	list := []fact{{Surname, r.Surname}, {GivenNames, r.GivenNames}, {BirthDate, string(r.BirthDate)}}
+	switch r.Status {
+	case register.Registered:
+		list = append(list, fact{Address, r.Address(l)}, fact{Since, string(r.Since)})
+	case register.ReferenceAddress:
+		list = append(list, fact{ReferenceAddress, r.Address(l)}, fact{Since, string(r.Since)})
+	}
+	kept := list[:0]
+	for _, f := range list {
+		if f.value != "" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+var formKey = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+
+// Submit makes an order of a form, or returns the one that this form has made before.
+// Faults: those of Prefill; orders.product_changed (Conflict) where the product has a
+// newer version than the page showed; orders.form.invalid (Invalid) for answers that
+// form.Parse would refuse; orders.form_used (Conflict; Args Reference) where the form
+// has made an order with other answers; orders.too_many_open (TooMany; Args Count).
+func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submission) (Order, error) {
+	of, err := s.commune(c)
+	if err != nil {
+		return Order{}, err
+	}
+	chosen, err := s.Product(c, sub.Product)
+	if err != nil {
+		return Order{}, err
+	}
+	typed, err := recheck(chosen, sub, of.DocumentLanguages)
+	if err != nil {
+		return Order{}, err
+	}
+	hash := hashForm(sub.Product, sub.Version, typed)
+	if made, err := s.made(ctx, c, p.Subject, sub.Key, hash); !errors.Is(err, errNotFound) {
+		return made, err
+	}
+	if sub.Version != chosen.Version {
+		return Order{}, fault.New(fault.Conflict, "orders.product_changed", nil)
+	}
+	answers, attention, err := s.ask(ctx, of, p)
+	if err != nil {
+		return Order{}, err
+	}
+	for _, name := range chosen.Fields {
+		if typed[name] != "" {
+			answers = append(answers, Answer{string(name), typed[name], FromPerson})
+		}
+	}
+	r, err := s.newOrder(of, chosen, p, answers, attention, hash)
+	if err != nil {
+		return Order{}, err
+	}
+	r.Language = pageLanguage(of, sub.Language)
+	if err := s.add(ctx, r, sub.Key); err != nil {
+		return Order{}, err
+	}
+	return s.made(ctx, c, p.Subject, sub.Key, hash)
+}
+
+// recheck does not take the page's word that the answers were parsed.
+func recheck(p *catalogue.Product, sub Submission, languages []i18n.Language) (form.Answers, error) {
+	values := url.Values{}
+	for name, v := range sub.Answers {
+		values.Set(string(name), v)
+	}
+	typed, faults := form.Parse(p.Fields, values, languages)
+	if len(faults) > 0 || !formKey.MatchString(sub.Key) {
+		return nil, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("%d answers refused, key of %d characters", len(faults), len(sub.Key)))
+	}
+	return typed, nil
+}
+
+func pageLanguage(of *commune.Commune, l i18n.Language) i18n.Language {
+	if of.Offers(l) {
+		return l
+	}
+	return of.Languages[0]
+}
+
+func hashForm(product string, version int, typed form.Answers) string {
+	b, err := json.Marshal([]any{product, version, typed}) // keys of maps are written in order
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// made is the order that a form has made.
+func (s *Service) made(ctx context.Context, c commune.ID, subject, key, hash string) (Order, error) {
+	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+`AND o.subject = $2 AND o.form_key = $3`, string(c), subject, key))
+	switch {
+	case errors.Is(err, sqldb.ErrNoRows):
+		return Order{}, errNotFound
+	case err != nil:
+		return Order{}, err
+	case r.formHash != hash:
+		return Order{}, fault.New(fault.Conflict, "orders.form_used", nil).With("Reference", r.Reference)
+	}
+	return r.Order, nil
+}
+
+func (s *Service) newOrder(of *commune.Commune, chosen *catalogue.Product, p Person, answers []Answer, a Attention, hash string) (row, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return row{}, err
+	}
+	at := s.now()
+	r := row{formHash: hash, Order: Order{
+		Commune: of.ID, ID: id.String(), Reference: random(referenceLength), Product: chosen, State: Submitted, Version: 1,
+		Subject: p.Subject, GivenNames: form.Line(p.GivenNames), Surname: form.Line(p.Surname), Answers: answers, Attention: a,
+		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
+	}}
+	r.ChangedBy = r.Name()
+	if r.person, err = s.vault.person(of.ID, p.Number); err != nil {
+		return row{}, err
+	}
+	r.sealed, err = s.vault.seal(of.ID, r.ID, p.Number)
+	return r, err
+}
+
+// add writes a new order, or nothing where its form has made one.
+func (s *Service) add(ctx context.Context, r row, key string) error {
+	by := Actor{ByCitizen, r.Subject, r.Name()}
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		var open int
+		states := []any{string(r.Commune), r.person}
+		for _, st := range OpenStates {
+			states = append(states, string(st))
+		}
+		if err := tx.QueryRow(`SELECT COUNT(*) FROM orders_order WHERE commune = $1 AND person = $2 AND state IN (`+
+			placeholders(3, len(OpenStates))+`)`, states...).Scan(&open); err != nil {
+			return err
+		}
+		added, err := insert(tx, r, key, searchName(r.Surname, r.GivenNames))
+		if err != nil || !added {
+			return err
+		}
+		if open >= maxOpen {
+			return fault.New(fault.TooMany, "orders.too_many_open", nil).With("Count", open)
+		}
+		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventSubmitted, Public: true}); err != nil {
+			return err
+		}
+		return s.note(tx, r, by, "orders.submitted", r.SubmittedAt, map[string]string{"product": r.Product.ID})
+	})
+}
+
+// note writes a line of the audit log about an order.
+func (s *Service) note(tx *sqldb.Tx, r row, by Actor, action string, at time.Time, detail map[string]string) error {
+	actor := by.Subject
+	if actor == "" {
+		actor = "belfry"
+	}
+	return s.Audit.Append(tx, audit.Entry{Commune: r.Commune, At: at, Actor: actor, Action: action, Subject: r.ID, Detail: detail})
+}
+
+func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,56 @@
+package orders
+
+import (
+	"context"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/notice"
+)
+
+// NoticeJob sends a person a mail about an order.
+type NoticeJob struct {
+	Commune commune.ID  `json:"commune"`
+	Order   string      `json:"order"`
+	About   notice.Kind `json:"about"`
+}
+
+// Kind implements jobs.Args.
+func (NoticeJob) Kind() string { return "orders.notice" }
+
+// tell has a mail sent about the state reached, where the person gave an address.
+func (s *Service) tell(tx *sqldb.Tx, r row, reached State) error {
+	if s.Mailer == nil || r.Email() == "" {
+		return nil
+	}
+	return s.Jobs.Insert(tx, NoticeJob{r.Commune, r.ID, notice.Kind(reached)})
+}
+
+// notify sends one notice. A crash after sending and before noting it sends it again,
+// under the same ID.
+func (s *Service) notify(ctx context.Context, j NoticeJob) error {
+	r, err := s.load(ctx, j.Commune, j.Order)
+	if err != nil {
+		return err
+	}
+	of, err := s.commune(j.Commune)
+	if err != nil {
+		return err
+	}
+	m := notice.Message{
+		ID: string(j.About) + "." + r.ID, To: r.Email(), From: of.NameIn(r.Language), ReplyTo: of.Contact.Email, Language: r.Language,
+	}
+	m.Subject, m.Text = notice.Words(j.About, r.Language, m.From, r.Reference, of.Origin()+OrderPath+r.ID)
+	kind := EventNotified
+	if err := s.Mailer.Send(ctx, m); err != nil {
+		if fault.KindOf(err) != fault.Invalid {
+			return err
+		}
+		kind = EventUnnotified
+	}
+	at := s.now()
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		return addEvent(tx, j.Commune, j.Order, Event{At: at, Actor: Actor{Kind: ByService}, Kind: kind, Public: true})
+	})
+}
