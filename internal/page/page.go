@@ -204,12 +204,17 @@ var digests = sync.OnceValue(func() map[string]string {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(content)
-		made[strings.TrimPrefix(name, "static/")] = hex.EncodeToString(sum[:6])
+		made[strings.TrimPrefix(name, "static/")] = Fingerprint(content)
 		return nil
 	})
 	return made
 })
+
+// Fingerprint is a short hash of a file, for addresses that change with it.
+func Fingerprint(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:6])
+}
 
 // Asset is the address of a shared static file; it changes with the file, so that
 // browsers may keep it for ever.
