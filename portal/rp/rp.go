@@ -1,0 +1,139 @@
+// Package rp makes the portal a relying party of Belfry's own provider.
+//
+// It owns the way to the provider and back: pushed authorization request, client
+// assertion, code exchange, the checks of the ID token, userinfo and the address
+// of the sign-out. It is the only door to go-oidc. It refuses to know pages,
+// cookies, sessions and orders: whoever calls keeps the browser's secret and
+// makes a session of the Login. It guarantees that
+//
+//   - an answer of the provider counts once, and only in the browser that asked
+//     (threat T4),
+//   - a Login exists only after state, issuer, signature, audience, nonce, time,
+//     and where asked the age of the authentication, were checked,
+//   - a return path never leads to another site.
+//
+// Implements OpenID Connect Core 1.0 §3.1 (code flow) and §5.3, RFC 7636 (PKCE,
+// S256), RFC 9126 (PAR), RFC 7523 §2.2 (private_key_jwt), RFC 9207 (iss) and
+// OpenID Connect RP-Initiated Logout 1.0.
+package rp
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
+)
+
+// Paths at the portal that a client's registration at the provider names.
+const (
+	CallbackPath  = "/sign-in/return" // redirect_uri
+	SignedOutPath = "/signed-out"     // post_logout_redirect_uri
+)
+
+// Levels of assurance, as the provider states them in acr (Regulation (EU) 2015/1502).
+const (
+	Substantial = "http://eidas.europa.eu/LoA/substantial"
+	High        = "http://eidas.europa.eu/LoA/high"
+)
+
+// Client is a commune's registration at the provider.
+type Client struct {
+	ID    string            // client_id, for example "portal-beaumarais"
+	Key   *ecdsa.PrivateKey // P-256, for private_key_jwt with ES256
+	KeyID string            // kid of Key at the provider
+}
+
+// Config of a relying party. All fields but Roots and Transport are needed.
+type Config struct {
+	// Issuers lists, for each origin of a commune ("https://guichet.example.be"), the issuer
+	// its citizens sign in at. An origin without one cannot sign anybody in.
+	Issuers map[string]string
+	Clients map[commune.ID]Client
+	KV      kv.Store
+	Clock   clock.Clock
+	// Roots that vouch for the provider's TLS certificate; the system's where nil.
+	Roots *x509.CertPool
+	// Transport replaces the network, for tests.
+	Transport http.RoundTripper
+}
+
+// RP signs people in for all communes of an install. Safe for concurrent use.
+type RP struct {
+	cfg       Config
+	http      *http.Client
+	mu        sync.Mutex
+	providers map[string]*provider // by issuer, once discovered
+}
+
+// New checks the settings. It asks the provider nothing: discovery waits for the first sign-in.
+func New(cfg Config) (*RP, error) {
+	if cfg.KV == nil || cfg.Clock == nil {
+		return nil, errors.New("rp: KV and Clock are needed")
+	}
+	for id, c := range cfg.Clients {
+		if c.ID == "" || c.Key == nil || c.Key.Curve.Params().BitSize != 256 {
+			return nil, fmt.Errorf("rp: client of commune %s: an id and a P-256 key are needed", id)
+		}
+	}
+	return &RP{cfg: cfg, http: newHTTPClient(cfg), providers: map[string]*provider{}}, nil
+}
+
+// Site is where a request arrived: the commune and the origin it was asked under.
+type Site struct {
+	Commune commune.ID
+	Origin  string // scheme, host and port
+}
+
+// Options of a sign-in.
+type Options struct {
+	Return   string        // local path to come back to, "/" where it is not local
+	Language i18n.Language // of the provider's pages
+	MaxAge   time.Duration // an older authentication is done again; 0 asks nothing
+}
+
+// Login is a checked sign-in.
+type Login struct {
+	Subject    string             // pairwise: this commune's name for the person
+	GivenNames string             // as on the card
+	Surname    string             // as on the card
+	Number     eid.NationalNumber // zero where the provider may not hand it to this commune
+	ACR        string
+	AMR        []string
+	AuthTime   time.Time
+	SessionID  string // sid at the provider
+	IDToken    string // for the sign-out; secret
+	Return     string // local path
+}
+
+const (
+	// NumberScope asks for the national number and NumberClaim carries it, in userinfo only.
+	NumberScope = "national_number"
+	NumberClaim = "https://belfry.eu/claims/national_number"
+	scopes      = "openid profile " + NumberScope
+
+	stateLifetime = 15 * time.Minute // time to find the card reader
+	clockSkew     = 30 * time.Second
+)
+
+var errNoIssuer = fault.New(fault.Internal, "portal.signin_unavailable", errors.New("rp: no issuer or client is set for this origin"))
+
+func (rp *RP) parties(ctx context.Context, site Site) (*provider, Client, error) {
+	issuer, ok := rp.cfg.Issuers[site.Origin]
+	client, known := rp.cfg.Clients[site.Commune]
+	if !ok || !known {
+		return nil, Client{}, errNoIssuer
+	}
+	p, err := rp.provider(ctx, issuer)
+	return p, client, err
+}

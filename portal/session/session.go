@@ -1,0 +1,227 @@
+// Package session remembers who is signed in at a commune's portal.
+//
+// It owns the portal's own session: what the sign-in said about a person, kept
+// sealed in kv under the hash of a secret that only the browser has. It refuses to
+// know HTTP, the provider and what a person may do. It guarantees that
+//
+//   - a secret of one commune opens nothing at another (threat T16),
+//   - who reads the store sees neither names nor numbers: values are sealed with
+//     AES-256-GCM under a key derived from the install's, bound to their place,
+//   - a session ends after Idle without a request and after Whole in any case.
+package session
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/kv"
+)
+
+const (
+	Idle  = 30 * time.Minute // without a request
+	Whole = 8 * time.Hour    // in any case
+
+	touchAfter = time.Minute // how stale Seen may get before it is written again
+)
+
+// Session is one person's stay at one commune's portal.
+type Session struct {
+	Commune    commune.ID
+	Subject    string // the commune's pairwise name for the person
+	GivenNames string
+	Surname    string
+	Number     eid.NationalNumber // zero where the commune has no authorisation
+	ACR        string
+	AuthTime   time.Time // when the card was used
+	SessionID  string    // at the provider
+	IDToken    string    // for the sign-out
+	Began      time.Time
+	Seen       time.Time // last request, to the minute
+}
+
+// Name is the person's name as pages show it.
+func (s *Session) Name() string {
+	if s.GivenNames == "" {
+		return s.Surname
+	}
+	return s.GivenNames + " " + s.Surname
+}
+
+// Store keeps sessions, and small things that belong to one session.
+type Store struct {
+	kv   kv.Store
+	aead cipher.AEAD
+	now  clock.Clock
+}
+
+// NewStore derives its key from the install's key, which is 32 bytes.
+func NewStore(store kv.Store, installKey []byte, now clock.Clock) (*Store, error) {
+	if len(installKey) != 32 {
+		return nil, fmt.Errorf("session: the install key has %d bytes, not 32", len(installKey))
+	}
+	key, err := hkdf.Key(sha256.New, installKey, nil, "belfry portal session", 32)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	return &Store{kv: store, aead: aead, now: now}, nil
+}
+
+// ErrNone says that there is no such session, or no longer.
+var ErrNone = errors.New("session: none")
+
+// Create begins a session and returns the browser's new secret.
+func (st *Store) Create(ctx context.Context, s Session) (string, error) {
+	s.Began = st.now()
+	s.Seen = s.Began
+	secret := rand.Text() + rand.Text()
+	return secret, st.put(ctx, secret, &s)
+}
+
+// Get returns the session of a secret at this commune and notes that it is in use.
+func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session, error) {
+	if secret == "" || len(secret) > 100 {
+		return nil, ErrNone
+	}
+	var kept record
+	if err := st.open(ctx, place(c, secret, ""), &kept); err != nil {
+		return nil, err
+	}
+	s, err := kept.session(c)
+	if err != nil {
+		return nil, err
+	}
+	now := st.now()
+	if now.Sub(s.Seen) > Idle || now.Sub(s.Began) > Whole {
+		return nil, ErrNone
+	}
+	if now.Sub(s.Seen) >= touchAfter {
+		before := *s
+		s.Seen = now
+		if err := st.put(ctx, secret, s); err != nil {
+			return nil, err
+		}
+		s.Seen = before.Seen
+	}
+	return s, nil
+}
+
+// End forgets a session.
+func (st *Store) End(ctx context.Context, c commune.ID, secret string) error {
+	if secret == "" {
+		return nil
+	}
+	return st.kv.Delete(ctx, place(c, secret, ""))
+}
+
+// Keep stores v (as JSON, sealed) under a name of this session, as long as one idle session lasts.
+func (st *Store) Keep(ctx context.Context, c commune.ID, secret, name string, v any) error {
+	return st.seal(ctx, place(c, secret, name), v, 2*Idle)
+}
+
+// Kept reads back into v what Keep stored; ErrNone where there is nothing.
+func (st *Store) Kept(ctx context.Context, c commune.ID, secret, name string, v any) error {
+	return st.open(ctx, place(c, secret, name), v)
+}
+
+// Drop forgets what Keep stored.
+func (st *Store) Drop(ctx context.Context, c commune.ID, secret, name string) error {
+	return st.kv.Delete(ctx, place(c, secret, name))
+}
+
+// record is the stored form; it alone reveals the number, and only under the seal.
+type record struct {
+	Commune    commune.ID `json:"commune"`
+	Subject    string     `json:"sub"`
+	GivenNames string     `json:"given"`
+	Surname    string     `json:"family"`
+	Number     string     `json:"number,omitempty"`
+	ACR        string     `json:"acr"`
+	AuthTime   time.Time  `json:"auth"`
+	SessionID  string     `json:"sid"`
+	IDToken    string     `json:"id"`
+	Began      time.Time  `json:"began"`
+	Seen       time.Time  `json:"seen"`
+}
+
+func (st *Store) put(ctx context.Context, secret string, s *Session) error {
+	r := record{s.Commune, s.Subject, s.GivenNames, s.Surname, "", s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began, s.Seen}
+	if !s.Number.IsZero() {
+		r.Number = s.Number.Reveal()
+	}
+	return st.seal(ctx, place(s.Commune, secret, ""), r, Idle+touchAfter)
+}
+
+func (r record) session(c commune.ID) (*Session, error) {
+	if r.Commune != c {
+		return nil, ErrNone
+	}
+	s := &Session{r.Commune, r.Subject, r.GivenNames, r.Surname, eid.NationalNumber{}, r.ACR, r.AuthTime, r.SessionID, r.IDToken, r.Began, r.Seen}
+	if r.Number == "" {
+		return s, nil
+	}
+	n, err := eid.ParseNationalNumber(r.Number)
+	if err != nil {
+		return nil, errors.New("session: the kept number is malformed")
+	}
+	s.Number = n
+	return s, nil
+}
+
+func (st *Store) seal(ctx context.Context, key string, v any, ttl time.Duration) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := st.kv.Put(ctx, key, st.aead.Seal(nil, nil, plain, []byte(key)), ttl); err != nil {
+		return fmt.Errorf("session: keep: %w", err)
+	}
+	return nil
+}
+
+func (st *Store) open(ctx context.Context, key string, v any) error {
+	sealed, err := st.kv.Get(ctx, key)
+	if errors.Is(err, kv.ErrMissing) {
+		return ErrNone
+	}
+	if err != nil {
+		return fmt.Errorf("session: read: %w", err)
+	}
+	plain, err := st.aead.Open(nil, nil, sealed, []byte(key))
+	if err != nil {
+		return ErrNone // sealed under another install key: everybody signs in again
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return fmt.Errorf("session: read: %w", err)
+	}
+	return nil
+}
+
+// place is the key in kv: the secret itself is never stored.
+func place(c commune.ID, secret, name string) string {
+	sum := sha256.Sum256([]byte(secret))
+	key := "session/" + string(c) + "/" + hex.EncodeToString(sum[:])
+	if name != "" {
+		key += "/" + name
+	}
+	return key
+}
