@@ -1,0 +1,320 @@
+// Package citizen holds the pages by which people order papers and fetch them.
+//
+// It owns the way from the commune's first page over form and check to the order
+// and its paper. It refuses to know how people sign in, where they live and what
+// becomes of an order: orders says. It guarantees that a form sent twice is one
+// order, that what a person typed never stands in an address, and that a page
+// about an order is seen by nobody but whoever made it.
+package citizen
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/portal/session"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// Orders is what these pages ask of the orders room; *orders.Service answers.
+type Orders interface {
+	Products(commune.ID) []*catalogue.Product
+	Product(c commune.ID, id string) (*catalogue.Product, error)
+	Prefill(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Prefill, error)
+	Submit(ctx context.Context, c commune.ID, p orders.Person, s orders.Submission) (orders.Order, error)
+	Mine(ctx context.Context, c commune.ID, subject string) ([]orders.Order, error)
+	ForCitizen(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
+	Cancel(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
+	Document(ctx context.Context, c commune.ID, id, subject string) (orders.File, error)
+}
+
+// Pages serves them.
+type Pages struct {
+	orders    Orders
+	sessions  *session.Store
+	now       clock.Clock
+	templates *page.Templates
+}
+
+//go:embed templates
+var templates embed.FS
+
+// Templates are the pages, for tests that hold templates and texts together.
+func Templates() fs.FS {
+	sub, err := fs.Sub(templates, "templates")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+// New parses the pages.
+func New(o Orders, s *session.Store, now clock.Clock) *Pages {
+	return &Pages{orders: o, sessions: s, now: now, templates: page.Parse(Templates())}
+}
+
+// Routes adds the pages' addresses, which the portal has freed of their language.
+func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
+	open := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(h)) }
+	signed := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(visit.Signed(h))) }
+	open("GET /{$}", p.home)
+	open("GET /documents/{product}", p.product)
+	signed("GET /documents/{product}/form", p.form)
+	signed("POST /documents/{product}/form", p.answer)
+	signed("GET /documents/{product}/check", p.check)
+	signed("POST /documents/{product}/send", p.send)
+	signed("GET /orders", p.mine)
+	signed("GET /orders/{id}", p.order)
+	signed("GET /orders/{id}/sent", p.sent)
+	signed("GET /orders/{id}/document", p.document)
+	signed("GET /orders/{id}/cancel", p.askCancel)
+	signed("POST /orders/{id}/cancel", p.cancel)
+}
+
+func (p *Pages) render(w http.ResponseWriter, name string, f page.Frame, content any) error {
+	status := http.StatusOK
+	if f.Failed {
+		status = http.StatusUnprocessableEntity
+	}
+	return p.templates.Render(w, status, name, f, content)
+}
+
+// person is who is signed in, as orders knows people.
+func person(v *visit.Visit) orders.Person {
+	s := v.Person
+	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname}
+}
+
+type home struct {
+	Commune  string
+	Products []*catalogue.Product
+	Signed   bool
+	First    string
+	Orders   string
+	Verify   string
+	To       func(string) string
+}
+
+func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	name := v.Commune.NameIn(v.Language)
+	h := home{Commune: name, Products: p.orders.Products(v.Commune.ID), Signed: v.Person != nil,
+		Orders: v.To("/orders"), Verify: v.To("/verify"), To: v.To}
+	if v.Person != nil {
+		h.First = v.Person.GivenNames
+	}
+	return p.render(w, "home", v.Frame(w, r, v.T("portal.home.title", "Commune", name)), h)
+}
+
+type product struct {
+	Product *catalogue.Product
+	Words   string // other names, in one line
+	Form    string
+	Signed  bool
+}
+
+func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	found, err := p.orders.Product(v.Commune.ID, r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	frame := v.Frame(w, r, found.Label.In(v.Language))
+	frame.Back = v.To("/")
+	return p.render(w, "product", frame, product{
+		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
+		Form: v.To("/documents/" + found.ID + "/form"), Signed: v.Person != nil,
+	})
+}
+
+type mine struct {
+	Orders []orders.Order
+	To     func(string) string
+}
+
+func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	list, err := p.orders.Mine(r.Context(), v.Commune.ID, v.Person.Subject)
+	if err != nil {
+		return err
+	}
+	return p.render(w, "mine", v.Frame(w, r, v.T("portal.mine.title")), mine{list, v.To})
+}
+
+type order struct {
+	Order     orders.Order
+	Steps     []page.Step
+	Due       time.Time
+	Late      bool
+	Ready     bool
+	Cancel    string // where an order is withdrawn; no link where empty
+	Download  string
+	Verify    string // the verification page as people type it
+	Self      string // this page
+	Refusal   *orders.Refusal
+	Contact   commune.Contact
+	ToMine    string
+	Product   string
+}
+
+func (p *Pages) load(r *http.Request) (orders.Order, error) {
+	v := visit.Of(r)
+	return p.orders.ForCitizen(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+}
+
+func (p *Pages) view(v *visit.Visit, o orders.Order) order {
+	c := order{
+		Order: o, Steps: timeline(v, o), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
+		Download: v.To("/orders/" + o.ID + "/document"), Self: v.To("/orders/" + o.ID), ToMine: v.To("/orders"),
+		Verify: v.Commune.Origin() + orders.VerifyPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
+	}
+	if orders.May(o.State, orders.Cancelled, orders.ByCitizen) {
+		c.Cancel = v.To("/orders/" + o.ID + "/cancel")
+	}
+	return c
+}
+
+func (p *Pages) order(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.load(r)
+	if err != nil {
+		return err
+	}
+	frame := v.Frame(w, r, v.T("portal.order.title", "Product", o.Product.Label.In(v.Language), "Reference", o.Reference))
+	frame.Back = v.To("/orders")
+	return p.render(w, "order", frame, p.view(v, o))
+}
+
+func (p *Pages) sent(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.load(r)
+	if err != nil {
+		return err
+	}
+	return p.render(w, "sent", v.Frame(w, r, v.T("portal.sent.title")), p.view(v, o))
+}
+
+// document sends the sealed paper. It is saved and not shown: a viewer in the
+// browser would change nothing in it but hide its seal.
+func (p *Pages) document(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	f, err := p.orders.Document(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+	if err != nil {
+		return err
+	}
+	return visit.Download(w, f.Name, f.Type, f.Data)
+}
+
+func (p *Pages) askCancel(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.load(r)
+	if err != nil {
+		return err
+	}
+	if !orders.May(o.State, orders.Cancelled, orders.ByCitizen) {
+		return web.See(w, r, v.To("/orders/"+o.ID))
+	}
+	frame := v.Frame(w, r, v.T("portal.cancel.title"))
+	frame.Back = v.To("/orders/" + o.ID)
+	return p.render(w, "cancel", frame, p.view(v, o))
+}
+
+func (p *Pages) cancel(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.orders.Cancel(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+	if err != nil {
+		return err
+	}
+	return web.See(w, r, v.To("/orders/"+o.ID))
+}
+
+// elsewhere answers somebody whose main residence is in another commune: named, linked,
+// and nothing issued. Every other error goes on to the error page.
+func (p *Pages) elsewhere(w http.ResponseWriter, r *http.Request, err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Key != "orders.lives_elsewhere" {
+		return err
+	}
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("portal.elsewhere.title"))
+	frame.Back = v.To("/")
+	return p.templates.Render(w, http.StatusForbidden, "elsewhere", frame, elsewhere{
+		Here: v.Commune.NameIn(v.Language), There: text(e.Args["Commune"]), Link: website(text(e.Args["Link"])),
+	})
+}
+
+type elsewhere struct{ Here, There, Link string }
+
+func text(v any) string { s, _ := v.(string); return s }
+
+// website is an address from the register, empty unless it is a plain web address.
+func website(s string) string {
+	if strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") {
+		return s
+	}
+	return ""
+}
+
+// timeline tells where an order stands: four steps, or those before its refusal.
+func timeline(v *visit.Visit, o orders.Order) []page.Step {
+	at := map[orders.EventKind]time.Time{}
+	for _, e := range o.Events {
+		at[e.Kind] = e.At
+	}
+	steps := []page.Step{
+		{Title: v.T("portal.step.sent"), State: page.Past, At: o.SubmittedAt},
+		{Title: v.T("portal.step.checked"), State: page.Now, Text: v.T("portal.step.checked.now")},
+		{Title: v.T("portal.step.sealed"), State: page.Next, Text: ""},
+		{Title: v.T("portal.step.ready"), State: page.Next},
+	}
+	pass := func(i int, when time.Time) {
+		steps[i].State, steps[i].At, steps[i].Text = page.Past, when, ""
+		if i+1 < len(steps) {
+			steps[i+1].State = page.Now
+		}
+	}
+	switch o.State {
+	case orders.InReview:
+		steps[1].Text = v.T("portal.step.prepared")
+	case orders.Approved:
+		pass(1, at[orders.EventApproved])
+		steps[2].Text = v.T("portal.step.sealed.now")
+	case orders.Signed:
+		pass(1, at[orders.EventApproved])
+		pass(2, at[orders.EventSigned])
+		steps[3].Text = v.T("portal.step.ready.stamp")
+	case orders.Issued:
+		pass(1, at[orders.EventApproved])
+		pass(2, sealedAt(o, at))
+		pass(3, at[orders.EventIssued])
+		steps[3].Text = v.T("portal.step.ready.done")
+	case orders.Refused, orders.Cancelled:
+		steps = steps[:2]
+		steps[1] = page.Step{Title: v.T("portal.step." + string(o.State)), State: page.Failed, At: o.ChangedAt}
+	}
+	for i := range steps {
+		steps[i].Words = v.T("portal.step.is." + string(steps[i].State))
+	}
+	return steps
+}
+
+func sealedAt(o orders.Order, at map[orders.EventKind]time.Time) time.Time {
+	if t := at[orders.EventSigned]; !t.IsZero() {
+		return t
+	}
+	if o.Paper != nil && !o.Paper.SignedAt.IsZero() {
+		return o.Paper.SignedAt
+	}
+	return at[orders.EventIssued]
+}

@@ -1,0 +1,257 @@
+package citizen
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/portal/session"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// draft is a form between its pages. It is kept sealed with the session, so that
+// what a person typed never stands in an address or a hidden field.
+type draft struct {
+	Key       string // makes one order, however often it is sent
+	Version   int
+	Read      []orders.Answer // from card and register
+	Typed     form.Answers
+	Languages []i18n.Language
+	Looked    bool   // a clerk will look first
+	Complete  bool   // the answers passed
+	Order     string // the order it made
+}
+
+func draftName(product string) string { return "draft/" + product }
+
+// open is the draft of the page's product; ok is false where there is none.
+func (p *Pages) open(r *http.Request) (d draft, ok bool, err error) {
+	v := visit.Of(r)
+	err = p.sessions.Kept(r.Context(), v.Commune.ID, v.Secret, draftName(r.PathValue("product")), &d)
+	if errors.Is(err, session.ErrNone) {
+		return draft{}, false, nil
+	}
+	return d, err == nil, err
+}
+
+func (p *Pages) keep(r *http.Request, d draft) error {
+	v := visit.Of(r)
+	return p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, draftName(r.PathValue("product")), d)
+}
+
+// field is one question of the form page.
+type field struct {
+	Name     string
+	Label    string
+	Hint     string
+	Value    string
+	Error    string
+	Choices  []choice // for a question with a few answers
+	Describe string   // ids of hint and error, for aria-describedby
+	Email    bool
+}
+
+type choice struct {
+	ID, Value, Text string
+	Language        i18n.Language // of Text
+	Checked         bool
+}
+
+type formPage struct {
+	Product *catalogue.Product
+	Read    []orders.Answer
+	Looked  bool
+	Fields  []field
+	Errors  []page.Fault
+	Action  string
+}
+
+// form shows what is known and asks the rest.
+func (p *Pages) form(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	known, err := p.orders.Prefill(r.Context(), v.Commune.ID, person(v), r.PathValue("product"))
+	if err != nil {
+		return p.elsewhere(w, r, err)
+	}
+	d, ok, err := p.open(r)
+	if err != nil {
+		return err
+	}
+	if !ok || d.Order != "" || d.Version != known.Product.Version {
+		d = draft{Key: orders.NewKey(), Version: known.Product.Version, Typed: form.Answers{}}
+	}
+	d.Read, d.Languages, d.Looked = known.Answers, known.Languages, known.Attention != orders.NoAttention
+	if err := p.keep(r, d); err != nil {
+		return err
+	}
+	return p.showForm(w, r, known.Product, d, nil)
+}
+
+func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.Product, d draft, faults form.Errors) error {
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("portal.form.title", "Product", pr.Label.In(v.Language)))
+	frame.Back, frame.Failed = v.To("/documents/"+pr.ID), len(faults) > 0
+	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Action: v.To("/documents/" + pr.ID + "/form")}
+	for _, name := range pr.Fields {
+		if name == form.DocumentLanguage && len(d.Languages) == 1 {
+			continue // nothing to choose
+		}
+		f := question(v, name, d, faults[name])
+		if f.Error != "" {
+			c.Errors = append(c.Errors, page.Fault{Field: f.target(), Text: f.Error})
+		}
+		c.Fields = append(c.Fields, f)
+	}
+	return p.render(w, "form", frame, c)
+}
+
+func question(v *visit.Visit, name form.Name, d draft, fault string) field {
+	f := field{Name: string(name), Label: v.T(name.LabelKey()), Hint: v.T(name.HintKey()), Value: d.Typed[name], Email: name == form.Email}
+	f.Describe = f.Name + "-hint"
+	if fault != "" {
+		f.Error = v.T(fault)
+		f.Describe += " " + f.Name + "-error"
+	}
+	if name == form.DocumentLanguage {
+		for i, l := range d.Languages {
+			c := choice{ID: f.Name, Value: string(l), Text: l.Name(), Language: l, Checked: f.Value == string(l)}
+			if i > 0 {
+				c.ID += "-" + string(l)
+			}
+			f.Choices = append(f.Choices, c)
+		}
+	}
+	return f
+}
+
+// target is the id that a link of the error summary leads to: the first choice or the input.
+func (f field) target() string { return f.Name }
+
+// answer reads the form.
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	pr, err := p.orders.Product(v.Commune.ID, r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	d, ok, err := p.open(r)
+	if err != nil {
+		return err
+	}
+	if !ok || d.Version != pr.Version {
+		return web.See(w, r, v.To("/documents/"+pr.ID+"/form"))
+	}
+	if d.Order != "" { // the back button, after sending
+		return web.See(w, r, v.To("/orders/"+d.Order))
+	}
+	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages)
+	d.Typed, d.Complete = typed, len(faults) == 0
+	if err := p.keep(r, d); err != nil {
+		return err
+	}
+	if !d.Complete {
+		return p.showForm(w, r, pr, d, faults)
+	}
+	return web.See(w, r, v.To("/documents/"+pr.ID+"/check"))
+}
+
+// line is one answer of the check page.
+type line struct {
+	Label, Value string
+	Origin       orders.Origin
+	Lang         i18n.Language // of Value, where it is a language's own name
+	Change       string        // where it is changed; not at all where empty
+}
+
+type checkPage struct {
+	Product *catalogue.Product
+	Lines   []line
+	Key     string
+	Action  string
+	Looked  bool
+}
+
+// check shows everything once more before it is sent.
+func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	pr, err := p.orders.Product(v.Commune.ID, r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	d, ok, err := p.open(r)
+	if err != nil {
+		return err
+	}
+	at := v.To("/documents/" + pr.ID + "/form")
+	switch {
+	case !ok || !d.Complete || d.Version != pr.Version:
+		return web.See(w, r, at)
+	case d.Order != "":
+		return web.See(w, r, v.To("/orders/"+d.Order))
+	}
+	frame := v.Frame(w, r, v.T("portal.check.title"))
+	frame.Back = at
+	return p.render(w, "check", frame, checkPage{
+		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked,
+	})
+}
+
+func lines(v *visit.Visit, pr *catalogue.Product, d draft, at string) []line {
+	var list []line
+	for _, a := range d.Read {
+		list = append(list, line{Label: v.T(a.LabelKey()), Value: a.In(v.Language), Origin: a.Origin})
+	}
+	for _, name := range pr.Fields {
+		a := orders.Answer{Name: string(name), Value: d.Typed[name], Origin: orders.FromPerson}
+		l := line{Label: v.T(a.LabelKey()), Value: a.In(v.Language), Origin: a.Origin, Change: at + "#" + a.Name}
+		switch {
+		case a.Value == "":
+			l.Value = v.T("portal.check.none")
+		case name == form.DocumentLanguage:
+			l.Lang = i18n.Language(a.Value)
+			if len(d.Languages) == 1 {
+				l.Change, l.Origin = "", ""
+			}
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+// send makes the order. Two clicks carry one key and make one order.
+func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	product := r.PathValue("product")
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	d, ok, err := p.open(r)
+	if err != nil {
+		return err
+	}
+	if ok && d.Order != "" && d.Key == r.PostForm.Get("key") {
+		return web.See(w, r, v.To("/orders/"+d.Order+"/sent"))
+	}
+	if !ok || !d.Complete || d.Key != r.PostForm.Get("key") { // the session ended, or another tab began anew
+		return web.See(w, r, v.To("/documents/"+product+"/check"))
+	}
+	o, err := p.orders.Submit(r.Context(), v.Commune.ID, person(v), orders.Submission{
+		Product: product, Version: d.Version, Answers: d.Typed, Language: v.Language, Key: d.Key,
+	})
+	if err != nil {
+		return p.elsewhere(w, r, err)
+	}
+	d.Order = o.ID
+	if err := p.keep(r, d); err != nil {
+		return err
+	}
+	return web.See(w, r, v.To("/orders/"+o.ID+"/sent"))
+}

@@ -1,0 +1,135 @@
+// Package clerk holds the desk: the pages by which a commune's staff handles orders.
+//
+// It owns the inbox, the order as a clerk sees it, the decision and the pages on
+// who works here. It refuses to know how a paper is drawn and sealed. It guarantees
+// that what is approved is what was shown, by the hash of its bytes (threat T10);
+// that a decision is taken by somebody who used their card a short while ago (T11);
+// and that whoever comes second hears who was first, when, and what became of it.
+package clerk
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"net/http"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/staff"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// Orders is what the desk asks of the orders room; *orders.Service answers.
+type Orders interface {
+	Inbox(ctx context.Context, c commune.ID, f orders.Filter) (orders.Page, error)
+	Counts(ctx context.Context, c commune.ID) (orders.Counts, error)
+	ForClerk(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
+	Own(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (bool, error)
+	Prepare(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
+	PrepareDespite(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reason string) (orders.Order, error)
+	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
+	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
+	Refuse(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reasons orders.Reasons) (orders.Order, error)
+}
+
+// Pages serves the desk.
+type Pages struct {
+	orders    Orders
+	staff     *staff.Register
+	kv        kv.Store
+	now       clock.Clock
+	templates *page.Templates
+}
+
+//go:embed templates
+var templates embed.FS
+
+// Templates are the pages, for tests that hold templates and texts together.
+func Templates() fs.FS {
+	sub, err := fs.Sub(templates, "templates")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+// New parses the pages.
+func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock) *Pages {
+	return &Pages{orders: o, staff: s, kv: store, now: now, templates: page.Parse(Templates())}
+}
+
+// Routes adds the desk's addresses, which the portal has freed of their language.
+func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
+	look := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(visit.Staff(p.now, h))) }
+	decide := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(visit.Fresh(p.now, h))) }
+	look("GET /desk", p.inbox)
+	look("GET /desk/orders/{id}", p.order)
+	look("POST /desk/orders/{id}/prepare", p.prepare)
+	look("GET /desk/orders/{id}/preview", p.preview)
+	decide("POST /desk/orders/{id}/approve", p.approve)
+	look("GET /desk/orders/{id}/refuse", p.askRefuse)
+	decide("POST /desk/orders/{id}/refuse", p.refuse)
+
+	administer := func(pattern string, h web.Handler) { decide(pattern, administrator(h)) }
+	look("GET /desk/staff", administrator(p.members))
+	administer("POST /desk/staff/invite", p.invite)
+	administer("POST /desk/staff/remove", p.remove)
+	administer("POST /desk/staff/withdraw", p.withdraw)
+	mux.Handle("GET /desk/join", site.Page(p.askJoin))
+	mux.Handle("POST /desk/join", site.Page(p.join))
+}
+
+// administrator lets only those through who may change who works here.
+func administrator(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if visit.Of(r).Member.Role != staff.Administrator {
+			return fault.New(fault.Forbidden, "clerk.staff.administrators_only", nil)
+		}
+		return h(w, r)
+	}
+}
+
+// me is the clerk at the keyboard, as orders knows clerks.
+func me(v *visit.Visit) orders.Clerk {
+	return orders.Clerk{Subject: v.Person.Subject, Name: v.Person.Name(), Number: v.Person.Number}
+}
+
+func (p *Pages) render(w http.ResponseWriter, status int, name string, f page.Frame, content any) error {
+	return p.templates.Render(w, status, name, f, content)
+}
+
+// moved answers whoever came second: who was first, when, and what became of the
+// order. Every other error goes on to the error page.
+func (p *Pages) moved(w http.ResponseWriter, r *http.Request, err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Kind != fault.Conflict {
+		return err
+	}
+	v := visit.Of(r)
+	id := r.PathValue("id")
+	o, lost := p.orders.ForClerk(r.Context(), v.Commune.ID, id, me(v))
+	if lost != nil {
+		return err
+	}
+	web.Note(r, "key", e.Key)
+	frame := v.Frame(w, r, v.T("clerk.moved.title"))
+	return p.render(w, http.StatusConflict, "moved", frame, moved{
+		Order: o, Key: e.Key, By: o.ChangedBy, Again: o.State == orders.InReview, To: v.To("/desk/orders/" + id), Inbox: v.To("/desk"),
+	})
+}
+
+type moved struct {
+	Order orders.Order
+	Key   string
+	By    string // "" where the service itself was first
+	Again bool   // the order may still be decided
+	To    string
+	Inbox string
+}

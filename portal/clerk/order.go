@@ -1,0 +1,266 @@
+package clerk
+
+import (
+	"errors"
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// event is a line of an order's journal, in words.
+type event struct {
+	orders.Event
+	Who    string
+	Reason string // a clerk's own words, where the event has some
+}
+
+type order struct {
+	Order     orders.Order
+	Late      int
+	Own       bool // about the clerk's own order nothing can be decided
+	Prepare   bool // may be prepared, or prepared again
+	Approve   bool // a frozen content waits
+	Refuse    bool
+	Attention orders.Attention // asks for a reason before preparing
+	Problem   string           // why the last step failed; empty where none
+	ReasonBad bool             // the problem is the reason's
+	Reason    string           // as typed
+	Again     bool             // the card was just used again; nothing has been decided yet
+	Errors    []page.Fault
+	Hash      string
+	Preview   string // address of the frozen content
+	To        string // this page
+	Events    []event
+	Waiting   bool // the service is at work; the page is worth loading again
+}
+
+// order shows everything about an order on one page.
+func (p *Pages) order(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.orders.ForClerk(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
+	if err != nil {
+		return err
+	}
+	c, err := p.view(r, o)
+	if err != nil {
+		return err
+	}
+	c.Again = r.URL.Query().Has("again")
+	return p.show(w, r, http.StatusOK, c)
+}
+
+func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
+	v := visit.Of(r)
+	own, err := p.orders.Own(r.Context(), v.Commune.ID, o.ID, me(v))
+	if err != nil {
+		return order{}, err
+	}
+	may := func(to orders.State) bool { return !own && orders.May(o.State, to, orders.ByClerk) }
+	c := order{
+		Order: o, Late: max(daysLate(o, p.now()), 0), Own: own && o.State.Open(), To: v.To("/desk/orders/" + o.ID),
+		Prepare: may(orders.InReview), Refuse: may(orders.Refused), Attention: o.Attention,
+		Waiting: o.State == orders.Approved || o.State == orders.Signed,
+	}
+	if o.Paper != nil && !o.Paper.Content.IsZero() {
+		c.Hash = o.Paper.Content.String()
+		c.Preview = c.To + "/preview"
+		c.Approve = may(orders.Approved)
+	}
+	for _, e := range o.Events {
+		c.Events = append(c.Events, inWords(v, e))
+	}
+	return c, nil
+}
+
+func inWords(v *visit.Visit, e orders.Event) event {
+	made := event{Event: e, Who: e.Actor.Name, Reason: e.Detail["Reason"]}
+	if e.Actor.Kind == orders.ByService {
+		made.Who = v.T("clerk.order.service")
+	}
+	return made
+}
+
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order) error {
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("clerk.order.title", "Name", c.Order.Name(), "Product", c.Order.Product.Label.In(v.Language)))
+	frame.Back = v.To("/desk")
+	if c.Problem != "" {
+		frame.Failed = true
+		target := "decide"
+		if c.ReasonBad {
+			target = "reason"
+		}
+		c.Errors = []page.Fault{{Field: target, Text: c.Problem}}
+	}
+	web.Allow(w, "frame-src", "'self'")
+	return p.render(w, status, "order", frame, c)
+}
+
+// prepare freezes the content that is to be approved. What stops it is said on the
+// order's page, where the clerk can do something about it.
+func (p *Pages) prepare(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	id, reason := r.PathValue("id"), r.PostForm.Get("reason")
+	var err error
+	if r.PostForm.Has("reason") {
+		_, err = p.orders.PrepareDespite(r.Context(), v.Commune.ID, id, me(v), reason)
+	} else {
+		_, err = p.orders.Prepare(r.Context(), v.Commune.ID, id, me(v))
+	}
+	if err == nil {
+		return web.See(w, r, v.To("/desk/orders/"+id)+"#preview")
+	}
+	return p.stopped(w, r, err, reason)
+}
+
+func (p *Pages) stopped(w http.ResponseWriter, r *http.Request, err error, reason string) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Kind == fault.Internal || e.Kind == fault.NotFound || e.Key == "orders.moved" {
+		return p.moved(w, r, err)
+	}
+	v := visit.Of(r)
+	o, lost := p.orders.ForClerk(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
+	if lost != nil {
+		return err
+	}
+	c, lost := p.view(r, o)
+	if lost != nil {
+		return err
+	}
+	web.Note(r, "error", err.Error())
+	c.Problem, c.Reason = i18n.Message(v.Language, e.Key, e.Args), reason
+	if a, ok := e.Args["Attention"].(string); ok {
+		c.Attention = orders.Attention(a)
+	}
+	switch e.Key {
+	case "orders.needs_reason":
+		c.ReasonBad = true
+	case "orders.form.invalid":
+		c.ReasonBad, c.Problem = true, v.T("clerk.order.reason_bad")
+	}
+	return p.show(w, r, web.Status(e.Kind), c)
+}
+
+// preview shows the frozen bytes within the order's page.
+func (p *Pages) preview(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	f, err := p.orders.Preview(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
+	if err != nil {
+		return err
+	}
+	return visit.Inline(w, f.Name, f.Type, f.Data)
+}
+
+// approve allows exactly the bytes whose hash the page showed.
+func (p *Pages) approve(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	content, err := blob.ParseDigest(r.PostForm.Get("content"))
+	if err != nil {
+		return fault.New(fault.Invalid, "clerk.order.hash_missing", err)
+	}
+	if _, err := p.orders.Approve(r.Context(), v.Commune.ID, id, me(v), content); err != nil {
+		return p.moved(w, r, err)
+	}
+	return web.See(w, r, v.To("/desk/orders/"+id))
+}
+
+const maxReasonLength = 2000 // characters, as orders takes them
+
+type refusal struct {
+	Order       orders.Order
+	Grounds     []orders.Ground
+	Ground      orders.Ground
+	Text        string
+	Errors      []page.Fault
+	GroundError string
+	TextError   string
+	Action      string
+	To          string
+}
+
+func (p *Pages) askRefuse(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.orders.ForClerk(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
+	if err != nil {
+		return err
+	}
+	if !orders.May(o.State, orders.Refused, orders.ByClerk) {
+		return web.See(w, r, v.To("/desk/orders/"+o.ID))
+	}
+	return p.showRefuse(w, r, refusal{Order: o})
+}
+
+func (p *Pages) showRefuse(w http.ResponseWriter, r *http.Request, c refusal) error {
+	v := visit.Of(r)
+	c.Grounds, c.To = orders.Grounds, v.To("/desk/orders/"+c.Order.ID)
+	c.Action = c.To + "/refuse"
+	frame := v.Frame(w, r, v.T("clerk.refuse.title"))
+	frame.Back = c.To
+	status := http.StatusOK
+	if c.GroundError != "" {
+		c.Errors = append(c.Errors, page.Fault{Field: "ground", Text: c.GroundError})
+	}
+	if c.TextError != "" {
+		c.Errors = append(c.Errors, page.Fault{Field: "text", Text: c.TextError})
+	}
+	if len(c.Errors) > 0 {
+		frame.Failed, status = true, http.StatusUnprocessableEntity
+	}
+	return p.render(w, status, "refuse", frame, c)
+}
+
+// refuse ends an order with reasons, which are due to the person (law of 29 July 1991
+// on the giving of reasons for administrative acts).
+func (p *Pages) refuse(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	reasons := orders.Reasons{Ground: orders.Ground(r.PostForm.Get("ground")), Text: r.PostForm.Get("text")}
+	_, err := p.orders.Refuse(r.Context(), v.Commune.ID, id, me(v), reasons)
+	if err == nil {
+		return web.See(w, r, v.To("/desk/orders/"+id))
+	}
+	if fault.KindOf(err) != fault.Invalid {
+		return p.moved(w, r, err)
+	}
+	o, lost := p.orders.ForClerk(r.Context(), v.Commune.ID, id, me(v))
+	if lost != nil {
+		return err
+	}
+	c := refusal{Order: o, Ground: reasons.Ground, Text: reasons.Text}
+	if !known(reasons.Ground) {
+		c.GroundError = v.T("clerk.refuse.ground_missing")
+	}
+	switch n := utf8.RuneCountInString(reasons.Text); {
+	case n > maxReasonLength:
+		c.TextError = v.T("clerk.refuse.text_long")
+	case c.GroundError == "" || n == 0:
+		c.TextError = v.T("clerk.refuse.text_missing")
+	}
+	return p.showRefuse(w, r, c)
+}
+
+func known(g orders.Ground) bool {
+	for _, have := range orders.Grounds {
+		if g == have {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,138 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/portal/rp"
+	"github.com/belfry-eid/belfry/portal/session"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+const (
+	signinCookie   = "signin" // binds sign-ins under way to the browser
+	signinLifetime = time.Hour
+	maxReturn      = 2000 // bytes of a return path
+)
+
+// signIn sends the visitor to the provider. A visitor for the desk has used the card
+// a moment ago, or uses it again (threats T11, T24).
+func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	q := r.URL.Query()
+	o := rp.Options{Return: localReturn(v, q.Get("return")), Language: v.Language}
+	if q.Get("desk") != "" {
+		o.MaxAge = visit.DeskIdle
+	} else if v.Person != nil {
+		return web.See(w, r, o.Return)
+	}
+	secret := web.Cookie(r, signinCookie)
+	if secret == "" {
+		secret = rp.NewBrowserSecret()
+	}
+	to, err := p.rp.Begin(r.Context(), v.Site, secret, o)
+	if err != nil {
+		return err
+	}
+	web.SetCookie(w, r, signinCookie, secret, signinLifetime)
+	return web.See(w, r, to)
+}
+
+func localReturn(v *visit.Visit, path string) string {
+	if path = rp.LocalPath(path); path == "/" || len(path) > maxReturn {
+		return v.To("/")
+	}
+	return path
+}
+
+// back takes the provider's answer and begins a session under a new secret.
+func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	login, err := p.rp.Finish(r.Context(), v.Site, web.Cookie(r, signinCookie), r.URL.Query())
+	if err != nil {
+		p.notSignedIn(w, r, v, login.Return, err)
+		return nil
+	}
+	if err := p.sessions.End(r.Context(), v.Commune.ID, web.Cookie(r, sessionCookie)); err != nil {
+		return err
+	}
+	secret, err := p.sessions.Create(r.Context(), session.Session{
+		Commune: v.Commune.ID, Subject: login.Subject, GivenNames: login.GivenNames, Surname: login.Surname,
+		Number: login.Number, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
+	})
+	if err != nil {
+		return err
+	}
+	web.ClearCookie(w, r, signinCookie)
+	web.SetCookie(w, r, sessionCookie, secret, 0)
+	return web.See(w, r, login.Return)
+}
+
+// notSignedIn says why in the language the visitor came from, and offers another try.
+func (p *Portal) notSignedIn(w http.ResponseWriter, r *http.Request, v *visit.Visit, back string, err error) {
+	code, rest, _ := strings.Cut(strings.TrimPrefix(back, "/"), "/")
+	for _, l := range v.Choices("/" + rest) {
+		if code == string(l) {
+			v.Language = l
+		}
+	}
+	web.Note(r, "error", err.Error())
+	f := web.Failure{Kind: fault.Internal, Key: "fault.internal", Reference: web.Reference(r)}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		f.Kind, f.Key, f.Args = e.Kind, e.Key, e.Args
+	}
+	f.Status = web.Status(f.Kind)
+	again := v.SignInTo(back)
+	if back == "/" {
+		again = v.To("/")
+	}
+	p.fail(w, r, v, f, again)
+}
+
+// signOut ends the session here, then at the provider.
+func (p *Portal) signOut(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := p.sessions.End(r.Context(), v.Commune.ID, web.Cookie(r, sessionCookie)); err != nil {
+		return err
+	}
+	web.ClearCookie(w, r, sessionCookie)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	if v.Person == nil {
+		return web.See(w, r, v.To(rp.SignedOutPath))
+	}
+	to, err := p.rp.SignOut(r.Context(), v.Site, v.Person.IDToken, v.Language)
+	if err != nil || to == "" {
+		web.Note(r, "signout", errText(err))
+		return web.See(w, r, v.To(rp.SignedOutPath))
+	}
+	return web.See(w, r, to)
+}
+
+func errText(err error) string {
+	if err == nil {
+		return "the provider has no address for it"
+	}
+	return err.Error()
+}
+
+// signedOutThere is where the provider sends the browser; state is the page's language.
+func signedOutThere(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	for _, l := range v.Choices("/") {
+		if r.URL.Query().Get("state") == string(l) {
+			v.Language = l
+		}
+	}
+	return web.See(w, r, v.To(rp.SignedOutPath))
+}
+
+func (p *Portal) signedOut(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("portal.signed_out.title"))
+	frame.NoIndex = true
+	return p.templates.Render(w, http.StatusOK, "signed-out", frame, nil)
+}

@@ -1,0 +1,161 @@
+package verify
+
+import (
+	"net/http"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// Ways in; each proves something else.
+const (
+	byCode = "code"
+	byQR   = "qr"
+	byFile = "file"
+)
+
+// Results; the texts are "check.result.NAME.title" and ".text".
+const (
+	resultValid      = "valid"
+	resultExtended   = "extended"
+	resultAltered    = "altered"
+	resultWithdrawn  = "withdrawn"
+	resultNotOurs    = "not_ours"
+	resultUnknown    = "unknown"
+	resultUnreadable = "unreadable"
+)
+
+// outcome is what a check found.
+type outcome struct {
+	Way    string
+	Result string
+	Facts  *orders.Facts // nil where the commune knows no such paper
+	Report *Report       // nil where no file was read
+}
+
+// status is the result for a paper that the commune has issued.
+func status(f orders.Facts) string {
+	if f.Status == orders.Valid {
+		return resultValid
+	}
+	return resultWithdrawn
+}
+
+// found shows the facts of a look-up. Unknown and wrong are the same page and status.
+func (p *Pages) found(w http.ResponseWriter, r *http.Request, way string, facts orders.Facts, err error) error {
+	if fault.KindOf(err) == fault.NotFound && err != nil {
+		return p.result(w, r, outcome{Way: way, Result: resultUnknown})
+	}
+	if err != nil {
+		return err
+	}
+	return p.result(w, r, outcome{Way: way, Result: status(facts), Facts: &facts})
+}
+
+// check is one line of what was looked at.
+type check struct {
+	Text  string
+	State string // "good", "bad" or "open"
+	Words string // the state in words
+}
+
+type resultPage struct {
+	outcome
+	Look     string // "good", "bad" or "open"
+	Checks   []check
+	Limits   []string // what the check does not prove
+	Again    string
+	Origin   string
+	Issuer   string // the commune's name
+	Specimen bool
+}
+
+var looks = map[string]string{
+	resultValid: "good", resultExtended: "good", resultAltered: "bad", resultWithdrawn: "bad",
+	resultNotOurs: "open", resultUnknown: "open", resultUnreadable: "open",
+}
+
+var statuses = map[string]int{resultUnknown: http.StatusNotFound}
+
+func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error {
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("check.result."+o.Result+".title"))
+	frame.Back, frame.NoIndex = v.To(orders.VerifyPath), true
+	c := resultPage{
+		outcome: o, Look: looks[o.Result], Checks: checks(v, o), Limits: limits(v, o),
+		Again: frame.Back, Origin: v.Commune.Origin(), Issuer: v.Commune.NameIn(v.Language),
+	}
+	c.Specimen = o.Facts != nil && o.Facts.Specimen
+	code := statuses[o.Result]
+	if code == 0 {
+		code = http.StatusOK
+	}
+	return p.templates.Render(w, code, "result", frame, c)
+}
+
+// checks lists what was looked at and what came of it.
+func checks(v *visit.Visit, o outcome) []check {
+	var list []check
+	add := func(key, state string, args ...any) {
+		list = append(list, check{v.T("check.looked."+key, args...), state, v.T("check.state." + state)})
+	}
+	switch {
+	case o.Way != byFile && o.Facts != nil:
+		add("issued", "good")
+		add("standing", map[bool]string{true: "good", false: "bad"}[o.Result == resultValid])
+		return list
+	case o.Way != byFile:
+		add("issued", "open")
+		return list
+	}
+	switch o.Result {
+	case resultValid, resultWithdrawn:
+		add("same_file", "good")
+		add("standing", map[bool]string{true: "good", false: "bad"}[o.Result == resultValid])
+	case resultExtended:
+		add("contains_issued", "good")
+		add("only_proofs", "good")
+	default:
+		add("same_file", map[bool]string{true: "bad", false: "open"}[o.Result == resultAltered])
+	}
+	return append(list, sealChecks(v, o.Report)...)
+}
+
+func sealChecks(v *visit.Visit, report *Report) []check {
+	if report == nil {
+		return []check{{v.T("check.looked.seal_not_read"), "open", v.T("check.state.open")}}
+	}
+	say := func(key, state string, args ...any) check {
+		return check{v.T("check.looked."+key, args...), state, v.T("check.state." + state)}
+	}
+	var list []check
+	switch report.Verdict {
+	case Valid, Extended:
+		list = append(list, say("seal", "good", "Signer", report.Signer))
+	case Altered:
+		list = append(list, say("seal_broken", "bad"))
+	case Untrusted:
+		list = append(list, say("seal_stranger", "open", "Signer", report.Signer))
+	case Unsigned:
+		list = append(list, say("no_seal", "open"))
+	case Unclear:
+		list = append(list, say("seal_unclear", "open"))
+	}
+	if !report.StampedAt.IsZero() {
+		list = append(list, say("stamp", "good", "Authority", report.StampedBy))
+	}
+	return list
+}
+
+// limits says what the check does not prove.
+func limits(v *visit.Visit, o outcome) []string {
+	if o.Facts == nil {
+		return nil
+	}
+	list := []string{v.T("check.limit.holder"), v.T("check.limit.since")}
+	if o.Way != byFile {
+		list = append([]string{v.T("check.limit.paper")}, list...)
+	}
+	return list
+}

@@ -1,0 +1,332 @@
+// Package verify holds the pages by which anybody checks a paper of the commune.
+//
+// It owns three ways in (number and code, the QR's address, the file itself) and
+// one page of findings. It refuses to know how a signature is read (a Checker does,
+// in a child process) and who ordered the paper. It guarantees that
+//
+//   - unknown and wrong are one answer, and tries are counted (threat T18),
+//   - a file that is handed in is compared, checked and forgotten,
+//   - the page says what was checked, what that does not prove, and by which address
+//     it must have been reached (threat T28).
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// Orders is what these pages ask of the orders room; *orders.Service answers.
+type Orders interface {
+	Lookup(ctx context.Context, c commune.ID, token string) (orders.Facts, error)
+	LookupNumber(ctx context.Context, c commune.ID, number, code string) (orders.Facts, error)
+	LookupFile(ctx context.Context, c commune.ID, sum blob.Digest) (orders.Facts, error)
+}
+
+// Verdict is what reading a file's signatures found.
+type Verdict string
+
+const (
+	Valid      Verdict = "valid"      // every signature holds and leads to a trusted certificate
+	Extended   Verdict = "extended"   // valid; later revisions hold proofs only (DSS, time stamps)
+	Altered    Verdict = "altered"    // the bytes or the page are not those that were signed
+	Untrusted  Verdict = "untrusted"  // a signature holds, but of somebody we have no reason to trust
+	Unsigned   Verdict = "unsigned"   // no signature at all
+	Unreadable Verdict = "unreadable" // no PDF, or none that may be opened
+	Unclear    Verdict = "unclear"    // could not be told, for example because a list is out of reach
+)
+
+// Report is what a stranger learns of a file by reading it.
+type Report struct {
+	Verdict   Verdict
+	Signer    string    // of the last signature
+	SignedAt  time.Time // by the signer's clock; zero where not said
+	StampedAt time.Time // by a time-stamping authority; zero where none
+	StampedBy string
+	// Revisions are the digests of the file as it was at each signature, the newest first.
+	Revisions []blob.Digest
+}
+
+// Checker reads a foreign file, in a process whose crash costs one request (decision 11).
+type Checker interface {
+	Check(ctx context.Context, file []byte) (Report, error)
+}
+
+// Pages serves the checks.
+type Pages struct {
+	orders    Orders
+	checker   Checker
+	kv        kv.Store
+	busy      chan struct{} // one place for each file being read
+	templates *page.Templates
+}
+
+//go:embed templates
+var templates embed.FS
+
+// Templates are the pages, for tests that hold templates and texts together.
+func Templates() fs.FS {
+	sub, err := fs.Sub(templates, "templates")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+const (
+	maxFile    = 20 << 20 // bytes of a file to check
+	atOnce     = 2        // files read at once
+	waitToRead = 15 * time.Second
+	readFor    = 30 * time.Second
+
+	triesAddress = 120 // an hour, by one address
+	triesNumber  = 60  // an hour, of one number: nothing against 50 bits of code
+)
+
+// New parses the pages.
+func New(o Orders, c Checker, store kv.Store) *Pages {
+	return &Pages{orders: o, checker: c, kv: store, busy: make(chan struct{}, atOnce), templates: page.Parse(Templates())}
+}
+
+// Routes adds the pages' addresses, which the portal has freed of their language.
+func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
+	mux.Handle("GET "+orders.VerifyPath, site.Page(p.ask))
+	mux.Handle("POST "+orders.VerifyPath, site.Page(p.byNumber))
+	mux.Handle("GET "+orders.VerifyPath+"/{token}", site.Page(p.byToken))
+	mux.Handle("POST "+orders.VerifyPath+"/file", site.Upload(p.byFile, maxFile+64<<10))
+}
+
+type question struct {
+	Number, Code           string
+	Errors                 []page.Fault
+	NumberError, CodeError string
+	FileError              string
+	Action, FileAction     string
+	Origin                 string
+}
+
+func (p *Pages) ask(w http.ResponseWriter, r *http.Request) error { return p.show(w, r, question{}) }
+
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, c question) error {
+	v := visit.Of(r)
+	frame := v.Frame(w, r, v.T("check.title"))
+	c.Action, c.FileAction, c.Origin = v.To(orders.VerifyPath), v.To(orders.VerifyPath+"/file"), v.Commune.Origin()
+	for _, f := range []page.Fault{{Field: "number", Text: c.NumberError}, {Field: "code", Text: c.CodeError}, {Field: "file", Text: c.FileError}} {
+		if f.Text != "" {
+			c.Errors = append(c.Errors, f)
+		}
+	}
+	status := http.StatusOK
+	if len(c.Errors) > 0 {
+		frame.Failed, status = true, http.StatusUnprocessableEntity
+	}
+	return p.templates.Render(w, status, "ask", frame, c)
+}
+
+// byNumber looks up what stands printed on a paper. What cannot be a number or a code
+// is said at its field; everything else that does not fit is unknown.
+func (p *Pages) byNumber(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	c := question{Number: strings.TrimSpace(r.PostForm.Get("number")), Code: strings.TrimSpace(r.PostForm.Get("code"))}
+	n, ok := orders.ParseNumber(c.Number)
+	if !ok {
+		c.NumberError = v.T("check.number_wrong")
+	}
+	if _, ok := orders.ParseCode(c.Code); !ok {
+		c.CodeError = v.T("check.code_wrong")
+	}
+	if c.NumberError+c.CodeError != "" {
+		return p.show(w, r, c)
+	}
+	if err := p.count(r, "number/"+string(n), triesNumber); err != nil {
+		return err
+	}
+	facts, err := p.orders.LookupNumber(r.Context(), v.Commune.ID, c.Number, c.Code)
+	return p.found(w, r, byCode, facts, err)
+}
+
+func (p *Pages) byToken(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := p.count(r, "", 0); err != nil {
+		return err
+	}
+	facts, err := p.orders.Lookup(r.Context(), v.Commune.ID, r.PathValue("token"))
+	return p.found(w, r, byQR, facts, err)
+}
+
+// count stops those who try too often: by address always, and by one thing asked for.
+func (p *Pages) count(r *http.Request, what string, limit int64) error {
+	v := visit.Of(r)
+	n, err := p.kv.Incr(r.Context(), "verify/"+string(v.Commune.ID)+"/from/"+neighbourhood(web.Remote(r)), time.Hour)
+	if err != nil {
+		return err
+	}
+	if n > triesAddress {
+		return fault.New(fault.TooMany, "check.too_many", nil)
+	}
+	if what == "" {
+		return nil
+	}
+	if n, err = p.kv.Incr(r.Context(), "verify/"+string(v.Commune.ID)+"/"+what, time.Hour); err != nil {
+		return err
+	}
+	if n > limit {
+		return fault.New(fault.TooMany, "check.too_many", nil)
+	}
+	return nil
+}
+
+// neighbourhood is what one party controls: an address of IPv4, a /64 of IPv6.
+func neighbourhood(a netip.Addr) string {
+	if a.Is6() {
+		if net, err := a.Prefix(64); err == nil {
+			return net.String()
+		}
+	}
+	return a.String()
+}
+
+// byFile checks the file itself: against the register of what was issued, and by
+// reading its seal as a stranger would.
+func (p *Pages) byFile(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := p.count(r, "", 0); err != nil {
+		return err
+	}
+	file, err := upload(r)
+	switch {
+	case errors.Is(err, errNoFile):
+		return p.show(w, r, question{FileError: v.T("check.file_missing")})
+	case errors.Is(err, errTooLarge):
+		return p.show(w, r, question{FileError: v.T("check.file_large")})
+	case err != nil:
+		return err
+	}
+	o, err := p.examine(r.Context(), v.Commune.ID, file)
+	if err != nil {
+		return err
+	}
+	return p.result(w, r, o)
+}
+
+var (
+	errNoFile   = errors.New("verify: no file")
+	errTooLarge = errors.New("verify: the file is too large")
+)
+
+// upload reads the form's one file into memory; nothing is written to disk.
+func upload(r *http.Request) ([]byte, error) {
+	form, err := r.MultipartReader()
+	if err != nil {
+		return nil, errNoFile
+	}
+	for {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil, errNoFile
+		}
+		if err != nil {
+			return nil, tooLarge(err)
+		}
+		if part.FormName() != "file" {
+			continue
+		}
+		file, err := io.ReadAll(io.LimitReader(part, maxFile+1))
+		switch {
+		case err != nil:
+			return nil, tooLarge(err)
+		case len(file) > maxFile:
+			return nil, errTooLarge
+		case len(file) == 0:
+			return nil, errNoFile
+		}
+		return file, nil
+	}
+}
+
+func tooLarge(err error) error {
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok && e != nil {
+		return errTooLarge
+	}
+	return fault.New(fault.Invalid, "check.file_broken", err)
+}
+
+// examine says what a file is: first by the register, then by its own seal.
+func (p *Pages) examine(ctx context.Context, c commune.ID, file []byte) (outcome, error) {
+	facts, err := p.orders.LookupFile(ctx, c, sha256.Sum256(file))
+	known := err == nil
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return outcome{}, err
+	}
+	report, err := p.read(ctx, file)
+	switch {
+	case known && err != nil:
+		return outcome{Way: byFile, Result: resultValid, Facts: &facts}, nil // the register alone says so
+	case known:
+		return outcome{Way: byFile, Result: status(facts), Facts: &facts, Report: &report}, nil
+	case err != nil:
+		return outcome{}, err
+	}
+	return p.foreign(ctx, c, report)
+}
+
+// foreign judges a file that is not, byte for byte, one that was issued.
+func (p *Pages) foreign(ctx context.Context, c commune.ID, report Report) (outcome, error) {
+	for _, revision := range report.Revisions {
+		facts, err := p.orders.LookupFile(ctx, c, revision)
+		if fault.KindOf(err) == fault.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return outcome{}, err
+		}
+		o := outcome{Way: byFile, Result: resultAltered, Facts: &facts, Report: &report}
+		if report.Verdict == Valid || report.Verdict == Extended {
+			o.Result = resultExtended
+		}
+		return o, nil
+	}
+	result := map[Verdict]string{Altered: resultAltered, Unreadable: resultUnreadable}[report.Verdict]
+	if result == "" {
+		result = resultNotOurs
+	}
+	return outcome{Way: byFile, Result: result, Report: &report}, nil
+}
+
+// read has the file read, one of few at a time.
+func (p *Pages) read(ctx context.Context, file []byte) (Report, error) {
+	wait, cancel := context.WithTimeout(ctx, waitToRead)
+	defer cancel()
+	select {
+	case p.busy <- struct{}{}:
+		defer func() { <-p.busy }()
+	case <-wait.Done():
+		return Report{}, fault.New(fault.TooMany, "check.busy", wait.Err())
+	}
+	ctx, stop := context.WithTimeout(ctx, readFor)
+	defer stop()
+	report, err := p.checker.Check(ctx, file)
+	if err != nil {
+		return Report{}, fault.New(fault.Unreachable, "check.not_read", err)
+	}
+	return report, nil
+}
