@@ -46,17 +46,23 @@ const sealKey = "Seal"
 // SealKey is the key with which a commune seals, of kind p11.RSA2048 or p11.P256 (or
 // another), made at the first call. Its certificate makes an advanced seal.
 func (w *World) SealKey(commune string, kind p11.KeyKind) *Seal {
-	return w.sealKey(commune, kind, false)
+	return w.sealKey(commune, kind, "Seal %.15s %s", false)
+}
+
+// OperatorSealKey is the key for what an operator seals by hand: another key in another
+// token, since the key that issues documents serves nothing else.
+func (w *World) OperatorSealKey(commune string, kind p11.KeyKind) *Seal {
+	return w.sealKey(commune, kind, "Oper %.15s %s", false)
 }
 
 // QualifiedSealKey is SealKey with a certificate that claims to be qualified, with its key
 // in a qualified device: for tests of how the level of a seal is computed.
 func (w *World) QualifiedSealKey(commune string, kind p11.KeyKind) *Seal {
-	return w.sealKey(commune, kind, true)
+	return w.sealKey(commune, kind, "Seal %.15s %s Q", true)
 }
 
-func (w *World) sealKey(commune string, kind p11.KeyKind, qualified bool) *Seal {
-	label := sealLabel(commune, kind, qualified)
+func (w *World) sealKey(commune string, kind p11.KeyKind, format string, qualified bool) *Seal {
+	label := fmt.Sprintf(format, commune, kind)
 	defer w.making()()
 	w.mu.Lock()
 	s := w.seals[label]
@@ -72,14 +78,6 @@ func (w *World) sealKey(commune string, kind p11.KeyKind, qualified bool) *Seal 
 	w.seals[label] = s
 	w.mu.Unlock()
 	return s
-}
-
-func sealLabel(commune string, kind p11.KeyKind, qualified bool) string {
-	label := fmt.Sprintf("Seal %.15s %s", commune, kind)
-	if qualified {
-		label += " Q"
-	}
-	return label
 }
 
 func (w *World) makeSeal(commune string, kind p11.KeyKind, label string, qualified bool) (*Seal, error) {

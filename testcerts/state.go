@@ -188,7 +188,8 @@ func (w *World) makeAll() error {
 	}
 	for _, c := range communes {
 		if c.Installed {
-			w.SealKey(c.ID, sealKinds[c.ID])
+			w.DefaultSeal(c.ID)
+			w.OperatorSealKey(c.ID, p11.P256)
 		}
 	}
 	return w.Save()

@@ -89,25 +89,33 @@ var behaviours = map[Service][]Behaviour{
 	TSA:  append(slices.Clone(everywhere), WrongKey, WrongNonce, NoNonce, WrongImprint, OldTime, FutureTime, ExpiredCert, NoAccuracy, Rejected),
 }
 
-// Behaviours lists what s can be told, beside Late.
-func Behaviours(s Service) []Behaviour { return slices.Clone(behaviours[s]) }
+// Behaviours lists what s can be told, beside Late. A service of somebody else knows those
+// that need no knowledge of it.
+func Behaviours(s Service) []Behaviour {
+	if own, ok := behaviours[s]; ok {
+		return slices.Clone(own)
+	}
+	return slices.Clone(everywhere)
+}
 
 // check says whether s knows b.
 func check(s Service, b Behaviour) error {
-	if _, late := b.delay(); late || slices.Contains(behaviours[s], b) {
+	if _, late := b.delay(); late || slices.Contains(Behaviours(s), b) {
 		return nil
 	}
 	return fmt.Errorf("service %s has no behaviour %q", s, b)
 }
 
-// mood is the present behaviour of some services and how often each was asked.
-type mood struct {
+// Mood is the present behaviour of some services, and how often each was asked. Its zero
+// value is good. Other simulators use it too.
+type Mood struct {
 	mu    sync.Mutex
 	now   map[Service]Behaviour
 	asked map[Service]int
 }
 
-func (m *mood) set(s Service, b Behaviour) error {
+// Set changes how s answers, until Reset.
+func (m *Mood) Set(s Service, b Behaviour) error {
 	if err := check(s, b); err != nil {
 		return err
 	}
@@ -120,13 +128,15 @@ func (m *mood) set(s Service, b Behaviour) error {
 	return nil
 }
 
-func (m *mood) reset() {
+// Reset makes every service good again and counts from zero.
+func (m *Mood) Reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now, m.asked = nil, nil
 }
 
-func (m *mood) get(s Service) Behaviour {
+// Behaviour is how s answers now.
+func (m *Mood) Behaviour(s Service) Behaviour {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b, ok := m.now[s]; ok {
@@ -135,21 +145,22 @@ func (m *mood) get(s Service) Behaviour {
 	return Good
 }
 
-func (m *mood) count(s Service) int {
+// Asked is how often s was asked since the last Reset.
+func (m *Mood) Asked(s Service) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.asked[s]
 }
 
-// ask counts a request and returns how to answer it, after having been late.
-func (m *mood) ask(s Service, r *http.Request) Behaviour {
+// Ask counts a request and returns how to answer it, after having been late.
+func (m *Mood) Ask(s Service, r *http.Request) Behaviour {
 	m.mu.Lock()
 	if m.asked == nil {
 		m.asked = map[Service]int{}
 	}
 	m.asked[s]++
 	m.mu.Unlock()
-	b := m.get(s)
+	b := m.Behaviour(s)
 	if d, ok := b.delay(); ok {
 		select {
 		case <-time.After(d):
@@ -160,8 +171,9 @@ func (m *mood) ask(s Service, r *http.Request) Behaviour {
 	return b
 }
 
-// spoil answers for the behaviours that need no knowledge of the service.
-func spoil(w http.ResponseWriter, b Behaviour, contentType string) bool {
+// Spoil answers for the behaviours that need no knowledge of the service; false says that
+// it has not. contentType is that of the good answers.
+func Spoil(w http.ResponseWriter, b Behaviour, contentType string) bool {
 	switch b {
 	case Gone:
 		panic(http.ErrAbortHandler) // net/http closes the connection and logs nothing

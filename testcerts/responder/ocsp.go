@@ -100,8 +100,8 @@ type revokedInfo struct {
 }
 
 func (r *Responder) serveOCSP(w http.ResponseWriter, req *http.Request, a *Authority, path string) {
-	b := r.mood.ask(OCSP, req)
-	if spoil(w, b, ocspContentType) {
+	b := r.mood.Ask(OCSP, req)
+	if Spoil(w, b, ocspContentType) {
 		return
 	}
 	answer := func(der []byte, err error) {

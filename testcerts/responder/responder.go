@@ -37,7 +37,7 @@ type Authority struct {
 //	GET /crt/NAME.crt       DER certificate of the CA
 type Responder struct {
 	now  clock.Clock
-	mood mood
+	mood Mood
 
 	mu     sync.Mutex
 	byName map[string]*Authority
@@ -70,16 +70,16 @@ func (r *Responder) Add(a *Authority) {
 }
 
 // Set changes how OCSP, CRL or AIA answers, until Reset.
-func (r *Responder) Set(s Service, b Behaviour) error { return r.mood.set(s, b) }
+func (r *Responder) Set(s Service, b Behaviour) error { return r.mood.Set(s, b) }
 
 // Behaviour is how s answers now.
-func (r *Responder) Behaviour(s Service) Behaviour { return r.mood.get(s) }
+func (r *Responder) Behaviour(s Service) Behaviour { return r.mood.Behaviour(s) }
 
 // Reset makes every service good again and counts from zero.
-func (r *Responder) Reset() { r.mood.reset() }
+func (r *Responder) Reset() { r.mood.Reset() }
 
 // Asked is how often s was asked since the last Reset.
-func (r *Responder) Asked(s Service) int { return r.mood.count(s) }
+func (r *Responder) Asked(s Service) int { return r.mood.Asked(s) }
 
 func (r *Responder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for _, route := range []struct {
@@ -109,7 +109,7 @@ func (r *Responder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func (r *Responder) serveCertificate(w http.ResponseWriter, req *http.Request, a *Authority, _ string) {
 	const contentType = "application/pkix-cert" // RFC 5280 §4.2.2.1
-	if spoil(w, r.mood.ask(AIA, req), contentType) {
+	if Spoil(w, r.mood.Ask(AIA, req), contentType) {
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
@@ -118,8 +118,8 @@ func (r *Responder) serveCertificate(w http.ResponseWriter, req *http.Request, a
 
 func (r *Responder) serveCRL(w http.ResponseWriter, req *http.Request, a *Authority, _ string) {
 	const contentType = "application/pkix-crl"
-	b := r.mood.ask(CRL, req)
-	if spoil(w, b, contentType) {
+	b := r.mood.Ask(CRL, req)
+	if Spoil(w, b, contentType) {
 		return
 	}
 	from := r.now().Add(-time.Hour)

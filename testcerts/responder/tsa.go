@@ -30,7 +30,7 @@ type Stamper struct {
 	unit     Unit
 	expired  Unit                // for ExpiredCert
 	chain    []*x509.Certificate // the unit's CAs, sent along where certificates are asked for
-	mood     mood
+	mood     Mood
 	stranger func() crypto.Signer
 }
 
@@ -40,16 +40,16 @@ func NewStamper(now clock.Clock, unit, expired Unit, chain []*x509.Certificate) 
 }
 
 // Set changes how stamps are given, until Reset.
-func (s *Stamper) Set(b Behaviour) error { return s.mood.set(TSA, b) }
+func (s *Stamper) Set(b Behaviour) error { return s.mood.Set(TSA, b) }
 
 // Behaviour is how stamps are given now.
-func (s *Stamper) Behaviour() Behaviour { return s.mood.get(TSA) }
+func (s *Stamper) Behaviour() Behaviour { return s.mood.Behaviour(TSA) }
 
 // Reset makes the stamps good again and counts from zero.
-func (s *Stamper) Reset() { s.mood.reset() }
+func (s *Stamper) Reset() { s.mood.Reset() }
 
 // Asked is how often a stamp was asked for since the last Reset.
-func (s *Stamper) Asked() int { return s.mood.count(TSA) }
+func (s *Stamper) Asked() int { return s.mood.Asked(TSA) }
 
 // Policy is the policy of all stamps, in the arc of examples.
 var Policy = asn1.ObjectIdentifier{2, 999, 3161, 1}
@@ -114,8 +114,8 @@ func (s *Stamper) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "application/timestamp-query expected", http.StatusUnsupportedMediaType)
 		return
 	}
-	b := s.mood.ask(TSA, req)
-	if spoil(w, b, stampContentType) {
+	b := s.mood.Ask(TSA, req)
+	if Spoil(w, b, stampContentType) {
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(req.Body, 64<<10))
