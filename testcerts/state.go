@@ -189,7 +189,7 @@ func (w *World) makeAll() error {
 	for _, c := range communes {
 		if c.Installed {
 			w.DefaultSeal(c.ID)
-			w.OperatorSealKey(c.ID, p11.P256)
+			w.DefaultOperatorSeal(c.ID)
 		}
 	}
 	return w.Save()
@@ -200,6 +200,9 @@ var sealKinds = map[string]p11.KeyKind{"beaumarais": p11.P256, "zandvoorde": p11
 
 // DefaultSeal is the seal of a commune in a world of Make.
 func (w *World) DefaultSeal(commune string) *Seal { return w.SealKey(commune, sealKinds[commune]) }
+
+// DefaultOperatorSeal is the operator's seal of a commune in a world of Make.
+func (w *World) DefaultOperatorSeal(commune string) *Seal { return w.OperatorSealKey(commune, p11.P256) }
 
 func (w *World) resumeCards() error {
 	for _, p := range people {

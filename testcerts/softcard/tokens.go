@@ -48,11 +48,8 @@ func Copy(from, to, serial string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(tmp, os.DirFS(src)); err != nil {
+	if err := copyFiles(src, tmp); err != nil {
 		os.RemoveAll(tmp)
-		return err
-	}
-	if err := os.Chmod(tmp, 0o700); err != nil {
 		return err
 	}
 	return os.Rename(tmp, filepath.Join(to, "tokens", filepath.Base(src)))
@@ -73,4 +70,22 @@ func Remove(dir, serial string) error {
 	}
 	defer os.RemoveAll(gone)
 	return os.Rename(path, filepath.Join(gone, filepath.Base(path)))
+}
+
+// copyFiles copies the files of a token, which has no folders, for their owner alone.
+func copyFiles(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, e.Name()), b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

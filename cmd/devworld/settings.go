@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// belfrySettings is the settings file of the Belfry in this world, as cmd/belfry reads it.
+// It is the only place that knows its keys.
+type belfrySettings struct {
+	Test   bool `toml:"test"`
+	Server struct {
+		Listen   string   `toml:"listen"`
+		Operator string   `toml:"operator"`
+		Proxies  []string `toml:"proxies"`
+		Data     string   `toml:"data"`
+		KeyFile  string   `toml:"key_file"`
+	} `toml:"server"`
+	Database struct {
+		URL string `toml:"url"`
+	} `toml:"database"`
+	Provider struct {
+		Issuers    []string `toml:"issuers"`
+		AgentPorts []int    `toml:"agent_ports"`
+	} `toml:"provider"`
+	Cards struct {
+		Roots         string   `toml:"roots"`
+		Intermediates string   `toml:"intermediates"`
+		Hosts         []string `toml:"hosts"`
+	} `toml:"cards"`
+	Register struct {
+		URL       string `toml:"url"`
+		TokenFile string `toml:"token_file"`
+	} `toml:"register"`
+	Mail struct {
+		SMTP string `toml:"smtp"`
+		From string `toml:"from"`
+	} `toml:"mail"`
+	Renderer struct {
+		Modules string `toml:"modules"`
+	} `toml:"renderer"`
+	Seals    []sealSettings     `toml:"seal"`
+	Stamps   []stampSettings    `toml:"stamp"`
+	Communes []*commune.Commune `toml:"commune"`
+}
+
+type sealSettings struct {
+	Commune  string `toml:"commune"`
+	Module   string `toml:"module"`
+	Token    string `toml:"token"`
+	Serial   string `toml:"serial"`
+	Key      string `toml:"key"`
+	PINFile  string `toml:"pin_file"`
+	Chain    string `toml:"chain"`
+	Operator bool   `toml:"operator"`
+}
+
+type stampSettings struct {
+	URL   string `toml:"url"`
+	Roots string `toml:"roots"`
+}
+
+func (w *world) settingsFile() string { return w.path("belfry.toml") }
+
+// writeSettings writes the file anew at each start: what a person changed in it is lost,
+// and the file says so.
+func (w *world) writeSettings() error {
+	var s belfrySettings
+	s.Test = true
+	s.Server.Listen = loopback(w.config.belfry)
+	s.Server.Operator = loopback(w.operator)
+	s.Server.Proxies = []string{"127.0.0.1/32", "::1/128"}
+	s.Server.Data = "data"
+	s.Server.KeyFile = w.path("secrets", "install.key")
+	s.Database.URL = w.database
+	s.Provider.Issuers = w.origins("id.belfry.localhost")
+	s.Provider.AgentPorts = eid.AgentPorts
+	s.Cards.Roots = w.path("trust", "roots.pem")
+	s.Cards.Intermediates = w.path("trust", "intermediates.pem")
+	s.Cards.Hosts = w.pki.Hosts()
+	s.Register.URL = w.registerURL()
+	s.Register.TokenFile = w.path("secrets", "register.token")
+	s.Mail.SMTP = loopback(w.smtp)
+	s.Mail.From = "Belfry <belfry@belfry.example>"
+	s.Renderer.Modules = w.rendererModules()
+	for _, seal := range w.seals() {
+		s.Seals = append(s.Seals, sealSettings{
+			Commune: seal.Commune, Module: w.pki.ModulePath(), Token: seal.Label, Serial: seal.Serial, Key: seal.Key,
+			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: seal == w.pki.DefaultOperatorSeal(seal.Commune),
+		})
+	}
+	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}
+	s.Communes = w.communes()
+	for _, c := range s.Communes {
+		if err := c.Check(); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	b.WriteString("# Written by devworld at each start: change it in a copy.\n")
+	if err := toml.NewEncoder(&b).Encode(s); err != nil {
+		return fmt.Errorf("settings of belfry: %w", err)
+	}
+	return os.WriteFile(w.settingsFile(), b.Bytes(), 0o600)
+}
+
+// rendererModules is the node_modules folder with the document renderer: of the flag, of
+// the working directory, or beside the folder of this program.
+func (w *world) rendererModules() string {
+	places := []string{w.modules}
+	if w.modules == "" {
+		places = []string{"node_modules"}
+		if own, err := os.Executable(); err == nil {
+			places = append(places, filepath.Join(filepath.Dir(own), "..", "node_modules"))
+		}
+	}
+	for _, p := range places {
+		if abs, err := filepath.Abs(p); err == nil && exists(abs) {
+			return abs
+		}
+	}
+	abs, _ := filepath.Abs(places[0])
+	return abs
+}
+
+// communes are the two that the local Belfry serves. One shares the provider's site, the
+// other has its own, as communes with their own domain do.
+func (w *world) communes() []*commune.Commune {
+	return []*commune.Commune{
+		{
+			ID: "beaumarais", NIS: "99001",
+			Name:              map[i18n.Language]string{i18n.French: "Beaumarais", i18n.Dutch: "Schoonmeers", i18n.German: "Schönbruch"},
+			Origins:           w.origins("beaumarais.belfry.localhost"),
+			Languages:         []i18n.Language{i18n.French, i18n.Dutch, i18n.German, i18n.English},
+			DocumentLanguages: []i18n.Language{i18n.French, i18n.Dutch, i18n.German},
+			StaffLanguages:    []i18n.Language{i18n.French, i18n.Dutch},
+			Theme:             commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
+			Contact: commune.Contact{
+				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",
+				Hours: map[i18n.Language]string{
+					i18n.French: "lundi à vendredi, 8 h 30 – 12 h ; mercredi aussi 13 h 30 – 18 h",
+					i18n.Dutch:  "maandag tot vrijdag 8.30–12 uur; woensdag ook 13.30–18 uur",
+					i18n.German: "Montag bis Freitag 8.30–12 Uhr; mittwochs auch 13.30–18 Uhr", i18n.English: "Monday to Friday 8:30–12:00; Wednesday also 13:30–18:00",
+				},
+			},
+		},
+		{
+			ID: "zandvoorde", NIS: "99002",
+			Name:              map[i18n.Language]string{i18n.Dutch: "Zandvoorde"},
+			Origins:           w.origins("zandvoorde.localhost"),
+			Languages:         []i18n.Language{i18n.Dutch, i18n.French, i18n.German, i18n.English},
+			DocumentLanguages: []i18n.Language{i18n.Dutch},
+			StaffLanguages:    []i18n.Language{i18n.Dutch},
+			Theme:             commune.Theme{Brand: "#5b2a6e", OnBrand: "#ffffff", Link: "#5b2a6e", Accent: "#f2b705"},
+			Contact: commune.Contact{
+				Street: "Gemeenteplein 1", City: "8999 Zandvoorde", Phone: "+32 00 00 00 02", Email: "burgerzaken@zandvoorde.example",
+				Hours: map[i18n.Language]string{
+					i18n.Dutch: "maandag tot vrijdag 9–12 uur; donderdag ook 14–19 uur", i18n.French: "lundi à vendredi, 9 h – 12 h ; jeudi aussi 14 h – 19 h",
+					i18n.German: "Montag bis Freitag 9–12 Uhr; donnerstags auch 14–19 Uhr", i18n.English: "Monday to Friday 9:00–12:00; Thursday also 14:00–19:00",
+				},
+			},
+		},
+	}
+}
+
+// origins are the addresses of a host name, over http and over https.
+func (w *world) origins(host string) []string {
+	return []string{fmt.Sprintf("http://%s:%d", host, w.http), fmt.Sprintf("https://%s:%d", host, w.https)}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func touch(path string) error { return os.WriteFile(path, nil, 0o600) }

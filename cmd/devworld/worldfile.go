@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"errors"
+
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/testcerts"
+)
+
+// description is var/world.json: all a program needs to live in this world. Paths are
+// absolute. GET /world.json on the page's and on the services' address has the same.
+type description struct {
+	Page     string             `json:"page"`     // the list of all this, for people
+	Provider describedProvider  `json:"provider"` // OpenID provider of the local Belfry
+	Communes []describedCommune `json:"communes"`
+	Cards    []describedCard    `json:"cards"`
+	Clerks   []describedClerk   `json:"clerks"`
+	Card     describedService   `json:"cardService"`
+	PKI      describedPKI       `json:"pki"`
+	TSA      describedService   `json:"tsa"`
+	Register describedRegister  `json:"register"`
+	Mail     describedMail      `json:"mail"`
+	Control  describedService   `json:"control"` // see controlHandler
+	TLS      describedTLS       `json:"tls"`
+	Belfry   describedBelfry    `json:"belfry"`
+	Agent    describedAgent     `json:"agent"`
+}
+
+type describedService struct {
+	URL string `json:"url"`
+}
+
+type describedProvider struct {
+	Issuers []string `json:"issuers"` // http, then https
+}
+
+type describedCommune struct {
+	ID        string            `json:"id"`
+	NIS       string            `json:"nis"`
+	Name      map[string]string `json:"name"`
+	Installed bool              `json:"installed"` // served here
+	Origins   []string          `json:"origins"`   // http, then https
+}
+
+type describedCard struct {
+	Name           string           `json:"name"`
+	GivenNames     string           `json:"givenNames"`
+	Surname        string           `json:"surname"`
+	NationalNumber string           `json:"nationalNumber"`
+	Foreigner      bool             `json:"foreigner"`
+	Language       string           `json:"language"`
+	Residence      string           `json:"residence"`         // NIS code, "" where it is not told
+	ClerkOf        string           `json:"clerkOf,omitempty"` // commune's id
+	PIN            string           `json:"pin"`
+	PUK            string           `json:"puk"`
+	Status         testcerts.Status `json:"status"`
+	GoodFor        string           `json:"goodFor"`
+	Serial         string           `json:"serial"`          // of the token, whose label is BELPIC
+	InReader       bool             `json:"inReader"`        // of the card reading program
+	Authentication []byte           `json:"authentication"`  // certificate, DER in base64
+	Signature      []byte           `json:"signature"`       // certificate, DER in base64
+	Authenticate   string           `json:"authenticateURL"` // POST {origin, nonce, pin}
+	Sign           string           `json:"signURL"`         // POST {certificate, hash, hashFunction, pin}
+}
+
+type describedClerk struct {
+	Name    string `json:"name"` // of the card
+	Commune string `json:"commune"`
+	Desk    string `json:"desk"`
+	// Invitation is the one-time address of the first sign-in, "" where none could be had
+	// (Problem says why) or the clerk was invited in another way.
+	Invitation string `json:"invitation"`
+	Problem    string `json:"problem,omitempty"`
+}
+
+type describedPKI struct {
+	Roots         string   `json:"roots"`         // PEM file: cards, seals and stamps chain to it
+	Intermediates string   `json:"intermediates"` // PEM file
+	Hosts         []string `json:"hosts"`         // host:port of OCSP, CRL and CA files
+	Module        string   `json:"module"`        // SoftHSM's PKCS#11 library
+	Tokens        string   `json:"tokens"`        // SOFTHSM2_CONF with all cards and seals
+}
+
+type describedRegister struct {
+	URL       string `json:"url"` // POST {url}/residence
+	TokenFile string `json:"tokenFile"`
+}
+
+type describedMail struct {
+	SMTP string `json:"smtp"`
+	Page string `json:"page"`
+	URL  string `json:"url"` // the same in JSON, newest first
+}
+
+type describedTLS struct {
+	CA string `json:"ca"` // PEM file of the CA of the https addresses; good for localhost only
+}
+
+type describedBelfry struct {
+	Config   string `json:"config"`
+	Listen   string `json:"listen"`
+	Operator string `json:"operator"`
+	Log      string `json:"log"`
+	Tokens   string `json:"tokens"` // SOFTHSM2_CONF with the seals
+}
+
+type describedAgent struct {
+	Ports  []int  `json:"ports"`
+	Tokens string `json:"tokens"` // SOFTHSM2_CONF with the cards in the reader
+	Log    string `json:"log"`
+}
+
+func (w *world) pageURL() string         { return fmt.Sprintf("http://localhost:%d", w.http) }
+func (w *world) service(p string) string { return "http://" + loopback(w.services) + p }
+
+// website is the first address of a commune that is served here.
+func (w *world) website(id string) string {
+	for _, c := range w.communes() {
+		if string(c.ID) == id {
+			return c.Origin()
+		}
+	}
+	return ""
+}
+
+func (w *world) describe() description {
+	d := description{
+		Page:     w.pageURL(),
+		Provider: describedProvider{w.origins("id.belfry.localhost")},
+		Cards:    w.cardList(),
+		Clerks:   w.clerkList(),
+		Card:     describedService{w.service("/cards")},
+		PKI: describedPKI{
+			Roots: w.path("trust", "roots.pem"), Intermediates: w.path("trust", "intermediates.pem"),
+			Hosts: w.pki.Hosts(), Module: w.pki.ModulePath(), Tokens: w.path("softhsm", "softhsm2.conf"),
+		},
+		TSA:      describedService{w.pki.StampURL()},
+		Register: describedRegister{w.registerURL(), w.path("secrets", "register.token")},
+		Mail:     describedMail{loopback(w.smtp), w.pageURL() + "/mail", w.service("/mail")},
+		Control:  describedService{w.service("/control")},
+		TLS:      describedTLS{w.caFile()},
+		Belfry: describedBelfry{
+			Config: w.settingsFile(), Listen: loopback(w.config.belfry), Operator: "http://" + loopback(w.operator),
+			Log: w.path("log", "belfry.log"), Tokens: w.path("belfry-softhsm", "softhsm2.conf"),
+		},
+		Agent: describedAgent{eid.AgentPorts, w.path("reader-softhsm", "softhsm2.conf"), w.path("log", "eid-agent.log")},
+	}
+	for _, c := range testcerts.Communes() {
+		described := describedCommune{ID: c.ID, NIS: c.NIS, Name: c.Name, Installed: c.Installed}
+		for _, own := range w.communes() {
+			if string(own.ID) == c.ID {
+				described.Origins = own.Origins
+			}
+		}
+		d.Communes = append(d.Communes, described)
+	}
+	return d
+}
+
+func (w *world) cardList() []describedCard {
+	var list []describedCard
+	for _, c := range w.pki.Cards() {
+		list = append(list, describedCard{
+			Name: c.Name, GivenNames: c.GivenNames, Surname: c.Surname, NationalNumber: c.Number, Foreigner: c.Foreigner, Language: c.Language,
+			Residence: c.NIS, ClerkOf: c.ClerkOf, PIN: c.PIN, PUK: c.PUK, Status: c.Status, GoodFor: c.Purpose, Serial: c.Serial,
+			InReader: w.reader.holds(c), Authentication: c.Authentication.Raw, Signature: c.Signature.Raw,
+			Authenticate: w.service("/cards/" + c.Name + "/authenticate"), Sign: w.service("/cards/" + c.Name + "/sign"),
+		})
+	}
+	return list
+}
+
+func (w *world) writeWorldFile() error {
+	text, err := json.MarshalIndent(w.describe(), "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := w.path("world.json.new")
+	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, w.path("world.json"))
+}
+
+// invitation is how a clerk signs in the first time.
+type invitation struct {
+	Address string `json:"address"`
+	Problem string `json:"problem,omitempty"`
+}
+
+var address = regexp.MustCompile(`https?://[^\s"<>]+`)
+
+// inviteClerks has Belfry invite the clerks, once: the address is remembered.
+func (w *world) inviteClerks(ctx context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text, err := os.ReadFile(w.path("invitations.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &w.invited)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.invited = map[string]invitation{}
+	}
+	for _, p := range w.pki.People() {
+		if p.ClerkOf == "" || w.invited[p.Name].Address != "" {
+			continue
+		}
+		out, err := w.command(ctx, "belfry", []string{"SOFTHSM2_CONF=" + w.path("belfry-softhsm", "softhsm2.conf")},
+			"staff", "invite", "--config", w.settingsFile(), p.ClerkOf, p.FullName())
+		i := invitation{Address: strings.TrimRight(address.FindString(out), ".,")}
+		if err != nil {
+			i = invitation{Problem: err.Error()}
+		} else if i.Address == "" {
+			i.Problem = "belfry staff invite gave no address: " + strings.TrimSpace(out)
+		}
+		w.invited[p.Name] = i
+	}
+	if text, err := json.MarshalIndent(w.invited, "", "  "); err == nil {
+		os.WriteFile(w.path("invitations.json"), text, 0o600)
+	}
+}
+
+func (w *world) clerkList() []describedClerk {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []describedClerk
+	for _, p := range w.pki.People() {
+		if p.ClerkOf == "" {
+			continue
+		}
+		i := w.invited[p.Name]
+		list = append(list, describedClerk{
+			Name: p.Name, Commune: p.ClerkOf, Desk: deskOf(w.website(p.ClerkOf)), Invitation: i.Address, Problem: i.Problem,
+		})
+	}
+	slices.SortFunc(list, func(a, b describedClerk) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// deskOf is the address of a commune's clerks.
+func deskOf(origin string) string {
+	desk, err := url.JoinPath(origin, "desk")
+	if err != nil {
+		return origin
+	}
+	return desk
+}
