@@ -1,0 +1,69 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# Where the machine's Go is older, it fetches the one that go.mod names.
+export GOTOOLCHAIN ?= auto
+PACKAGES ?= ./...
+FUZZTIME ?= 20s
+BENCHTIME ?= 1s
+VERAPDF := $(CURDIR)/.tools/verapdf
+
+.PHONY: help run build test quick lint bench interop torture fuzz clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, and start everything locally
+	@tools/setup run
+	@$(MAKE) build
+	@exec bin/devworld
+
+build: ## build bin/belfry, bin/eid-agent and bin/devworld
+	@mkdir -p bin
+	$(GO) build -o bin/ ./cmd/belfry ./cmd/devworld
+	$(GO) build -tags dev -o bin/ ./cmd/eid-agent
+
+test: ## install what tests need and run every test
+	@tools/setup test
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 15m $(PACKAGES)
+
+quick: ## the tests that take less than a minute together
+	$(GO) test -short -timeout 60s $(PACKAGES)
+
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l cmd idp signing orders portal testcerts internal *.go); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+bench: ## benchmarks, each beside the peer or the raw limit it is measured by
+	@tools/setup test
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 60m $(PACKAGES)
+
+interop: ## our documents and messages before programs that others wrote
+	@tools/setup interop
+	@if [ ! -e $(VERAPDF)/.complete ]; then \
+	  echo "interop: fetching veraPDF from Maven Central"; \
+	  mvn -q -B -f internal/verapdf/pom.xml dependency:copy-dependencies -DoutputDirectory=$(VERAPDF); \
+	  touch $(VERAPDF)/.complete; \
+	fi
+	BELFRY_VERAPDF=$(VERAPDF) $(GO) test -count=1 -timeout 15m -run Interop $(PACKAGES)
+
+torture: ## every test under the race detector, those that break things at full length
+	@tools/setup test
+	BELFRY_TORTURE=1 $(GO) test -race -count=1 -timeout 60m $(PACKAGES)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for package in $$($(GO) list $(PACKAGES)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+clean: ## remove what was built; var/ with its local world stays
+	rm -rf bin
