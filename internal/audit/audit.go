@@ -134,6 +134,17 @@ func (l *Log) List(ctx context.Context, c commune.ID, subject string) ([]Entry, 
 	return list, rows.Err()
 }
 
+// Last is the time of a commune's newest entry, the zero time where there is
+// none. A clock that stands before it does not tell the truth.
+func (l *Log) Last(ctx context.Context, c commune.ID) (time.Time, error) {
+	var at sqldb.Time
+	err := l.db.QueryRow(ctx, `SELECT at FROM audit_entry WHERE commune = $1 ORDER BY seq DESC LIMIT 1`, c).Scan(&at)
+	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("audit: %w", err)
+	}
+	return at.Time, nil
+}
+
 // row is an entry as it lies in the table.
 type row struct {
 	commune commune.ID

@@ -72,6 +72,12 @@ func TestAppendListVerify(t *testing.T) {
 			if err != nil || len(list) != 12 {
 				t.Fatalf("%d entries, %v", len(list), err)
 			}
+			if at, err := l.Last(ctx, "beaumarais"); err != nil || at.Before(day) {
+				t.Errorf("last entry at %v, %v", at, err)
+			}
+			if at, err := l.Last(ctx, "lindenberg"); err != nil || !at.IsZero() {
+				t.Errorf("last entry of an empty chain at %v, %v", at, err)
+			}
 			if e := list[0]; e.Actor != "claire" || e.Action != "order.approved" || e.Subject != "order-1" || e.Detail["n"] != "1" || !e.At.Equal(day.Add(time.Second)) {
 				t.Errorf("%+v", e)
 			}
