@@ -1,0 +1,415 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
+	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/signingtest"
+)
+
+var levels = []string{signing.LevelBB, signing.LevelBT}
+
+func TestSeal(t *testing.T) {
+	identities := map[string]signingtest.Identity{"RSA": signingtest.Shared().RSA, "P-256": signingtest.Shared().P256, "P-384": signingtest.Shared().P384}
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		for name, id := range identities {
+			for _, level := range levels {
+				t.Run(name+" "+level, func(t *testing.T) {
+					w := newWorld(t, db, level, id)
+					grant := w.grant(paper(t.Name(), 2000))
+					r, err := w.seal(grant)
+					if err != nil {
+						t.Fatal(err)
+					}
+					file := w.finished(grant, r)
+					if calls := w.key.calls.Load(); calls != 1 {
+						t.Errorf("%d calls", calls)
+					}
+					if r.Level != level || r.Signer != id.Cert.Subject.CommonName || !r.SignedAt.Equal(signingtest.Now) || r.Specimen {
+						t.Errorf("%+v", r)
+					}
+					if r.StampedAt.IsZero() != (level == signing.LevelBB) {
+						t.Errorf("stamped at %v", r.StampedAt)
+					}
+					if n, _ := w.recorded(grant, signing.Signed); n != 1 {
+						t.Errorf("Signed was recorded %d times", n)
+					}
+					popplerAgrees(t, file)
+					again, err := w.seal(grant)
+					if err != nil || again != r || w.key.calls.Load() != 1 {
+						t.Errorf("again: %+v, %v", again, err)
+					}
+					entries, err := w.audit.List(ctx, here, "order "+grant)
+					var actions []string
+					for _, e := range entries {
+						actions = append(actions, e.Action)
+					}
+					if got := strings.Join(actions, " "); err != nil || got != "seal.granted seal.attempted seal.signed seal.finished" {
+						t.Errorf("audit: %s, %v", got, err)
+					}
+				})
+			}
+		}
+	})
+}
+
+// popplerAgrees asks a program of others.
+func popplerAgrees(t *testing.T, file []byte) {
+	t.Helper()
+	tool, err := exec.LookPath("pdfsig")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("pdfsig (poppler-utils) is not installed")
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "sealed.pdf")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := exec.Command(tool, "-nocert", path).CombinedOutput() // its exit code speaks of trust
+	for _, want := range []string{"Signature is Valid", "Total document signed", "ETSI.CAdES.detached"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("pdfsig does not say %q:\n%s", want, out)
+		}
+	}
+}
+
+// What may break, one at a time: each step fails before it is done, and, worse,
+// after it is done. Then the process starts again and all is well.
+func TestEveryFault(t *testing.T) {
+	type outage struct {
+		name  string
+		begin func(w *world)
+	}
+	var outages []outage
+	for n, step := range []string{"", "attempt", "signed", "finished"} {
+		if n == 0 {
+			continue
+		}
+		outages = append(outages,
+			outage{step + " not committed", func(w *world) { w.failWrite(n, false) }},
+			outage{step + " committed, then failed", func(w *world) { w.failWrite(n, true) }})
+	}
+	outages = append(outages,
+		outage{"key gone", func(w *world) { w.key.set(func(k *countingKey) { k.before = func() error { return errOutage } }) }},
+		outage{"key signs, answer lost", func(w *world) { w.key.set(func(k *countingKey) { k.after = func() error { return errOutage } }) }},
+		outage{"key panics", func(w *world) { w.key.set(func(k *countingKey) { k.before = func() error { panic("module") } }) }},
+		outage{"key signs something else", func(w *world) { w.key.set(func(k *countingKey) { k.wrong = true }) }},
+		outage{"key hangs", func(w *world) {
+			w.Sealer.KeyTimeout = 30 * time.Millisecond
+			w.key.set(func(k *countingKey) { k.delay = 300 * time.Millisecond })
+		}},
+		outage{"authority silent", func(w *world) { w.silence(true) }},
+		outage{"blob not kept", func(w *world) { w.blobs.before = errOutage }},
+		outage{"blob kept, then failed", func(w *world) { w.blobs.after = errOutage }},
+	)
+	for _, level := range levels {
+		for _, o := range outages {
+			t.Run(level+"/"+o.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, sqldbtest.SQLite(t), level, signingtest.Shared().P256)
+				grant := w.grant(paper(t.Name(), 1000))
+				o.begin(w)
+				r, err := w.seal(grant)
+				if o.name == "authority silent" && level == signing.LevelBB {
+					if err != nil {
+						t.Fatal(err)
+					}
+				} else if err == nil {
+					t.Fatal("nothing failed")
+				} else if r.Stage == signing.Stamped {
+					t.Errorf("%v, with receipt %+v", err, r)
+				}
+				w.neverTooMuch(grant)
+				calls := w.key.calls.Load()
+
+				w.key.set(nil)
+				w.silence(false)
+				w.blobs.before, w.blobs.after = nil, nil
+				w.restart()
+				r, err = w.seal(grant)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.finished(grant, r)
+				// With the signature kept, nothing is worth another call.
+				for _, late := range []string{"signed committed, then failed", "authority", "blob", "finished"} {
+					if strings.HasPrefix(o.name, late) && w.key.calls.Load() != calls {
+						t.Errorf("the key was called again")
+					}
+				}
+			})
+		}
+	}
+}
+
+// failWrite makes the nth write fail, before or after it is committed.
+func (w *world) failWrite(n int, commit bool) {
+	count := 0
+	write := w.Sealer.write
+	w.Sealer.write = func(ctx context.Context, f func(*sqldb.Tx) error) error {
+		if count++; count != n {
+			return write(ctx, f)
+		}
+		if commit {
+			if err := write(ctx, f); err != nil {
+				return err
+			}
+		}
+		return errOutage
+	}
+}
+
+func TestASilentAuthorityCostsNoCallOfTheKey(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, signing.LevelBT, signingtest.Shared().P384)
+		grant := w.grant(paper(t.Name(), 1000))
+		w.silence(true)
+		for range 3 {
+			r, err := w.seal(grant)
+			if fault.KindOf(err) != fault.Unreachable || r.Stage != signing.Signed || !r.Document.IsZero() {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			w.neverTooMuch(grant)
+			w.restart()
+			w.clock.Add(time.Hour)
+		}
+		w.silence(false)
+		w.tsa.Clock = w.clock.Now
+		r, err := w.seal(grant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.finished(grant, r)
+		if calls := w.key.calls.Load(); calls != 1 {
+			t.Errorf("%d calls", calls)
+		}
+		if !r.SignedAt.Equal(signingtest.Now) || !r.StampedAt.Equal(w.clock.Now()) {
+			t.Errorf("signed %v, stamped %v", r.SignedAt, r.StampedAt)
+		}
+	})
+}
+
+// A key changed while a signature waits for its stamp: the signature stays the
+// old key's.
+func TestTheKeyIsChangedBeforeTheStamp(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
+	grant := w.grant(paper(t.Name(), 1000))
+	w.silence(true)
+	w.seal(grant)
+	w.silence(false)
+	old := w.cfg.Keys
+	next := signingtest.Shared().RSA
+	w.cfg.Keys = map[commune.ID]Key{here: {Signer: next.Key, Chain: next.Chain, Kind: signing.Approval}}
+	w.restart()
+	r, err := w.seal(grant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.Keys = old
+	w.finished(grant, r)
+	if r.Signer != signingtest.Shared().P256.Cert.Subject.CommonName {
+		t.Errorf("signer %q", r.Signer)
+	}
+}
+
+// Several workers on the same grants, in one process and in several.
+func TestManyWorkersOnOneGrant(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, signing.LevelBT, signingtest.Shared().P256)
+		w.key.set(func(k *countingKey) { k.delay = 2 * time.Millisecond })
+		processes := []*Sealer{w.Sealer}
+		for range 2 {
+			s, err := New(w.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			processes = append(processes, s)
+		}
+		var grants []string
+		for i := range 5 {
+			grants = append(grants, w.grant(paper(fmt.Sprint(t.Name(), i), 1000)))
+		}
+		var wg sync.WaitGroup
+		for _, grant := range grants {
+			for _, s := range processes {
+				for range 2 {
+					wg.Go(func() {
+						if _, err := w.sealBy(s, grant); err != nil && fault.KindOf(err) != fault.Conflict {
+							t.Error(err)
+						}
+					})
+				}
+			}
+		}
+		wg.Wait()
+		attempts := 0
+		for _, grant := range grants {
+			r, err := w.seal(grant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.key.set(nil)
+			attempts += len(w.attempts(grant))
+			g, err := w.store.Get(ctx, here, grant)
+			if err != nil || g.Receipt != r || r.Stage != signing.Stamped {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if n, d := w.recorded(grant, signing.Stamped); n != 1 || d != r.Document {
+				t.Errorf("recorded %d times", n)
+			}
+		}
+		if calls := w.key.calls.Load(); calls != int64(attempts) {
+			t.Errorf("%d calls of the key, %d attempts", calls, attempts)
+		}
+		if err := w.audit.Verify(ctx, here); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%d attempts for 5 grants and 30 workers", attempts)
+	})
+}
+
+func TestGrantsAreNeeded(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	if _, err := w.seal("none"); fault.KeyOf(err) != "seal.no_grant" {
+		t.Errorf("no grant: %v", err)
+	}
+	good := signing.Grant{ID: "g", Commune: here, Kind: signing.Approval, Reference: "o", Content: blob.Sum([]byte("x")), By: "claire", At: signingtest.Now}
+	for name, spoil := range map[string]func(*signing.Grant){
+		"no content":     func(g *signing.Grant) { g.Content = blob.Digest{} },
+		"nobody":         func(g *signing.Grant) { g.By = "" },
+		"no time":        func(g *signing.Grant) { g.At = time.Time{} },
+		"other commune":  func(g *signing.Grant) { g.Commune = "zandvoorde" },
+		"other kind":     func(g *signing.Grant) { g.Kind = signing.Operator },
+		"no reference":   func(g *signing.Grant) { g.Reference = "" },
+		"no identifier":  func(g *signing.Grant) { g.ID = "" },
+		"a foreign kind": func(g *signing.Grant) { g.Kind = "whim" },
+	} {
+		g := good
+		spoil(&g)
+		if err := w.db.Write(ctx, func(tx *sqldb.Tx) error { return w.Grant(tx, g) }); err == nil {
+			t.Errorf("%s: granted", name)
+		}
+	}
+	for i := range 2 {
+		err := w.db.Write(ctx, func(tx *sqldb.Tx) error { return w.Grant(tx, good) })
+		if (i == 0) != (err == nil) || (i == 1 && !sqldb.IsUnique(err)) {
+			t.Errorf("grant %d: %v", i, err)
+		}
+	}
+	if _, err := w.seal("g"); !errors.Is(err, blob.ErrMissing) || w.key.calls.Load() != 0 {
+		t.Errorf("a content nobody has: %v, %d calls", err, w.key.calls.Load())
+	}
+}
+
+func TestRecordCanRefuse(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	grant := w.grant(paper(t.Name(), 1000))
+	no := errors.New("the order was cancelled")
+	for _, stage := range []signing.Stage{signing.Signed, signing.Stamped} {
+		r, err := w.Seal(ctx, here, grant, func(tx *sqldb.Tx, r signing.Receipt) error {
+			if r.Stage == stage {
+				return no
+			}
+			return nil
+		})
+		if !errors.Is(err, no) || r.Stage == signing.Stamped {
+			t.Errorf("%s: %+v, %v", stage, r, err)
+		}
+		w.neverTooMuch(grant)
+	}
+	r, err := w.seal(grant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.finished(grant, r)
+}
+
+func TestTheClockMustNotRunBehind(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	grant := w.grant(paper(t.Name(), 1000))
+	for _, back := range []time.Duration{-10 * time.Minute, -24 * time.Hour, -60 * 365 * 24 * time.Hour} {
+		w.clock.Add(back)
+		if _, err := w.seal(grant); fault.KeyOf(err) != "seal.clock" {
+			t.Errorf("%v: %v", back, err)
+		}
+		w.clock.Add(-back)
+	}
+	if w.key.calls.Load() != 0 {
+		t.Error("the key was called")
+	}
+	w.clock.Add(-time.Minute) // several machines do not agree to the second
+	if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestWhatDoesNotFitIsGivenUp(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	grant := w.grant(paper(t.Name(), 1000))
+	w.key.set(func(k *countingKey) { k.wrong = true })
+	for range attemptsMax {
+		if _, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.seal(grant); fault.KeyOf(err) != "seal.given_up" || w.key.calls.Load() != attemptsMax {
+		t.Errorf("%v after %d calls", err, w.key.calls.Load())
+	}
+	w.neverTooMuch(grant)
+}
+
+func TestAHangingKeyIsNotCrowded(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	release := make(chan struct{})
+	w.Sealer.KeyTimeout = 50 * time.Millisecond
+	w.key.set(func(k *countingKey) { k.before = func() error { <-release; return errOutage } })
+	var wg sync.WaitGroup
+	for i := range 3 * callsMax {
+		grant := w.grant(paper(fmt.Sprint(i), 1000))
+		wg.Go(func() {
+			if _, err := w.seal(grant); fault.KindOf(err) != fault.Unreachable {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.key.calls.Load(); n != callsMax {
+		t.Errorf("%d calls of a key that hangs", n)
+	}
+	close(release)
+}
+
+func TestSettings(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
+	other := signingtest.Shared().RSA
+	for name, spoil := range map[string]func(*Config){
+		"another level":       func(c *Config) { c.Level = "B-X" },
+		"no authority":        func(c *Config) { c.Stamper = nil },
+		"another certificate": func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, other.Chain, signing.Approval}} },
+		"no certificate":      func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, nil, signing.Approval}} },
+		"no key":              func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval}} },
+		"no kind":             func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, ""}} },
+	} {
+		cfg := w.cfg
+		spoil(&cfg)
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
