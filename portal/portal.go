@@ -88,7 +88,7 @@ type Portal struct {
 	handler   http.Handler
 }
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 // New puts the portal together and brings its tables up to date.

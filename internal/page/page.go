@@ -35,7 +35,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 //go:embed static

@@ -17,8 +17,8 @@ import (
 // event is a line of an order's journal, in words.
 type event struct {
 	orders.Event
-	Who    string
-	Reason string // a clerk's own words, where the event has some
+	Text string
+	Who  string
 }
 
 type order struct {
@@ -80,7 +80,11 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 }
 
 func inWords(v *visit.Visit, e orders.Event) event {
-	made := event{Event: e, Who: e.Actor.Name, Reason: e.Detail["Reason"]}
+	values := make(map[string]any, len(e.Detail))
+	for name, value := range e.Detail {
+		values[name] = value
+	}
+	made := event{Event: e, Text: i18n.Message(v.Language, e.Kind.Key(), values), Who: e.Actor.Name}
 	if e.Actor.Kind == orders.ByService {
 		made.Who = v.T("clerk.order.service")
 	}
@@ -144,9 +148,9 @@ func (p *Pages) stopped(w http.ResponseWriter, r *http.Request, err error, reaso
 	}
 	switch e.Key {
 	case "orders.needs_reason":
-		c.ReasonBad = true
+		c.ReasonBad = c.Attention != orders.NoAttention
 	case "orders.form.invalid":
-		c.ReasonBad, c.Problem = true, v.T("clerk.order.reason_bad")
+		c.ReasonBad, c.Problem = c.Attention != orders.NoAttention, v.T("clerk.order.reason_bad")
 	}
 	return p.show(w, r, web.Status(e.Kind), c)
 }

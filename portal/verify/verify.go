@@ -77,7 +77,7 @@ type Pages struct {
 	templates *page.Templates
 }
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 // Templates are the pages, for tests that hold templates and texts together.

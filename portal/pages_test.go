@@ -1,0 +1,322 @@
+package portal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/staff"
+	"github.com/belfry-eid/belfry/portal/verify"
+)
+
+var (
+	rawKey    = regexp.MustCompile(`\b(portal|clerk|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	anyNumber = regexp.MustCompile(`[0-9]{11}`)
+)
+
+// inspect holds a page to what every page promises.
+func inspect(t *testing.T, name string, l i18n.Language, a *answer) string {
+	t.Helper()
+	bad := func(format string, args ...any) { t.Errorf("%s in %s: %s", name, l, fmt.Sprintf(format, args...)) }
+	if a.doc == nil {
+		bad("no page, status %d", a.status)
+		return ""
+	}
+	if root := all(a.doc, "html"); attr(root[0], "lang") != string(l) {
+		bad("lang is %q", attr(root[0], "lang"))
+	}
+	if n := len(all(a.doc, "h1")); n != 1 {
+		bad("%d h1", n)
+	}
+	title := text(all(a.doc, "title")[0])
+	if title == "" {
+		bad("no title")
+	}
+	said := text(all(a.doc, "body")[0])
+	if key := rawKey.FindString(said); key != "" {
+		bad("shows the key %s", key)
+	}
+	if strings.Contains(said, "<no value>") || strings.Contains(said, "{{") {
+		bad("shows a gap in a text")
+	}
+	if n := anyNumber.FindString(a.body); n != "" {
+		bad("holds eleven digits")
+	}
+	structure(a, bad)
+	return title
+}
+
+func structure(a *answer, bad func(string, ...any)) {
+	ids := map[string]bool{}
+	labels := map[string]bool{}
+	walk(a.doc, func(n *html.Node) {
+		if id := attr(n, "id"); id != "" {
+			if ids[id] {
+				bad("two elements have the id %s", id)
+			}
+			ids[id] = true
+		}
+		if n.Data == "label" {
+			labels[attr(n, "for")] = true
+			if text(n) == "" {
+				bad("an empty label")
+			}
+		}
+		if has(n, "style") || n.Data == "style" || (n.Data == "script" && !has(n, "src")) {
+			bad("something inline that the policy forbids: %s", n.Data)
+		}
+		for _, at := range n.Attr {
+			if strings.HasPrefix(at.Key, "on") {
+				bad("a handler in an attribute")
+			}
+		}
+	})
+	level := 0
+	failed := false
+	walk(a.doc, func(n *html.Node) {
+		switch n.Data {
+		case "input", "select", "textarea":
+			if attr(n, "type") != "hidden" && !labels[attr(n, "id")] {
+				bad("%s %q has no label", n.Data, attr(n, "name"))
+			}
+		case "h1", "h2", "h3", "h4":
+			now := int(n.Data[1] - '0')
+			if now > level+1 && level > 0 {
+				bad("heading %q jumps from h%d to h%d", text(n), level, now)
+			}
+			level = now
+		case "a":
+			if text(n) == "" {
+				bad("a link without text to %s", attr(n, "href"))
+			}
+			if id, ok := strings.CutPrefix(attr(n, "href"), "#"); ok && !ids[id] {
+				bad("a link to #%s, which is not there", id)
+			}
+		case "button":
+			if text(n) == "" {
+				bad("a button without text")
+			}
+		case "th":
+			if !has(n, "scope") {
+				bad("a header cell without scope")
+			}
+		case "table":
+			if len(all(n, "caption")) != 1 {
+				bad("a table without caption")
+			}
+		case "iframe":
+			if attr(n, "title") == "" {
+				bad("a frame without title")
+			}
+		case "svg":
+			if attr(n, "aria-hidden") != "true" {
+				bad("a picture that is neither hidden nor named")
+			}
+		}
+		for _, id := range strings.Fields(attr(n, "aria-describedby") + " " + attr(n, "aria-labelledby")) {
+			if !ids[id] {
+				bad("%s is described by #%s, which is not there", n.Data, id)
+			}
+		}
+		failed = failed || strings.Contains(attr(n, "class"), "govuk-error-summary__list")
+	})
+	prefix := strings.HasPrefix(text(all(a.doc, "title")[0]), i18n.T(i18n.Language(attr(all(a.doc, "html")[0], "lang")), "page.error_prefix"))
+	if failed != prefix {
+		bad("error summary %v, title says so %v", failed, prefix)
+	}
+}
+
+// gallery opens every page of the portal in a language and hands each to show.
+func gallery(w *world, l i18n.Language, show func(name string, a *answer)) {
+	t := w.t
+	at := func(path string) string { return "/" + string(l) + path }
+	c := orderstest.A
+
+	stranger := w.browser(c)
+	show("home", stranger.get(at("/")))
+	show("product", stranger.get(at("/documents/residence")))
+	show("signed out", stranger.get(at("/signed-out")))
+	show("not found", stranger.get(at("/nowhere")))
+	show("cross-site", crossSite(stranger, at("/sign-out")))
+	show("verify", stranger.get(at("/verify")))
+	show("verify, errors", stranger.post(at("/verify"), url.Values{"number": {"x"}, "code": {"y"}}))
+	show("verify, no file", stranger.upload(at("/verify/file"), nil))
+	show("join, nobody", stranger.get(at("/desk/join?code=ABCDE")))
+
+	b, p := w.citizen(orderstest.B, 1+int(l[0])) // B issues in two languages: the form has a question
+	show("home, signed in", b.get(at("/")))
+	show("orders, none", b.get(at("/orders")))
+	show("form", b.get(at("/documents/residence/form")))
+	show("form, errors", b.post(at("/documents/residence/form"), url.Values{"email": {"nobody"}}))
+	b.post(at("/documents/residence/form"), url.Values{"email": {"somebody@example.be"}, "document_language": {"nl"}}).to(t)
+	check := b.get(at("/documents/residence/check"))
+	show("check", check)
+	sent := b.post(at("/documents/residence/send"), url.Values{"key": {check.value("key")}}).to(t)
+	show("sent", b.get(sent))
+	show("orders", b.get(at("/orders")))
+	id := strings.Split(sent, "/")[3]
+	show("order, submitted", b.get(at("/orders/"+id)))
+	show("cancel", b.get(at("/orders/"+id+"/cancel")))
+	b.post(at("/orders/"+id+"/cancel"), nil).to(t)
+	show("order, cancelled", b.get(at("/orders/"+id)))
+	w.Register.Move(p, w.Home(c, p))
+	show("elsewhere", b.get(at("/documents/residence/form")))
+	w.Register.Fail(fault.New(fault.Unreachable, "register.down", errors.New("refused")))
+	show("register down", b.get(at("/documents/residence/form")))
+	w.Register.Fail(nil)
+
+	gallerySteps(w, l, show)
+	galleryDesk(w, l, show)
+}
+
+// gallerySteps shows one person's order in each state, and its paper being checked.
+func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
+	ctx, t, c := context.Background(), w.t, orderstest.A
+	at := func(path string) string { return "/" + string(l) + path }
+	n := 100 + int(l[0])
+	o := w.Order(t, c, n)
+	b := w.browser(c)
+	b.signIn("/fr/orders", card(w.Person(c, n)))
+	page := at("/orders/" + o.ID)
+	o, err := w.Service.Prepare(ctx, c, o.ID, orderstest.Clerk(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	show("order, in review", b.get(page))
+	if _, err := w.Service.Approve(ctx, c, o.ID, orderstest.Clerk(1), o.Paper.Content); err != nil {
+		t.Fatal(err)
+	}
+	show("order, approved", b.get(page))
+	w.Sealer.Silence(true)
+	w.Work(t)
+	show("order, stamp pending", b.get(page))
+	w.Clock.Add(1) // the pages of one order have one title; only the state differs
+	w.Sealer.Silence(false)
+	w.Work(t)
+	show("order, issued", b.get(page))
+	o = w.Get(t, c, o.ID)
+
+	other := w.Order(t, c, n+1)
+	if _, err := w.Service.Refuse(ctx, c, other.ID, orderstest.Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "Venez au guichet."}); err != nil {
+		t.Fatal(err)
+	}
+	second := w.browser(c)
+	second.signIn("/fr/orders", card(w.Person(c, n+1)))
+	show("order, refused", second.get(at("/orders/"+other.ID)))
+
+	file, err := w.Service.Document(ctx, c, o.ID, o.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.browser(c)
+	good := verify.Report{Verdict: verify.Valid, Signer: "Commune de Beaumarais", SignedAt: orderstest.Noon, StampedAt: orderstest.Noon, StampedBy: "Horodatage"}
+	show("result, valid", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}}))
+	show("result, unknown", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {"2222222222"}}))
+	show("result, unknown token", s.get(at("/verify/AAAAAAAAAAAAAAAAAAAAAA")))
+	w.checker.report = good
+	show("result, valid file", s.upload(at("/verify/file"), file.Data))
+	w.checker.err = errors.New("the child died")
+	show("result, valid file unread", s.upload(at("/verify/file"), file.Data))
+	show("file not read", s.upload(at("/verify/file"), []byte("%PDF-1.7 foreign")))
+	w.checker.err = nil
+	for _, v := range []verify.Verdict{verify.Valid, verify.Altered, verify.Untrusted, verify.Unsigned, verify.Unreadable, verify.Unclear} {
+		w.checker.report = verify.Report{Verdict: v, Signer: "Somebody"}
+		show("result, foreign file "+string(v), s.upload(at("/verify/file"), []byte("%PDF-1.7 foreign")))
+	}
+	w.checker.report = verify.Report{Verdict: verify.Extended, Signer: "Commune", Revisions: []blob.Digest{{1}, file.Digest}}
+	show("result, extended", s.upload(at("/verify/file"), append(file.Data, "more"...)))
+	w.checker.report.Verdict = verify.Altered
+	show("result, altered", s.upload(at("/verify/file"), append(file.Data, "more"...)))
+}
+
+// galleryDesk shows the desk.
+func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
+	ctx, t, c := context.Background(), w.t, orderstest.A
+	at := func(path string) string { return "/" + string(l) + path }
+	n := 200 + int(l[0])
+	fresh := w.Order(t, c, n)
+	ready := w.Prepared(t, c, n+1)
+	desk := w.clerk(c, 1000+int(l[0]), staff.Administrator)
+	show("desk", desk.get(at("/desk")))
+	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
+	for _, tab := range []string{"submitted", "in_review", "sealing", "late", "closed"} {
+		show("desk, "+tab, desk.get(at("/desk?show="+tab)))
+	}
+	show("desk order, new", desk.get(at("/desk/orders/"+fresh.ID)))
+	show("desk order, prepared", desk.get(at("/desk/orders/"+ready.ID)))
+	show("desk order, card again", desk.get(at("/desk/orders/"+ready.ID+"?again=1")))
+	show("refuse", desk.get(at("/desk/orders/"+ready.ID+"/refuse")))
+	show("refuse, errors", desk.post(at("/desk/orders/"+ready.ID+"/refuse"), nil))
+	show("refuse, no text", desk.post(at("/desk/orders/"+ready.ID+"/refuse"), url.Values{"ground": {"other"}}))
+	show("approve without hash", desk.post(at("/desk/orders/"+ready.ID+"/approve"), nil))
+	show("approve another content", desk.post(at("/desk/orders/"+ready.ID+"/approve"), url.Values{"content": {strings.Repeat("ab", 32)}}))
+	odd := special(w, n+2)
+	show("desk order, attention", desk.get(at("/desk/orders/"+odd.ID)))
+	show("desk order, no reason", desk.post(at("/desk/orders/"+odd.ID+"/prepare"), url.Values{"reason": {""}}))
+	if _, err := w.Service.Approve(ctx, c, ready.ID, orderstest.Clerk(1), ready.Paper.Content); err != nil {
+		t.Fatal(err)
+	}
+	show("somebody was first", desk.post(at("/desk/orders/"+ready.ID+"/approve"), url.Values{"content": {ready.Paper.Content.String()}}))
+	show("desk order, approved", desk.get(at("/desk/orders/"+ready.ID)))
+	w.Work(t)
+	show("desk order, issued", desk.get(at("/desk/orders/"+ready.ID)))
+	show("desk order, missing", desk.get(at("/desk/orders/none")))
+
+	show("staff", desk.get(at("/desk/staff")))
+	show("staff, no name", desk.post(at("/desk/staff/invite"), url.Values{"role": {"clerk"}}))
+	show("staff, invited", desk.post(at("/desk/staff/invite"), url.Values{"name": {"Wim"}, "role": {"clerk"}}))
+	show("join, already", desk.get(at("/desk/join?code=x")))
+	b, _ := w.citizen(c, n+3)
+	show("join, wrong", b.get(at("/desk/join?code=x")))
+	show("join, no code", b.get(at("/desk/join")))
+	show("desk, not staff", b.get(at("/desk")))
+}
+
+// special makes an order of somebody whose card and register name them differently.
+func special(w *world, n int) orders.Order {
+	p := w.Person(orderstest.A, n)
+	home := w.Home(orderstest.A, p)
+	home.Surname = "Autrement"
+	w.Register.Move(p, home)
+	o, err := w.Service.Submit(context.Background(), orderstest.A, p, w.Form(orderstest.A))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return o
+}
+
+func crossSite(b *browser, path string) *answer {
+	r, _ := http.NewRequest("POST", path, nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	r.Header.Set("Origin", "https://evil.example")
+	return b.do(r)
+}
+
+func TestEveryPageInEveryLanguage(t *testing.T) {
+	for _, l := range i18n.Languages {
+		t.Run(string(l), func(t *testing.T) {
+			w := newWorld(t)
+			count := 0
+			gallery(w, l, func(name string, a *answer) {
+				t.Helper()
+				count++
+				inspect(t, name, l, a)
+			})
+			if count < 60 {
+				t.Errorf("only %d pages", count)
+			}
+		})
+	}
+}
