@@ -191,6 +191,8 @@ func (w *world) listen(port int, h http.Handler, tls tlsConfig, both bool) error
 	if both {
 		hosts = append(hosts, "::1")
 	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TLSConfig: tls}
+	w.servers = append(w.servers, srv)
 	for _, host := range hosts {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
@@ -199,8 +201,6 @@ func (w *world) listen(port int, h http.Handler, tls tlsConfig, both bool) error
 			}
 			return fmt.Errorf("port %d: %w (is another world running? give another port, see --help)", port, err)
 		}
-		srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TLSConfig: tls}
-		w.servers = append(w.servers, srv)
 		if tls != nil {
 			go srv.ServeTLS(l, "", "")
 		} else {
