@@ -202,7 +202,9 @@ var sealKinds = map[string]p11.KeyKind{"beaumarais": p11.P256, "zandvoorde": p11
 func (w *World) DefaultSeal(commune string) *Seal { return w.SealKey(commune, sealKinds[commune]) }
 
 // DefaultOperatorSeal is the operator's seal of a commune in a world of Make.
-func (w *World) DefaultOperatorSeal(commune string) *Seal { return w.OperatorSealKey(commune, p11.P256) }
+func (w *World) DefaultOperatorSeal(commune string) *Seal {
+	return w.OperatorSealKey(commune, p11.P256)
+}
 
 func (w *World) resumeCards() error {
 	for _, p := range people {
