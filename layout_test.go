@@ -1,0 +1,279 @@
+// Package belfry holds the tests of the house itself: which room may know which,
+// what lies at the top level, and what may lie nowhere. See docs/architecture.md.
+//
+// Run it with -count=1: go test does not notice what `go list` reads.
+package belfry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const module = "github.com/belfry-eid/belfry/"
+
+// listed is what `go list -json` says of a package.
+type listed struct {
+	ImportPath, Dir, Name, Doc         string
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
+	GoFiles                            []string
+}
+
+// room is the path below the module, for example "signing/pades".
+func (p listed) room() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Doc,Imports,TestImports,XTestImports,Deps,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// heights are the floors of the house, by the longest matching path. Arrows point down.
+var heights = map[string]int{
+	"cmd": 7, "portal": 6, "orders": 5,
+	"signing": 4, "idp": 4, "testcerts": 4,
+	"internal/eid": 3, "internal": 2, "internal/commune": 1,
+	"internal/fault": 0, "internal/i18n": 0, "internal/clock": 0,
+	"internal/deps": 9, "": 9,
+}
+
+func height(room string) int {
+	for {
+		if h, ok := heights[room]; ok {
+			return h
+		}
+		up := strings.LastIndex(room, "/")
+		if up < 0 {
+			return heights[""]
+		}
+		room = room[:up]
+	}
+}
+
+// same says whether two packages are of one room and may know each other as they like.
+func same(a, b string) bool {
+	top := func(room string) string {
+		first, rest, _ := strings.Cut(room, "/")
+		if first != "internal" {
+			return first
+		}
+		second, _, _ := strings.Cut(rest, "/")
+		return first + "/" + second
+	}
+	return top(a) == top(b) || (height(a) == 2 && height(b) == 2)
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, path := range p.Imports {
+			to, ours := strings.CutPrefix(path, module)
+			if ours && !same(p.room(), to) && height(to) >= height(p.room()) {
+				t.Errorf("%s imports %s, which is not below it", p.room(), to)
+			}
+		}
+	}
+}
+
+// strangers never know each other, through others neither.
+var strangers = map[string][]string{
+	"portal":  {"idp"},
+	"idp":     {"signing", "orders", "portal"},
+	"signing": {"idp", "orders"},
+	"orders":  {"idp", "signing/pades", "signing/seal", "internal/p11"},
+}
+
+func within(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
+
+func TestStrangersStayStrangers(t *testing.T) {
+	for _, p := range packages(t) {
+		for room, others := range strangers {
+			if !within(p.room(), room) {
+				continue
+			}
+			for _, path := range p.Deps {
+				for _, other := range others {
+					if within(path, module+other) {
+						t.Errorf("%s depends on %s", p.room(), strings.TrimPrefix(path, module))
+					}
+				}
+			}
+		}
+	}
+}
+
+// testSupport are packages that only tests import, and the world that development runs in.
+func testSupport(room string) bool {
+	return strings.HasSuffix(room, "test") || within(room, "testcerts") || within(room, "cmd/devworld") || room == "internal/verapdf"
+}
+
+func TestTestPeopleStayInTests(t *testing.T) {
+	for _, p := range packages(t) {
+		if testSupport(p.room()) {
+			continue
+		}
+		for _, path := range p.Imports {
+			if to, ours := strings.CutPrefix(path, module); ours && testSupport(to) {
+				t.Errorf("%s imports %s", p.room(), to)
+			}
+			if path == "testing" {
+				t.Errorf("%s imports testing", p.room())
+			}
+		}
+	}
+}
+
+// doors: a heavy library is known to one place.
+var doors = map[string][]string{
+	"github.com/miekg/pkcs11":             {"internal/p11"},
+	"github.com/russellhaering/gosaml2":   {"idp/method/fas"},
+	"github.com/russellhaering/goxmldsig": {"idp/method/fas", "signing/verify", "testcerts"},
+	"github.com/coreos/go-oidc":           {"portal/rp", "idp/method/upstream"},
+	"github.com/digitorus":                {"signing", "testcerts"},
+	"github.com/redis/go-redis":           {"internal/kv/redis"},
+	"github.com/jackc/pgx":                {"internal/sqldb"},
+	"modernc.org/sqlite":                  {"internal/sqldb"},
+	"github.com/riverqueue/river":         {"internal/jobs"},
+	"github.com/nicksnyder/go-i18n":       {"internal/i18n"},
+	"github.com/piglig/go-qr":             {"orders/document"},
+	"github.com/alecthomas/kong":          {"cmd"},
+	"github.com/pelletier/go-toml":        {"cmd", "orders/catalogue"},
+}
+
+func TestEachHeavyLibraryHasOneDoor(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.room() == "internal/deps" {
+			continue
+		}
+		for _, path := range p.Imports {
+			for library, rooms := range doors {
+				if within(path, library) && !allowed(rooms, p.room()) {
+					t.Errorf("%s imports %s; its door is %v", p.room(), path, rooms)
+				}
+			}
+		}
+	}
+}
+
+func allowed(rooms []string, room string) bool {
+	for _, r := range rooms {
+		if within(room, r) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if len(p.GoFiles) == 0 {
+			continue
+		}
+		want := "Package " + p.Name
+		if p.Name == "main" {
+			want = "Command " + filepath.Base(p.ImportPath)
+		}
+		if !strings.HasPrefix(p.Doc, want+" ") {
+			t.Errorf("%s: the first comment does not begin with %q", p.room(), want)
+		}
+	}
+}
+
+// built are the folders that building and running make; .gitignore names them.
+var built = map[string]bool{".git": true, "bin": true, "var": true, "node_modules": true, ".tools": true}
+
+var topLevel = map[string]bool{
+	"cmd": true, "idp": true, "signing": true, "orders": true, "portal": true, "testcerts": true,
+	"internal": true, "docs": true, "tools": true, ".ci": true,
+	"go.mod": true, "go.sum": true, "Makefile": true, "layout_test.go": true,
+	"README.md": true, "LICENSE": true, "CHANGELOG.md": true, ".gitignore": true,
+	"package.json": true, "package-lock.json": true, ".npmrc": true,
+}
+
+func TestTopLevel(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); !built[name] && !topLevel[name] && !strings.HasSuffix(name, ".test") && !strings.HasSuffix(name, ".out") {
+			t.Errorf("%s does not belong at the top level", name)
+		}
+	}
+}
+
+var vague = regexp.MustCompile(`^(utils?|commons?|helpers?|models?|misc|pkg|shared|lib)(\.|_|$)`)
+
+// walk visits every file that is ours, with its path from the top.
+func walk(t *testing.T, visit func(path string, content []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if built[path] || d.Name() == "node_modules" {
+				return fs.SkipDir
+			}
+			if vague.MatchString(d.Name()) {
+				t.Errorf("%s: a name that says nothing", path)
+			}
+			return nil
+		}
+		if vague.MatchString(d.Name()) {
+			t.Errorf("%s: a name that says nothing", path)
+		}
+		if !d.Type().IsRegular() || path == ".git" { // a file in a worktree
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err == nil {
+			visit(path, content)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	privateKey  = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{16}`)
+	keyFile     = regexp.MustCompile(`\.(p12|pfx|key|jks|keystore|ppk)$`)
+	machinePath = regexp.MustCompile(`(^|[^A-Za-z0-9.~_-])/(home|Users|root|work)/[A-Za-z0-9._-]+`)
+)
+
+func TestNothingThatBelongsNowhere(t *testing.T) {
+	walk(t, func(path string, content []byte) {
+		if keyFile.MatchString(path) || privateKey.Match(content) {
+			t.Errorf("%s: a private key; tests make their own", path)
+		}
+		if !utf8.Valid(content) || filepath.Base(filepath.Dir(path)) == "vendor" {
+			return
+		}
+		if found := machinePath.Find(content); found != nil && path != "layout_test.go" {
+			t.Errorf("%s: a path of somebody's machine: %s", path, found)
+		}
+	})
+}
