@@ -81,7 +81,7 @@ func (s *Service) record(tx *sqldb.Tx, j SealJob, receipt signing.Receipt) error
 		string(j.Commune), j.Order, receipt.Grant)); err != nil {
 		return fmt.Errorf("order %s: its paper: %w", r.ID, err)
 	}
-	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: kind, Public: to == Issued, Detail: map[string]string{"Number": string(r.Paper.Number)}}); err != nil {
+	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: kind, Public: true, Detail: map[string]string{"Number": string(r.Paper.Number)}}); err != nil {
 		return err
 	}
 	if err := s.note(tx, r, by, "orders."+string(kind), at, map[string]string{"number": string(r.Paper.Number), "document": receipt.Document.String()}); err != nil {

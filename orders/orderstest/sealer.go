@@ -45,6 +45,7 @@ type Sealer struct {
 	kill    map[Point]int // how many more times to die there
 	keyUsed int
 	silent  bool
+	grant   error
 }
 
 //go:embed migrations
@@ -79,6 +80,13 @@ func (s *Sealer) Silence(silent bool) {
 	s.silent = silent
 }
 
+// FailGrant has every grant be refused with err from now on, until it is nil.
+func (s *Sealer) FailGrant(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grant = err
+}
+
 func (s *Sealer) dies(p Point) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +101,9 @@ func (s *Sealer) dies(p Point) error {
 func (s *Sealer) Grant(tx *sqldb.Tx, g signing.Grant) error {
 	_, err := tx.Exec(`INSERT INTO orderstest_grant (commune, id, reference, content, stage, document) VALUES ($1, $2, $3, $4, 'prepared', '')`,
 		string(g.Commune), g.ID, g.Reference, g.Content)
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(err, s.grant)
 }
 
 // Describe implements orders.Sealer.

@@ -25,27 +25,28 @@ import (
 // Run holds a Service upon the databases that open makes to every promise of package orders.
 func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 	for name, test := range map[string]func(*testing.T, *World){
-		"a paper's whole way":             wholeWay,
-		"a form sent twice":               sentTwice,
-		"answers that were not parsed":    notParsed,
-		"too many open orders":            tooMany,
-		"somebody who lives elsewhere":    elsewhere,
-		"special people":                  special,
-		"a register that does not answer": registerDown,
-		"a clerk's own order":             ownOrder,
-		"two clerks":                      twoClerks,
-		"what is approved":                whatIsApproved,
-		"numbers":                         numbers,
-		"death while preparing":           deathPreparing,
-		"death while sealing":             deathSealing,
-		"two workers on one order":        twoWorkers,
-		"no time stamp":                   noStamp,
-		"looking a paper up":              lookUp,
-		"the inbox":                       inbox,
-		"what the person sees":            personSees,
-		"mail":                            mail,
-		"no national number anywhere":     noNumberAnywhere,
-		"commune B sees nothing of A":     isolation,
+		"a paper's whole way":              wholeWay,
+		"a form sent twice":                sentTwice,
+		"answers that were not parsed":     notParsed,
+		"too many open orders":             tooMany,
+		"somebody who lives elsewhere":     elsewhere,
+		"special people":                   special,
+		"a register that does not answer":  registerDown,
+		"a clerk's own order":              ownOrder,
+		"two clerks":                       twoClerks,
+		"what is approved":                 whatIsApproved,
+		"numbers":                          numbers,
+		"a step that fails leaves nothing": allOrNothing,
+		"death while preparing":            deathPreparing,
+		"death while sealing":              deathSealing,
+		"two workers on one order":         twoWorkers,
+		"no time stamp":                    noStamp,
+		"looking a paper up":               lookUp,
+		"the inbox":                        inbox,
+		"what the person sees":             personSees,
+		"mail":                             mail,
+		"no national number anywhere":      noNumberAnywhere,
+		"commune B sees nothing of A":      isolation,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := New(t, open(t))
@@ -132,7 +133,7 @@ func wholeWay(t *testing.T, w *World) {
 	if o.State != orders.Issued || o.Paper.IssuedAt.IsZero() || o.Paper.Level != "B-T" || !o.Paper.Specimen || o.Late(Noon.AddDate(1, 0, 0)) {
 		t.Errorf("issued: %+v %+v", o, o.Paper)
 	}
-	if got := kinds(o.Events); got != "submitted in_review approved issued notified" {
+	if got := kinds(o.Events); got != "submitted in_review approved signed issued notified" {
 		t.Errorf("the person sees %q", got)
 	}
 	f, err := s.Document(ctx, B, o.ID, p.Subject)
@@ -535,6 +536,52 @@ func numbers(t *testing.T, w *World) {
 	w.Clock.Add(365 * 24 * time.Hour)
 	if o := w.Prepared(t, A, 500); o.Paper.Number != "2027-000001" {
 		t.Errorf("the first of a new year is %s", o.Paper.Number)
+	}
+}
+
+// allOrNothing has the audit log, and then the grant, refuse at each step: nothing of the step stays.
+func allOrNothing(t *testing.T, w *World) {
+	boom := errors.New("boom")
+	p, fresh, open := w.Person(A, 1), w.Order(t, A, 2), w.Prepared(t, A, 3)
+	issued := w.Issued(t, A, 4)
+	s, f := w.Service, w.Form(A)
+	before := dump(t, w.DB)
+	steps := map[string]func() error{
+		"submit":  func() error { _, err := s.Submit(ctx, A, p, f); return err },
+		"prepare": func() error { _, err := s.Prepare(ctx, A, fresh.ID, Clerk(1)); return err },
+		"again":   func() error { _, err := s.Prepare(ctx, A, open.ID, Clerk(1)); return err },
+		"decide":  func() error { _, err := s.PrepareDespite(ctx, A, fresh.ID, Clerk(1), "because"); return err },
+		"approve": func() error { _, err := s.Approve(ctx, A, open.ID, Clerk(1), open.Paper.Content); return err },
+		"refuse": func() error {
+			_, err := s.Refuse(ctx, A, open.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+			return err
+		},
+		"cancel":   func() error { _, err := s.Cancel(ctx, A, open.ID, open.Subject); return err },
+		"download": func() error { _, err := s.Document(ctx, A, issued.ID, issued.Subject); return err },
+		"look":     func() error { _, err := s.ForClerk(ctx, A, open.ID, Clerk(1)); return err },
+		"preview":  func() error { _, err := s.Preview(ctx, A, open.ID, Clerk(1)); return err },
+	}
+	w.Auditor.Fail(boom)
+	for name, step := range steps {
+		if err := step(); !errors.Is(err, boom) {
+			t.Errorf("%s without an audit entry: %v", name, err)
+		}
+	}
+	w.Auditor.Fail(nil)
+	w.Sealer.FailGrant(boom)
+	if err := steps["approve"](); !errors.Is(err, boom) {
+		t.Errorf("approve without a grant: %v", err)
+	}
+	w.Sealer.FailGrant(nil)
+	for table, text := range dump(t, w.DB) {
+		if text != before[table] {
+			t.Errorf("%s has changed", table)
+		}
+	}
+	for _, name := range []string{"submit", "prepare", "again", "look", "preview"} {
+		if err := steps[name](); err != nil {
+			t.Errorf("%s afterwards: %v", name, err)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ type World struct {
 	Clock    *clock.Hand
 	Communes *commune.Communes
 	Audit    *audit.Log
+	Auditor  *Auditor
 	Blobs    *Blobs
 	Jobs     *jobs.Queue
 	Register *Register
@@ -82,6 +83,7 @@ func New(t testing.TB, db *sqldb.DB) *World {
 	w.Blobs = &Blobs{Store: files}
 	w.Audit, err = audit.New(db, filepath.Join(dir, "heads"))
 	must(err)
+	w.Auditor = &Auditor{log: w.Audit}
 	w.Jobs, err = jobs.New(db, slog.New(slog.NewTextHandler(w.Log, nil)))
 	must(err)
 	w.Sealer, err = newSealer(ctx, db, w.Blobs)
@@ -89,7 +91,7 @@ func New(t testing.TB, db *sqldb.DB) *World {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	w.Service, err = orders.New(ctx, orders.Config{
-		DB: db, Blobs: w.Blobs, Audit: w.Audit, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
+		DB: db, Blobs: w.Blobs, Audit: w.Auditor, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
 		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Secret: secret, Mailer: w.Mail,
 	})
 	must(err)
@@ -307,6 +309,30 @@ func (b *Blobs) Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest
 		return blob.Digest{}, err
 	}
 	return b.Store.Put(ctx, c, data)
+}
+
+// Auditor is the audit log, and can refuse an entry.
+type Auditor struct {
+	log  *audit.Log
+	mu   sync.Mutex
+	fail error
+}
+
+// Fail has every entry be refused with err from now on, until it is nil.
+func (a *Auditor) Fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = err
+}
+
+// Append implements orders.Auditor. It refuses after it has written, which is worse.
+func (a *Auditor) Append(tx *sqldb.Tx, e audit.Entry) error {
+	if err := a.log.Append(tx, e); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fail
 }
 
 // Mail is what was sent.
