@@ -120,14 +120,18 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 		return signing.Receipt{}, fmt.Errorf("grant: %w", err)
 	}
 	receipt := signing.Receipt{Grant: grant, Stage: signing.Signed, SignedAt: Noon.Add(time.Minute), Level: signing.LevelBT, Signer: "Commune " + string(c), Specimen: true}
-	if stage == signing.Prepared {
+	switch stage {
+	case signing.Prepared:
 		if err := s.sign(ctx, c, receipt, record); err != nil {
 			return signing.Receipt{}, err
 		}
-	}
-	if stage == signing.Stamped {
+	case signing.Signed: // a sealer that is not sure may record again
+		if err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return record(tx, receipt) }); err != nil {
+			return signing.Receipt{}, err
+		}
+	case signing.Stamped:
 		receipt.Stage, receipt.Document = signing.Stamped, finished
-		return receipt, nil
+		return receipt, s.db.Write(ctx, func(tx *sqldb.Tx) error { return record(tx, receipt) })
 	}
 	return s.stamp(ctx, c, receipt, content, record)
 }

@@ -717,6 +717,14 @@ func lookUp(t *testing.T, w *World) {
 			t.Errorf("by %s: %+v, %v", name, f, err)
 		}
 	}
+	// Two communes have a paper of the same number.
+	there := w.Issued(t, B, 50)
+	if f, err := w.Service.LookupNumber(ctx, B, "2026-1", there.Paper.Code); err != nil || f.Commune != B {
+		t.Errorf("the other commune's first paper: %+v, %v", f, err)
+	}
+	if f, err := w.Service.LookupNumber(ctx, A, "2026-2", o.Paper.Code); err != nil || f.Commune != A {
+		t.Errorf("the own second paper: %+v, %v", f, err)
+	}
 	void := w.Prepared(t, A, 3)
 	voidToken := tokenOf(w.Renderer.Last())
 	_, err = w.Service.Cancel(ctx, A, void.ID, void.Subject)
