@@ -2,19 +2,19 @@ package main
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"mime"
 	"net/http"
+	"strings"
 
+	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/p11"
 	"github.com/belfry-eid/belfry/testcerts"
 )
@@ -29,9 +29,9 @@ import (
 func (w *world) cardHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cards", func(rw http.ResponseWriter, r *http.Request) { writeJSON(rw, http.StatusOK, w.cardList()) })
-	mux.HandleFunc("GET /cards/{name}", w.card(w.showCard))
-	mux.HandleFunc("POST /cards/{name}/authenticate", w.card(w.authenticate))
-	mux.HandleFunc("POST /cards/{name}/sign", w.card(w.sign))
+	mux.HandleFunc("GET /cards/{name}", w.withCard(w.showCard))
+	mux.HandleFunc("POST /cards/{name}/authenticate", w.withCard(w.authenticate))
+	mux.HandleFunc("POST /cards/{name}/sign", w.withCard(w.sign))
 	return mux
 }
 
@@ -48,8 +48,8 @@ func refuse(status int, code, format string, args ...any) error {
 	return &cardError{status, code, fmt.Errorf(format, args...)}
 }
 
-// card finds the card of the path, calls f, and answers in JSON.
-func (w *world) card(f func(*testcerts.Card, *http.Request) (any, error)) http.HandlerFunc {
+// withCard finds the card of the path, calls f, and answers in JSON.
+func (w *world) withCard(f func(*testcerts.Card, *http.Request) (any, error)) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		var found *testcerts.Card
 		for _, c := range w.pki.Cards() {
@@ -80,17 +80,18 @@ type failureDetail struct {
 	Message string `json:"message"`
 }
 
+// cardStatus is the status and the word of an error; the words of internal/eid/card stay.
 func cardStatus(err error) (int, string) {
 	if e, ok := errors.AsType[*cardError](err); ok {
 		return e.status, e.code
 	}
-	switch {
-	case errors.Is(err, p11.ErrPINIncorrect), errors.Is(err, p11.ErrPINLength), errors.Is(err, p11.ErrPINRequired):
-		return http.StatusForbidden, "pin_incorrect"
-	case errors.Is(err, p11.ErrPINLocked):
-		return http.StatusForbidden, "pin_locked"
+	switch key := fault.KeyOf(err); {
+	case strings.HasPrefix(key, "card.pin_"):
+		return http.StatusForbidden, key
+	case key != "":
+		return http.StatusConflict, key
 	}
-	return http.StatusInternalServerError, "card_failed"
+	return http.StatusInternalServerError, "card.failed"
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -127,9 +128,16 @@ func (w *world) authenticate(c *testcerts.Card, r *http.Request) (any, error) {
 	if err := readJSON(r, &q); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(card.CheckOrigin(q.Origin), card.CheckNonce(q.Nonce)); err != nil {
+		return nil, refuse(http.StatusBadRequest, "bad_request", "%w", err)
+	}
 	pin := p11.ParsePIN(q.PIN)
 	defer pin.Wipe()
-	return webEIDToken(w.pki.Module(), c, q.Origin, q.Nonce, pin)
+	inserted, err := card.Find(w.pki.Module(), c.Serial)
+	if err != nil {
+		return nil, err
+	}
+	return inserted.Authenticate(q.Origin, q.Nonce, pin)
 }
 
 // signatureFormat is SignatureAlgorithm of Web eID.
@@ -169,38 +177,16 @@ func (w *world) sign(c *testcerts.Card, r *http.Request) (any, error) {
 	}
 	pin := p11.ParsePIN(q.PIN)
 	defer pin.Wipe()
-	token, err := w.pki.Module().Open(c.Selector(), pin, p11.Exclusive())
+	inserted, err := card.Find(w.pki.Module(), c.Serial)
 	if err != nil {
 		return nil, err
 	}
-	defer token.Close()
-	key, err := token.Signer("Signature")
+	made, err := inserted.Sign(hash, q.Hash, pin)
 	if err != nil {
 		return nil, err
-	}
-	signature, err := key.Sign(nil, q.Hash, hash)
-	if err != nil {
-		return nil, err
-	}
-	if pub, ok := cert.PublicKey.(*ecdsa.PublicKey); ok {
-		if signature, err = fixedSignature(signature, (pub.Curve.Params().BitSize+7)/8); err != nil {
-			return nil, err
-		}
 	}
 	return struct {
 		Signature string          `json:"signature"`
 		Algorithm signatureFormat `json:"signatureAlgorithm"`
-	}{base64.StdEncoding.EncodeToString(signature), formatOf(cert.PublicKey, q.HashFunction)}, nil
-}
-
-// fixedSignature turns the DER of a crypto.Signer into the r‖s of cards and JOSE.
-func fixedSignature(der []byte, size int) ([]byte, error) {
-	var rs struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &rs); err != nil {
-		return nil, err
-	}
-	out := make([]byte, 2*size)
-	rs.R.FillBytes(out[:size])
-	rs.S.FillBytes(out[size:])
-	return out, nil
+	}{base64.StdEncoding.EncodeToString(made.Value), formatOf(cert.PublicKey, q.HashFunction)}, nil
 }

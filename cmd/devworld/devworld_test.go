@@ -27,6 +27,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/belfry-eid/belfry/internal/eid/card"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
 )
 
@@ -247,7 +248,7 @@ func TestWorld(t *testing.T) {
 
 func (l *live) testCards(t *testing.T) {
 	for _, c := range l.world.Cards {
-		var token webEID
+		var token card.Token
 		q := map[string]string{"origin": "http://id.belfry.localhost:8080", "nonce": base64.StdEncoding.EncodeToString(make([]byte, 32)), "pin": c.PIN}
 		if status := l.call("POST", c.Authenticate, q, &token); status != http.StatusOK {
 			t.Fatalf("%s: status %d", c.Name, status)
@@ -258,13 +259,13 @@ func (l *live) testCards(t *testing.T) {
 		if verifies(t, token, "http://evil.example", q["nonce"]) {
 			t.Errorf("%s: the token verifies for another origin", c.Name)
 		}
-		if token.Certificate != base64.StdEncoding.EncodeToString(c.Authentication) {
+		if token.UnverifiedCertificate != base64.StdEncoding.EncodeToString(c.Authentication) {
 			t.Errorf("%s: the token has another certificate than world.json", c.Name)
 		}
 	}
 	sofie := l.card("sofie")
 	var refused failure
-	if status := l.call("POST", sofie.Authenticate, map[string]string{"origin": "http://x", "nonce": "n", "pin": "9999"}, &refused); status != http.StatusForbidden || refused.Error.Code != "pin_incorrect" {
+	if status := l.call("POST", sofie.Authenticate, map[string]string{"origin": "http://x", "nonce": strings.Repeat("n", 44), "pin": "9999"}, &refused); status != http.StatusForbidden || refused.Error.Code != "card.pin_wrong" {
 		t.Errorf("wrong PIN: %d %s", status, refused.Error.Code)
 	}
 	digest := sha512.Sum384([]byte("document"))
@@ -295,8 +296,8 @@ func (l *live) testCards(t *testing.T) {
 	}
 }
 
-func verifies(t *testing.T, token webEID, origin, nonce string) bool {
-	der, _ := base64.StdEncoding.DecodeString(token.Certificate)
+func verifies(t *testing.T, token card.Token, origin, nonce string) bool {
+	der, _ := base64.StdEncoding.DecodeString(token.UnverifiedCertificate)
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
@@ -519,7 +520,7 @@ func TestChildrenAndResume(t *testing.T) {
 	if after := l.card("sofie"); after.Serial != before.Serial || !bytes.Equal(after.Authentication, before.Authentication) {
 		t.Error("the resumed world has other cards")
 	}
-	if status := l.call("POST", before.Authenticate, map[string]string{"origin": "http://x", "nonce": "n", "pin": before.PIN}, nil); status != http.StatusOK {
+	if status := l.call("POST", before.Authenticate, map[string]string{"origin": "http://x", "nonce": strings.Repeat("n", 44), "pin": before.PIN}, nil); status != http.StatusOK {
 		t.Errorf("the resumed card: %d", status)
 	}
 	if err := run(t.Context(), append([]string{"--dir", dir}, args...), io.Discard); err == nil || !strings.Contains(err.Error(), "another devworld") {

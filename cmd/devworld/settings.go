@@ -30,6 +30,7 @@ type belfrySettings struct {
 	Provider struct {
 		Issuers    []string `toml:"issuers"`
 		AgentPorts []int    `toml:"agent_ports"`
+		Roots      string   `toml:"roots"`
 	} `toml:"provider"`
 	Cards struct {
 		Roots         string   `toml:"roots"`
@@ -83,6 +84,7 @@ func (w *world) writeSettings() error {
 	s.Database.URL = w.database
 	s.Provider.Issuers = w.origins("id.belfry.localhost")
 	s.Provider.AgentPorts = eid.AgentPorts
+	s.Provider.Roots = w.caFile()
 	s.Cards.Roots = w.path("trust", "roots.pem")
 	s.Cards.Intermediates = w.path("trust", "intermediates.pem")
 	s.Cards.Hosts = w.pki.Hosts()

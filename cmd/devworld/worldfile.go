@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-
-	"errors"
 
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/testcerts"
@@ -240,18 +238,19 @@ func (w *world) clerkList() []describedClerk {
 		}
 		i := w.invited[p.Name]
 		list = append(list, describedClerk{
-			Name: p.Name, Commune: p.ClerkOf, Desk: deskOf(w.website(p.ClerkOf)), Invitation: i.Address, Problem: i.Problem,
+			Name: p.Name, Commune: p.ClerkOf, Desk: w.deskOf(p.ClerkOf), Invitation: i.Address, Problem: i.Problem,
 		})
 	}
 	slices.SortFunc(list, func(a, b describedClerk) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
-// deskOf is the address of a commune's clerks.
-func deskOf(origin string) string {
-	desk, err := url.JoinPath(origin, "desk")
-	if err != nil {
-		return origin
+// deskOf is the address of a commune's clerks, in their language.
+func (w *world) deskOf(id string) string {
+	for _, c := range w.communes() {
+		if string(c.ID) == id {
+			return c.Origin() + "/" + string(c.StaffLanguages[0]) + "/desk"
+		}
 	}
-	return desk
+	return ""
 }

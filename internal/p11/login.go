@@ -74,8 +74,8 @@ func (lg *login) give() error {
 }
 
 // enter logs in, once. pin is tried at most once, and not at all where the token is logged
-// in already: then it must be the same PIN.
-func (lg *login) enter(pin PIN, lastTry bool) error {
+// in already: then it must be the same PIN. was is the token as it was found.
+func (lg *login) enter(was TokenInfo, pin PIN, lastTry bool) error {
 	lg.mu.Lock()
 	defer lg.mu.Unlock()
 	if lg.in {
@@ -85,7 +85,7 @@ func (lg *login) enter(pin PIN, lastTry bool) error {
 		return nil
 	}
 	lg.lib.mu.Lock()
-	info, err := lg.lib.find(lg.sel)
+	info, err := lg.lib.findAgain(was)
 	lg.lib.mu.Unlock()
 	if err != nil {
 		return err

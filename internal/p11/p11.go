@@ -195,6 +195,22 @@ func (lib *library) find(sel Selector) (TokenInfo, error) {
 	return TokenInfo{}, fmt.Errorf("%w: %v", ErrAmbiguous, sel)
 }
 
+// findAgain is find for a token that was found before: where it still is in its slot, the
+// others are not asked. lib.mu is held.
+func (lib *library) findAgain(was TokenInfo) (TokenInfo, error) {
+	there, err := lib.present(was.slot)
+	if err != nil {
+		return TokenInfo{}, err
+	}
+	if there {
+		info, err := lib.ctx.GetTokenInfo(was.slot)
+		if err == nil && info.Label == was.Label && info.SerialNumber == was.Serial {
+			return tokenInfo(was.slot, info), nil
+		}
+	}
+	return lib.find(Selector{Label: was.Label, Serial: was.Serial})
+}
+
 // present says whether slot still has a token. lib.mu is held.
 func (lib *library) present(slot uint) (bool, error) {
 	slots, err := lib.ctx.GetSlotList(true)

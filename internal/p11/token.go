@@ -96,7 +96,7 @@ func (m *Module) Open(sel Selector, pin PIN, opts ...Option) (*Token, error) {
 		return nil, err
 	}
 	t.lg, t.info = lg, info
-	if err := lg.enter(pin, o.lastTry); err != nil {
+	if err := lg.enter(info, pin, o.lastTry); err != nil {
 		lg.give()
 		return nil, fmt.Errorf("token %v: %w", lg.sel, err)
 	}
@@ -119,7 +119,7 @@ func (t *Token) Login(pin PIN) error {
 	if t.lg == nil {
 		return ErrPINRequired
 	}
-	if err := t.lg.enter(pin, t.opt.lastTry); err != nil {
+	if err := t.lg.enter(t.info, pin, t.opt.lastTry); err != nil {
 		return fmt.Errorf("token %v: %w", t.lg.sel, err)
 	}
 	return t.keepPIN(pin)
@@ -245,7 +245,7 @@ func (t *Token) slot() (uint, error) {
 	}
 	t.lib.mu.Lock()
 	defer t.lib.mu.Unlock()
-	info, err := t.lib.find(Selector{Label: t.info.Label, Serial: t.info.Serial})
+	info, err := t.lib.findAgain(t.info)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %v", ErrTokenGone, err)
 	}

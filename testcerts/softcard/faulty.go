@@ -53,8 +53,8 @@ var faulty = sync.OnceValues(func() (*Faulty, error) {
 	if err := os.WriteFile(source, faultySource, 0o600); err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-o", f.Module, source, "-ldl", "-lpthread").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("gcc: %w: %s", err, out)
+	if out, err := exec.Command("cc", "-shared", "-fPIC", "-O1", "-o", f.Module, source, "-ldl", "-lpthread").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cc: %w: %s", err, out)
 	}
 	for name, value := range map[string]string{"BELFRY_FAULTY_MODULE": real, "BELFRY_FAULTY_CONTROL": f.control, "BELFRY_FAULTY_COUNT": f.count} {
 		if err := os.Setenv(name, value); err != nil {

@@ -22,12 +22,13 @@ const ModuleVariable = "SOFTHSM2_MODULE"
 
 var places = []string{
 	"/usr/lib/softhsm/libsofthsm2.so",
-	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib/*/softhsm/libsofthsm2.so",
 	"/usr/lib64/pkcs11/libsofthsm2.so",
 	"/usr/lib64/softhsm/libsofthsm2.so",
+	"/usr/lib64/libsofthsm2.so",
 	"/usr/local/lib/softhsm/libsofthsm2.so",
 	"/opt/homebrew/lib/softhsm/libsofthsm2.so",
+	"/usr/local/opt/softhsm/lib/softhsm/libsofthsm2.so",
 }
 
 // Module finds SoftHSM's PKCS#11 library.
@@ -38,9 +39,9 @@ func Module() (string, error) {
 		}
 		return path, nil
 	}
-	for _, path := range places {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
+	for _, pattern := range places {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
+			return found[0], nil
 		}
 	}
 	return "", errors.New("SoftHSM is not installed (Debian: apt-get install softhsm2), or set " + ModuleVariable)
