@@ -30,6 +30,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -44,9 +45,12 @@ import (
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/testcerts"
@@ -111,8 +115,15 @@ type option func(*options)
 
 type options struct {
 	methods func(*world) []method.Method
+	bare    bool // no cards, no PKI
 	db      func(testing.TB) *sqldb.DB
 	now     time.Time
+}
+
+// bare is a world without cards, where people are taken at their word.
+func bare(o *options) {
+	o.bare = true
+	o.methods = func(*world) []method.Method { return []method.Method{word{}} }
 }
 
 func newWorld(t testing.TB, opts ...option) *world {
@@ -128,7 +139,10 @@ func newWorld(t testing.TB, opts ...option) *world {
 	port := l.Addr().(*net.TCPAddr).Port
 	w := &world{
 		t: t, issuer: fmt.Sprintf("http://id.belfry.localhost:%d", port), secure: fmt.Sprintf("https://id.belfry.localhost:%d", port),
-		hand: clock.NewHand(o.now), certs: testcerts.New(t), db: o.db(t), log: &buffer{}, parties: map[string]*party{}, address: l.Addr().String(),
+		hand: clock.NewHand(o.now), db: o.db(t), log: &buffer{}, parties: map[string]*party{}, address: l.Addr().String(),
+	}
+	if !o.bare {
+		w.certs = testcerts.New(t)
 	}
 	w.direct = &http.Client{Transport: w.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	w.settle()
@@ -584,4 +598,44 @@ func regexpFind(t testing.TB, pattern, text string) string {
 		t.Fatalf("no %s in %s", pattern, text)
 	}
 	return html.UnescapeString(m[1])
+}
+
+// ---- A method for tests that are not about cards: people say who they are.
+
+type word struct{}
+
+func (word) Name() string                            { return "word" }
+func (word) Label() string                           { return "idp.card_label" }
+func (word) Hint() string                            { return "idp.card_hint" }
+func (word) Level(commune.ID, string) (string, bool) { return method.Low, true }
+
+func (word) Show(_ context.Context, s method.Step) (method.View, error) {
+	pages := page.Parse(fstest.MapFS{"word.html": {Data: []byte(`<form method="post" action="{{.Action}}"></form>`)}})
+	return method.View{Templates: pages, Name: "word", Title: "word", Content: s}, nil
+}
+
+func (word) Answer(_ context.Context, _ method.Step, form url.Values) (method.Proof, error) {
+	number, err := eid.ParseNationalNumber(form.Get("number"))
+	if err != nil {
+		return method.Proof{}, fault.New(fault.Invalid, "idp.card_no_answer", nil)
+	}
+	return method.Proof{Citizen: eid.Citizen{Number: number, GivenNames: "Luc", Surname: "Lambert"}, AMR: []string{"word"}}, nil
+}
+
+// invented is a number whose checksum is right and whose month no calendar has.
+func invented(n int) string {
+	head := 509900000 + n
+	return fmt.Sprintf("%09d%02d", head, 97-head%97)
+}
+
+// say signs somebody in by their word.
+func (b *browser) say(p *party, number string) {
+	b.w.t.Helper()
+	at := b.open(p.ask(p.flow()))
+	if at.url == nil || !strings.HasSuffix(at.url.Path, "/word") {
+		b.w.t.Fatalf("%d at %v: %s", at.status, at.url, at.body)
+	}
+	if at = b.post(at.url.String(), at.origin(), url.Values{"number": {number}}); at.away == nil {
+		b.w.t.Fatalf("%d: %s", at.status, at.body)
+	}
 }
