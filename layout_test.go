@@ -277,3 +277,41 @@ func TestNothingThatBelongsNowhere(t *testing.T) {
 		}
 	})
 }
+
+// requirement matches a direct requirement of go.mod; indirect ones carry a comment.
+var requirement = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
+
+func TestEveryDependencyIsExplained(t *testing.T) {
+	read := func(name string) []byte {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	explained := string(read("docs/dependencies.md"))
+	var npm struct{ Dependencies, DevDependencies map[string]string }
+	if err := json.Unmarshal(read("package.json"), &npm); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range requirement.FindAllSubmatch(read("go.mod"), -1) {
+		names = append(names, string(m[1]))
+	}
+	for _, list := range []map[string]string{npm.Dependencies, npm.DevDependencies} {
+		for name, version := range list {
+			names = append(names, name)
+			if strings.ContainsAny(version, "^~*<>") {
+				t.Errorf("package.json: %s %s is no exact version", name, version)
+			}
+		}
+	}
+	for _, name := range names {
+		if !strings.Contains(explained, "`"+name+"`") {
+			t.Errorf("docs/dependencies.md does not explain %s", name)
+		}
+	}
+	if lock := read("package-lock.json"); bytes.Contains(lock, []byte(`"resolved"`)) {
+		t.Error("package-lock.json names hosts; .npmrc omits them")
+	}
+}
