@@ -78,19 +78,32 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if r, err = s.begin(ctx, r, by, attention, reason); err != nil {
 		return Order{}, err
 	}
-	at := s.now()
-	data, err := s.draw(ctx, of, r, residence, at)
+	f, err := s.draw(ctx, of, r, residence)
 	if err != nil {
 		return Order{}, err
 	}
-	content, err := s.Blobs.Put(ctx, c, data)
-	if err != nil {
-		return Order{}, fmt.Errorf("order %s: keep the content: %w", id, err)
-	}
-	if err := s.freeze(ctx, r, by, content, holder(residence), attention, at); err != nil {
+	f.attention = attention
+	if err := s.freeze(ctx, r, by, f); err != nil {
 		return Order{}, s.moved(ctx, c, id, err)
 	}
 	return s.Get(ctx, c, id)
+}
+
+// draw makes the paper's bytes and keeps them; nothing refers to them yet.
+func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, residence register.Residence) (frozen, error) {
+	seal, err := s.Sealer.Describe(of.ID)
+	if err != nil {
+		return frozen{}, err
+	}
+	f := frozen{holder: holder(residence), specimen: seal.Specimen, at: s.now()}
+	data, err := s.Renderer.Render(ctx, paperOf(of, r, residence, seal, f.at))
+	if err != nil {
+		return frozen{}, err
+	}
+	if f.content, err = s.Blobs.Put(ctx, of.ID, data); err != nil {
+		return frozen{}, fmt.Errorf("order %s: keep the content: %w", r.ID, err)
+	}
+	return f, nil
 }
 
 // decidable loads an order that clerk may move to a state.
@@ -193,15 +206,6 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 
 func holder(r register.Residence) string { return strings.TrimSpace(r.GivenNames + " " + r.Surname) }
 
-// draw makes the paper's bytes.
-func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, residence register.Residence, at time.Time) ([]byte, error) {
-	seal, err := s.Sealer.Describe(of.ID)
-	if err != nil {
-		return nil, err
-	}
-	return s.Renderer.Render(ctx, paperOf(of, r, residence, seal, at))
-}
-
 // paperOf is all that stands on the paper.
 func paperOf(of *commune.Commune, r row, residence register.Residence, seal signing.Seal, at time.Time) document.Document {
 	l := r.DocumentLanguage()
@@ -210,7 +214,7 @@ func paperOf(of *commune.Commune, r row, residence register.Residence, seal sign
 	d := document.Document{
 		Template: r.Product.Template, Language: l, Number: string(r.Paper.Number), Date: at.Truncate(time.Second),
 		Title: text.Title.In(l), Intro: fill.Replace(text.Introduction.In(l)), Legal: fill.Replace(text.Legal.In(l)), Place: of.NameIn(l),
-		Commune: document.Commune{Name: of.NameIn(l), Colour: of.Theme.Brand},
+		Commune: document.Commune{Name: of.NameIn(l), Address: []string{i18n.T(l, "orders.paper.authority")}, Colour: of.Theme.Brand},
 		Seal:    document.Seal{Name: seal.Name, Qualified: seal.Level == signing.Qualified},
 		Verify: document.Verify{
 			URL: of.Origin() + VerifyPath + "/" + r.token, Page: of.Origin() + VerifyPath, Code: grouped(r.Paper.Code),
@@ -239,25 +243,34 @@ func paperOf(of *commune.Commune, r row, residence register.Residence, seal sign
 	return d
 }
 
+// frozen is what a clerk is asked to approve.
+type frozen struct {
+	content   blob.Digest
+	holder    string
+	specimen  bool
+	attention Attention
+	at        time.Time
+}
+
 // freeze makes bytes the order's content, if the order still is as r has it.
-func (s *Service) freeze(ctx context.Context, r row, by Actor, content blob.Digest, holder string, attention Attention, at time.Time) error {
+func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, InReview, by, at); err != nil {
+		if err := step(tx, r, InReview, by, f.at); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1 WHERE commune = $2 AND id = $3`, string(attention), string(r.Commune), r.ID); err != nil {
+		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1 WHERE commune = $2 AND id = $3`, string(f.attention), string(r.Commune), r.ID); err != nil {
 			return err
 		}
-		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4
-			WHERE commune = $5 AND order_id = $6 AND grant_id = ''`,
-			content, holder, sqldb.Micros(at), by.Name, string(r.Commune), r.ID)); err != nil {
+		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5
+			WHERE commune = $6 AND order_id = $7 AND grant_id = ''`,
+			f.content, f.holder, sqldb.Micros(f.at), by.Name, bit(f.specimen), string(r.Commune), r.ID)); err != nil {
 			return err
 		}
-		e := Event{At: at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}
+		e := Event{At: f.at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}
 		if err := addEvent(tx, r.Commune, r.ID, e); err != nil {
 			return err
 		}
-		return s.note(tx, r, by, "orders.prepared", at, map[string]string{"number": string(r.Paper.Number), "content": content.String()})
+		return s.note(tx, r, by, "orders.prepared", f.at, map[string]string{"number": string(r.Paper.Number), "content": f.content.String()})
 	})
 }
 
@@ -265,10 +278,14 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, content blob.Dige
 // the hash of what the clerk has seen (Paper.Content). Faults: orders.not_found;
 // orders.own (Forbidden); orders.moved (Conflict; Args By, When, State);
 // orders.content_changed (Conflict) where the content is another one by now;
-// orders.content_stale (Conflict) where it was prepared on another day, for the paper
-// bears that day's date and that day's facts.
+// orders.content_stale (Conflict) where it was prepared on another day, whose date and
+// facts the paper bears, or for a key of another kind (test or real).
 func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Clerk, content blob.Digest) (Order, error) {
 	r, err := s.decidable(ctx, c, id, clerk, Approved)
+	if err != nil {
+		return Order{}, err
+	}
+	seal, err := s.Sealer.Describe(c)
 	if err != nil {
 		return Order{}, err
 	}
@@ -276,7 +293,7 @@ func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Cl
 	switch {
 	case r.Paper == nil || r.Paper.Content.IsZero() || r.Paper.Content != content:
 		return Order{}, fault.New(fault.Conflict, "orders.content_changed", nil)
-	case !midnight(r.Paper.PreparedAt).Equal(midnight(at)):
+	case !midnight(r.Paper.PreparedAt).Equal(midnight(at)), r.Paper.Specimen != seal.Specimen:
 		return Order{}, fault.New(fault.Conflict, "orders.content_stale", nil)
 	}
 	grant, err := uuid.NewV7()

@@ -184,7 +184,7 @@ type Paper struct {
 	IssuedAt time.Time   // zero until issued
 	Level    string      // of the signature, "B-T"
 	Signer   string      // name on the seal
-	Specimen bool        // sealed with a test key
+	Specimen bool        // made for a test key, or sealed with one
 	Void     bool        // the number stands for no paper: the order was refused or cancelled
 }
 

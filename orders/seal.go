@@ -45,8 +45,11 @@ func (s *Service) seal(ctx context.Context, j SealJob) error {
 	_, err = s.Sealer.Seal(ctx, j.Commune, grant, func(tx *sqldb.Tx, receipt signing.Receipt) error {
 		return s.record(tx, j, receipt)
 	})
-	if fault.KindOf(err) == fault.Unreachable {
+	switch fault.KindOf(err) {
+	case fault.Unreachable:
 		return jobs.Snooze(sealAgain)
+	case fault.Conflict: // another worker is at it; see later what came of it
+		return jobs.Snooze(time.Second)
 	}
 	return err
 }

@@ -46,6 +46,7 @@ type Sealer struct {
 	keyUsed int
 	silent  bool
 	grant   error
+	real    bool // the key is no test key
 }
 
 //go:embed migrations
@@ -80,6 +81,19 @@ func (s *Sealer) Silence(silent bool) {
 	s.silent = silent
 }
 
+// Real has the seal's key be a real one from now on.
+func (s *Sealer) Real() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.real = true
+}
+
+func (s *Sealer) isReal() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.real
+}
+
 // FailGrant has every grant be refused with err from now on, until it is nil.
 func (s *Sealer) FailGrant(err error) {
 	s.mu.Lock()
@@ -108,7 +122,7 @@ func (s *Sealer) Grant(tx *sqldb.Tx, g signing.Grant) error {
 
 // Describe implements orders.Sealer.
 func (s *Sealer) Describe(c commune.ID) (signing.Seal, error) {
-	return signing.Seal{Name: "Commune " + string(c), Level: signing.Advanced, Specimen: true}, nil
+	return signing.Seal{Name: "Commune " + string(c), Level: signing.Advanced, Specimen: !s.isReal()}, nil
 }
 
 // Seal implements orders.Sealer.
@@ -119,7 +133,7 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 		Scan(&content, &stage, &finished); err != nil {
 		return signing.Receipt{}, fmt.Errorf("grant: %w", err)
 	}
-	receipt := signing.Receipt{Grant: grant, Stage: signing.Signed, SignedAt: Noon.Add(time.Minute), Level: signing.LevelBT, Signer: "Commune " + string(c), Specimen: true}
+	receipt := signing.Receipt{Grant: grant, Stage: signing.Signed, SignedAt: Noon.Add(time.Minute), Level: signing.LevelBT, Signer: "Commune " + string(c), Specimen: !s.isReal()}
 	switch stage {
 	case signing.Prepared:
 		if err := s.sign(ctx, c, receipt, record); err != nil {

@@ -476,6 +476,11 @@ func whatIsApproved(t *testing.T, w *World) {
 	w.Clock.Add(13 * time.Hour) // one in the morning
 	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), second.Paper.Content)
 	wants(t, err, fault.Conflict, "orders.content_stale")
+	_, err = w.Service.Prepare(ctx, A, o.ID, Clerk(2))
+	ok(t, err)
+	w.Sealer.Real() // what says SPECIMEN is not sealed for good, nor the other way round
+	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), w.Get(t, A, o.ID).Paper.Content)
+	wants(t, err, fault.Conflict, "orders.content_stale")
 	third, err := w.Service.Prepare(ctx, A, o.ID, Clerk(2))
 	ok(t, err)
 	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), third.Paper.Content)
