@@ -210,8 +210,16 @@ func (*Card) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(text)
 }
 
-// texts are those of the catalogue "card" as the script wants them: without their
-// prefix, plural forms as they are.
+// shown are the texts that the script may need: how far it is, and what a card
+// program may answer.
+var shown = []string{
+	"card.step_looking", "card.step_extension", "card.step_confirm", "card.step_open", "card.step_sending", "card.step_renewed", "card.step_expired",
+	"card.no_reader_software", "card.network_refused", "card.no_card", "card.no_certificate", "card.pin_incorrect", "card.pin_wrong", "card.pin_last_try",
+	"card.pin_blocked", "card.pin_length", "card.cancelled", "card.removed", "card.timeout", "card.busy", "card.failed",
+}
+
+// texts are those of shown as the script wants them: without their prefix, plural
+// forms as the catalogue has them.
 var texts = sync.OnceValue(func() map[i18n.Language]string {
 	made := map[i18n.Language]string{}
 	for _, l := range i18n.Languages {
@@ -223,9 +231,9 @@ var texts = sync.OnceValue(func() map[i18n.Language]string {
 		if err := json.Unmarshal(raw, &all); err != nil {
 			panic(err)
 		}
-		short := make(map[string]any, len(all))
-		for key, text := range all {
-			short[strings.TrimPrefix(key, "card.")] = text
+		short := make(map[string]any, len(shown))
+		for _, key := range shown {
+			short[strings.TrimPrefix(key, "card.")] = all[key]
 		}
 		out, err := json.Marshal(short)
 		if err != nil {
