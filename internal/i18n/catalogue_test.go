@@ -178,8 +178,12 @@ var (
 	prefixShape = regexp.MustCompile(`^([a-z]+\.[a-z0-9_.]*[._])(?:%[a-z].*)?$`) // more than the room: "orders.state."
 	inTemplate  = regexp.MustCompile(`\{\{[^}]*\}\}`)
 	quoted      = regexp.MustCompile("[\"'`]([a-z]+\\.[a-z0-9_.%]*)[\"'`]")
+	shortKey    = regexp.MustCompile(`'([a-z]+(?:_[a-z]+)*)'`)
 	templateKey = regexp.MustCompile(`\bt "([a-z0-9_.]+)"`)
 )
+
+// shortened are scripts that get a room's texts without its prefix, by the end of their path.
+var shortened = map[string]string{"idp/method/card/static/cardstep.js": "card."}
 
 func (s *sources) add(text, where string) {
 	if keyShape.MatchString(text) {
@@ -292,6 +296,14 @@ func (s *sources) scanText(file string) error {
 	}
 	for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
 		s.add(m[1], file)
+	}
+	for end, prefix := range shortened {
+		if !strings.HasSuffix(filepath.ToSlash(file), end) {
+			continue
+		}
+		for _, m := range shortKey.FindAllStringSubmatch(string(text), -1) {
+			s.literals[prefix+m[1]] = file
+		}
 	}
 	return nil
 }
