@@ -155,40 +155,46 @@ func (f *File) Get(r Ref) (Object, error) {
 // indirect reads "12 0 obj ... endobj" at an offset. Where want is not nil the
 // object must be that one.
 func (f *File) indirect(offset int64, want *Ref) (Object, error) {
+	o, _, err := f.extent(offset, want)
+	return o, err
+}
+
+// extent is indirect that says where the object ends.
+func (f *File) extent(offset int64, want *Ref) (Object, int64, error) {
 	s := newScanner(f.src, f.size, offset)
 	number, err := s.integer()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	generation, err := s.integer()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if want != nil && (number != int64(want.Number) || generation != int64(want.Generation)) {
-		return nil, syntax(offset, "object %d %d stands here", number, generation)
+		return nil, 0, syntax(offset, "object %d %d stands here", number, generation)
 	}
 	if err := s.keyword("obj"); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	o, err := s.object(0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	s.skip()
 	at := s.pos
 	if d, ok := o.(Dict); ok && s.word() == "stream" {
 		st, err := f.stream(s, d)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		o = st
 	} else {
 		s.pos = at
 	}
 	if err := s.keyword("endobj"); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return o, nil
+	return o, s.pos, nil
 }
 
 // stream reads the bounds of a stream's bytes; s stands behind the keyword.
@@ -353,4 +359,15 @@ func (f *File) firstKid(node Dict, seen map[Ref]bool) (Ref, error) {
 		}
 	}
 	return Ref{}, nil
+}
+
+// Span is where an object that is not in an object stream stands: from its
+// number up to and with endobj. ok is false for any other.
+func (f *File) Span(r Ref) (from, to int64, ok bool) {
+	e, known := f.entries[r.Number]
+	if !known || e.kind != plain || e.generation != r.Generation {
+		return 0, 0, false
+	}
+	_, to, err := f.extent(e.offset, &r)
+	return e.offset, to, err == nil
 }

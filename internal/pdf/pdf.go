@@ -96,6 +96,9 @@ func NewStream(dict Dict, data []byte) *Stream {
 	return &Stream{Dict: dict, data: data, length: int64(len(data))}
 }
 
+// Span is where in its file a stream's bytes are.
+func (s *Stream) Span() (offset, length int64) { return s.offset, s.length }
+
 // Hole is a value whose text has a known place in the file, so that it can be
 // filled in later: the ByteRange and the Contents of a signature.
 type Hole struct {

@@ -240,7 +240,8 @@ func attributes(in cryptobyte.String, each func(asn1.ObjectIdentifier, cryptobyt
 }
 
 // Check verifies the signature over a content whose digest under s.Hash is
-// given; for an embedded content pass ContentDigest. It does not look at trust.
+// given; for an embedded content pass ContentDigest. ErrBinding comes last: all
+// else is in order then, as in signatures older than PAdES. It does not look at trust.
 func (s *SignedData) Check(digest []byte) error {
 	if s.Signer == nil {
 		return ErrNoSigner
@@ -259,13 +260,10 @@ func (s *SignedData) Check(digest []byte) error {
 	if err := verifyDigest(s.Signer.PublicKey, s.Hash, s.algorithm, h.Sum(nil), s.Signature); err != nil {
 		return err
 	}
-	if err := s.checkBinding(); err != nil {
-		return err
-	}
 	if !bytes.Equal(signed, digest) {
 		return ErrDigest
 	}
-	return nil
+	return s.checkBinding()
 }
 
 // ContentDigest is the digest of the embedded content.

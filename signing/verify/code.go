@@ -1,0 +1,91 @@
+package verify
+
+// Code names a finding. Its words are at the message key Code.Key.
+type Code string
+
+// Key is the code's message key in the catalogues.
+func (c Code) Key() string { return "verify.code." + string(c) }
+
+// Result is the verdict that a finding alone leads to.
+func (c Code) Result() Result { return meaning[c] }
+
+const (
+	// About the file.
+
+	NoSignature Code = "no_signature"
+	NotPDF      Code = "not_pdf"
+	Encrypted   Code = "encrypted"
+	Broken      Code = "broken"
+	TooLarge    Code = "too_large"
+	Crashed     Code = "crashed"
+	TimedOut    Code = "timed_out"
+
+	// Attacks on what the signature covers.
+
+	ByteRange Code = "byte_range" // not from the first byte, with another gap, or outside the file
+	Wrapped   Code = "wrapped"    // the signature belongs to another document than the one shown
+	Uncovered Code = "uncovered"  // the signed part does not end where a revision ends
+	Appended  Code = "appended"   // bytes behind the end that are no revision
+	Changed   Code = "altered"    // a later revision changes what is shown
+	Overlay   Code = "overlay"    // a later revision adds something visible
+	FieldSet  Code = "field_set"  // a later revision fills or changes the form
+	Forbidden Code = "forbidden"  // a later signature upon a certified document
+	Content   Code = "content"    // the bytes are not those that were signed
+
+	// The signature itself.
+
+	SignatureMalformed Code = "signature_malformed"
+	SignatureWrong     Code = "signature_wrong"
+	SignerMissing      Code = "signer_missing"
+	AttributesWrong    Code = "attributes_wrong"
+	NotBound           Code = "not_bound"
+	Weak               Code = "weak"
+	Unsupported        Code = "unsupported"
+	NotForSigning      Code = "not_for_signing"
+	Untrusted          Code = "untrusted"
+	OutOfTime          Code = "out_of_time"
+
+	// Time stamps.
+
+	StampWrong     Code = "stamp_wrong"
+	StampUntrusted Code = "stamp_untrusted"
+	NoStamp        Code = "no_stamp"
+
+	// Good to know.
+
+	Certified            Code = "certified"
+	ValidationDataAdded  Code = "validation_data_added"
+	StampAdded           Code = "stamp_added"
+	SignatureAdded       Code = "signature_added"
+	OldFormat            Code = "old_format"
+	RevocationNotChecked Code = "revocation_not_checked"
+)
+
+// meaning is the verdict each code leads to. Codes that are Valid only inform.
+var meaning = map[Code]Result{
+	NoSignature: NotValid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
+	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
+	Forbidden: NotValid, Content: NotValid,
+	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
+	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, OutOfTime: NotValid,
+	StampWrong: NotValid, StampUntrusted: Valid, NoStamp: Valid,
+	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid,
+}
+
+// Codes lists every code, so that tests can hold the catalogues to it.
+func Codes() []Code {
+	out := make([]Code, 0, len(meaning))
+	for c := range meaning {
+		out = append(out, c)
+	}
+	return out
+}
+
+func (s *Signature) find(c Code, detail string) {
+	for _, f := range s.Findings {
+		if f.Code == c && f.Detail == detail {
+			return
+		}
+	}
+	s.Findings = append(s.Findings, Finding{c, detail})
+}

@@ -1,0 +1,408 @@
+package verify
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+
+	"github.com/belfry-eid/belfry/internal/pdf"
+)
+
+// comparison walks two revisions of a file side by side from their trailers.
+// Whatever can be reached must be the same, but for what a later revision may
+// add: validation data (/DSS), time stamps and signatures, the latter two in
+// fields of their own that show nothing. Objects that nothing reaches are not shown
+// by any reader and do not matter.
+type comparison struct {
+	before, after *pdf.File
+	certification int
+	seen          map[pair]bool
+	todo          []step
+	added         map[pdf.Ref]bool // fields that a later revision may add
+	found         []Finding
+}
+
+type pair struct{ before, after pdf.Ref }
+
+type step struct {
+	path          string
+	before, after pdf.Object
+}
+
+const (
+	maxPairs    = 1 << 20 // pairs of objects compared
+	maxFindings = 10      // one suffices; ten help an expert
+)
+
+// compare returns what a later revision changed. The certification is that of the earlier one.
+func compare(before, after *pdf.File, certification int) []Finding {
+	c := &comparison{before: before, after: after, certification: certification, seen: map[pair]bool{}, added: map[pdf.Ref]bool{}}
+	if err := c.run(); err != nil {
+		c.find(Changed, err.Error())
+	}
+	return c.found
+}
+
+func (c *comparison) find(code Code, detail string) {
+	if len(c.found) < maxFindings {
+		c.found = append(c.found, Finding{code, detail})
+	}
+}
+
+func (c *comparison) run() error {
+	was, is := c.before.Trailer(), c.after.Trailer()
+	if !sameFirst(c.before, c.after) {
+		c.find(Changed, "/ID")
+	}
+	before, err := c.before.Catalog()
+	if err != nil {
+		return err
+	}
+	after, err := c.after.Catalog()
+	if err != nil {
+		return err
+	}
+	if err := c.form(before["AcroForm"], after["AcroForm"]); err != nil {
+		return err
+	}
+	c.seen[pair{c.before.Root(), c.after.Root()}] = true
+	if err := c.dicts("/Root", before, after); err != nil {
+		return err
+	}
+	c.push("/Info", was["Info"], is["Info"])
+	for len(c.todo) > 0 && len(c.found) < maxFindings {
+		next := c.todo[len(c.todo)-1]
+		c.todo = c.todo[:len(c.todo)-1]
+		if err := c.step(next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameFirst says whether the first half of /ID, which never changes, is the same.
+func sameFirst(before, after *pdf.File) bool {
+	a, err1 := before.Array(before.Trailer()["ID"])
+	b, err2 := after.Array(after.Trailer()["ID"])
+	if err1 != nil || err2 != nil || len(a) == 0 || len(b) == 0 {
+		return err1 == nil && err2 == nil && len(a) == 0
+	}
+	x, ok1 := a[0].(pdf.String)
+	y, ok2 := b[0].(pdf.String)
+	return ok1 && ok2 && x == y
+}
+
+func (c *comparison) push(path string, before, after pdf.Object) {
+	c.todo = append(c.todo, step{path, before, after})
+}
+
+// step compares two values. References are followed once per pair, so that
+// circles end; a pair under comparison counts as the same.
+func (c *comparison) step(s step) error {
+	a, isRef := s.before.(pdf.Ref)
+	b, alsoRef := s.after.(pdf.Ref)
+	if isRef && alsoRef {
+		p := pair{a, b}
+		if c.seen[p] {
+			return nil
+		}
+		if c.seen[p] = true; len(c.seen) > maxPairs {
+			return pdf.ErrLimit
+		}
+	}
+	before, err := c.before.Resolve(s.before)
+	if err != nil {
+		return err
+	}
+	after, err := c.after.Resolve(s.after)
+	if err != nil {
+		return err
+	}
+	return c.values(s.path, before, after)
+}
+
+func (c *comparison) values(path string, before, after pdf.Object) error {
+	switch a := before.(type) {
+	case pdf.Dict:
+		b, ok := after.(pdf.Dict)
+		if !ok {
+			break
+		}
+		return c.dicts(path, a, b)
+	case pdf.Array:
+		b, ok := after.(pdf.Array)
+		if !ok || len(a) != len(b) {
+			break
+		}
+		for i := range a {
+			c.push(path+"/"+strconv.Itoa(i), a[i], b[i])
+		}
+		return nil
+	case *pdf.Stream:
+		b, ok := after.(*pdf.Stream)
+		if !ok || !c.sameBytes(a, b) {
+			break
+		}
+		return c.dicts(path, a.Dict, b.Dict)
+	default:
+		switch after.(type) { // types that == cannot compare
+		case pdf.Dict, pdf.Array, *pdf.Stream:
+		default:
+			if before == after {
+				return nil
+			}
+		}
+	}
+	c.find(Changed, path)
+	return nil
+}
+
+func (c *comparison) sameBytes(a, b *pdf.Stream) bool {
+	at, length := a.Span()
+	alsoAt, alsoLength := b.Span()
+	if length != alsoLength {
+		return false
+	}
+	if at == alsoAt { // the earlier revision is the beginning of the later file
+		return true
+	}
+	x, y := c.before.Raw(a), c.after.Raw(b)
+	var p, q [4096]byte
+	for {
+		n, err := io.ReadFull(x, p[:])
+		m, _ := io.ReadFull(y, q[:])
+		if n != m || !bytes.Equal(p[:n], q[:m]) {
+			return false
+		}
+		if err != nil {
+			return true
+		}
+	}
+}
+
+// samePlace says whether two references are to one object that no update has replaced.
+func (c *comparison) samePlace(before, after pdf.Object) bool {
+	a, ok1 := before.(pdf.Ref)
+	b, ok2 := after.(pdf.Ref)
+	was, _, ok3 := c.before.Span(a)
+	is, _, ok4 := c.after.Span(b)
+	return ok1 && ok2 && ok3 && ok4 && a == b && was == is
+}
+
+func (c *comparison) dicts(path string, before, after pdf.Dict) error {
+	allowed := func(pdf.Name) bool { return false }
+	switch {
+	case path == "/Root":
+		if after["DSS"] != nil && !c.samePlace(before["DSS"], after["DSS"]) {
+			c.find(ValidationDataAdded, "")
+		}
+		// the form has been compared; extensions only name what a file may use
+		allowed = func(k pdf.Name) bool { return k == "DSS" || k == "Extensions" || k == "AcroForm" }
+	case before["Type"] == pdf.Name("Page") && after["Type"] == pdf.Name("Page"):
+		if err := c.annotations(path, before["Annots"], after["Annots"]); err != nil {
+			return err
+		}
+		_, tabs := before["Tabs"]
+		allowed = func(k pdf.Name) bool { return k == "Annots" || (k == "Tabs" && !tabs) }
+	}
+	for k, v := range before {
+		if !allowed(k) {
+			c.push(path+"/"+string(k), v, after[k])
+		}
+	}
+	for k := range after {
+		if _, had := before[k]; !had && !allowed(k) {
+			c.find(Changed, path+"/"+string(k))
+		}
+	}
+	return nil
+}
+
+// annotations wants those of before, in their order, and then added fields only.
+func (c *comparison) annotations(path string, before, after pdf.Object) error {
+	was, err := c.before.Array(before)
+	if err != nil {
+		return err
+	}
+	is, err := c.after.Array(after)
+	if err != nil {
+		return err
+	}
+	if len(is) < len(was) {
+		c.find(Changed, path+"/Annots")
+		return nil
+	}
+	for i := range was {
+		c.push(path+"/Annots/"+strconv.Itoa(i), was[i], is[i])
+	}
+	for _, o := range is[len(was):] {
+		if r, ok := o.(pdf.Ref); !ok || !c.added[r] {
+			c.find(Overlay, path+"/Annots")
+		}
+	}
+	return nil
+}
+
+// form compares the interactive forms: the fields of before in their order, then
+// signatures and time stamps. It runs first, so that pages know what was added.
+func (c *comparison) form(before, after pdf.Object) error {
+	was, err := c.before.Dict(before)
+	if err != nil {
+		return err
+	}
+	is, err := c.after.Dict(after)
+	if err != nil {
+		return err
+	}
+	for k, v := range was {
+		switch k {
+		case "Fields", "SigFlags":
+		default:
+			c.push("/Root/AcroForm/"+string(k), v, is[k])
+		}
+	}
+	for k := range is {
+		if _, had := was[k]; !had && k != "Fields" && k != "SigFlags" {
+			c.find(Changed, "/Root/AcroForm/"+string(k))
+		}
+	}
+	old, err := c.before.Array(was["Fields"])
+	if err != nil {
+		return err
+	}
+	now, err := c.after.Array(is["Fields"])
+	if err != nil {
+		return err
+	}
+	if len(now) < len(old) {
+		c.find(FieldSet, "/Root/AcroForm/Fields")
+		return nil
+	}
+	for i := range old {
+		if err := c.field("/Root/AcroForm/Fields/"+strconv.Itoa(i), old[i], now[i]); err != nil {
+			return err
+		}
+	}
+	for _, o := range now[len(old):] {
+		if err := c.addedField(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// field compares a field that was there. An empty signature field may have been
+// signed, nothing else of it may have changed.
+func (c *comparison) field(path string, before, after pdf.Object) error {
+	was, err := c.before.Dict(before)
+	if err != nil {
+		return err
+	}
+	is, err := c.after.Dict(after)
+	if err != nil {
+		return err
+	}
+	if was["FT"] != pdf.Name("Sig") || was["V"] != nil || is["V"] == nil {
+		if kids, err := c.before.Array(was["Kids"]); err == nil && len(kids) > 0 {
+			// a parent: its kids are fields or widgets, and compared as objects
+			c.push(path, before, after)
+			return nil
+		}
+		return c.terminal(path, before, after, was, is)
+	}
+	unsigned := pdf.Dict{}
+	for k, v := range is {
+		if k != "V" {
+			unsigned[k] = v
+		}
+	}
+	if err := c.dicts(path, was, unsigned); err != nil {
+		return err
+	}
+	if a, ok := before.(pdf.Ref); ok {
+		if b, ok := after.(pdf.Ref); ok {
+			c.seen[pair{a, b}] = true
+		}
+	}
+	return c.newSignature(is["V"])
+}
+
+// terminal compares a field whose value a person may have filled in, to give that its own name.
+func (c *comparison) terminal(path string, before, after pdf.Object, was, is pdf.Dict) error {
+	n := len(c.found)
+	if err := c.values(path+"/V", was["V"], is["V"]); err != nil {
+		return err
+	}
+	if len(c.found) > n {
+		c.found[n].Code = FieldSet
+	}
+	c.push(path, before, after)
+	return nil
+}
+
+// addedField checks a field that was not there: a signature or time stamp that
+// shows nothing and does nothing.
+func (c *comparison) addedField(o pdf.Object) error {
+	r, ok := o.(pdf.Ref)
+	d, err := c.after.Dict(o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !ok || d["FT"] != pdf.Name("Sig") || d["V"] == nil || d["A"] != nil || d["AA"] != nil || d["Kids"] != nil:
+		c.find(FieldSet, "a field that is no signature")
+		return nil
+	case !c.invisible(d):
+		c.find(Overlay, "a visible signature")
+		return nil
+	}
+	if was, err := c.before.Get(r); err != nil || was != nil { // an old object, used anew
+		c.find(Changed, r.String())
+		return err
+	}
+	c.added[r] = true
+	return c.newSignature(d["V"])
+}
+
+// invisible says whether a widget has no area or is hidden.
+func (c *comparison) invisible(d pdf.Dict) bool {
+	if flags, ok := c.after.Number(d["F"]); ok && int64(flags)&2 != 0 {
+		return true
+	}
+	rect, err := c.after.Array(d["Rect"])
+	if err != nil {
+		return false
+	}
+	if len(rect) == 0 {
+		return d["Subtype"] == nil // a field without widget
+	}
+	if len(rect) != 4 {
+		return false
+	}
+	var n [4]float64
+	for i := range n {
+		v, ok := c.after.Number(rect[i])
+		if !ok {
+			return false
+		}
+		n[i] = v
+	}
+	return n[0] == n[2] || n[1] == n[3]
+}
+
+// newSignature records what was added. Whether it is any good is said in its own report.
+func (c *comparison) newSignature(o pdf.Object) error {
+	d, err := c.after.Dict(o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case d["Type"] == pdf.Name("DocTimeStamp") && d["SubFilter"] == pdf.Name("ETSI.RFC3161"):
+		c.find(StampAdded, "")
+	case c.certification == 1:
+		c.find(Forbidden, "a signature after certification with P 1")
+	default:
+		c.find(SignatureAdded, "")
+	}
+	return nil
+}

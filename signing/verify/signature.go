@@ -1,0 +1,373 @@
+package verify
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/pdf"
+	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/cms"
+	"github.com/belfry-eid/belfry/signing/tsa"
+)
+
+// checker holds what the signatures of one file share.
+type checker struct {
+	src    io.ReaderAt
+	file   *pdf.File
+	o      Options
+	roots  *x509.CertPool
+	stamps tsa.Trust
+}
+
+func newChecker(src io.ReaderAt, f *pdf.File, o Options) *checker {
+	c := &checker{src: src, file: f, o: o, roots: pool(o.Roots)}
+	c.stamps = tsa.Trust{Roots: c.roots, Intermediates: o.Intermediates}
+	if o.StampRoots != nil {
+		c.stamps.Roots = pool(o.StampRoots)
+	}
+	return c
+}
+
+func pool(list []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range list {
+		p.AddCert(c)
+	}
+	return p
+}
+
+// signature reports on one signed field.
+func (c *checker) signature(field pdf.Field) Signature {
+	s := Signature{Field: field.Name, Kind: Signing}
+	c.describe(&s, field)
+	ref, _ := field.Dict["V"].(pdf.Ref)
+	dict, err := c.file.Dict(ref)
+	if err != nil || dict == nil {
+		s.find(SignatureMalformed, "the field names no signature dictionary")
+	} else if r, ok := c.coverage(&s, ref, dict); ok {
+		c.history(&s, field, ref, r)
+		c.cryptography(&s, r)
+	}
+	s.Result = Valid
+	for _, f := range s.Findings {
+		s.Result = worse(s.Result, f.Code.Result())
+	}
+	return s
+}
+
+// describe fills in what the signature says of itself. It is believed by nobody.
+func (c *checker) describe(s *Signature, field pdf.Field) {
+	d, err := c.file.Dict(field.Dict["V"])
+	if err != nil {
+		return
+	}
+	name, _ := d["SubFilter"].(pdf.Name)
+	s.SubFilter = string(name)
+	if d["Type"] == pdf.Name("DocTimeStamp") || name == "ETSI.RFC3161" {
+		s.Kind = Stamping
+	}
+	for key, into := range map[pdf.Name]*string{"Name": &s.Name, "Reason": &s.Reason, "Location": &s.Location} {
+		if v, ok := d[key].(pdf.String); ok {
+			*into = clean(v.Text())
+		}
+	}
+	if m, ok := d["M"].(pdf.String); ok {
+		if at, ok := pdf.ParseDate(m); ok {
+			s.ClaimedAt = &at
+		}
+	}
+	s.Certification = certification(c.file, d)
+	if s.Certification > 0 {
+		s.find(Certified, "")
+	}
+}
+
+// clean makes foreign text fit to be shown on one line: no control characters,
+// none that turn the direction of writing, no more than 200 letters.
+func clean(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		switch {
+		case r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0):
+			r = ' '
+		case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0xfeff:
+			continue
+		}
+		if n++; n > 200 {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// certification is the P of DocMDP, 0 without one.
+func certification(f *pdf.File, signature pdf.Dict) int {
+	list, err := f.Array(signature["Reference"])
+	if err != nil {
+		return 0
+	}
+	for _, o := range list {
+		r, err := f.Dict(o)
+		if err != nil || r["TransformMethod"] != pdf.Name("DocMDP") {
+			continue
+		}
+		params, err := f.Dict(r["TransformParams"])
+		if p, ok := f.Number(params["P"]); err == nil && ok && p >= 1 && p <= 3 {
+			return int(p)
+		}
+		return 2 // the default, ISO 32000-1 table 254
+	}
+	return 0
+}
+
+// ranges is what a signature covers: everything from byte 0 to end but the gap.
+type ranges struct{ gap, behind, end int64 }
+
+// digest hashes what is covered.
+func (r ranges) digest(src io.ReaderAt, hash crypto.Hash) ([]byte, error) {
+	h := hash.New()
+	for _, part := range [][2]int64{{0, r.gap}, {r.behind, r.end - r.behind}} {
+		if _, err := io.Copy(h, io.NewSectionReader(src, part[0], part[1])); err != nil {
+			return nil, err
+		}
+	}
+	return h.Sum(nil), nil
+}
+
+// coverage checks the byte range: from 0, with a gap that is exactly the
+// hexadecimal string which is this dictionary's /Contents, to inside the file.
+func (c *checker) coverage(s *Signature, ref pdf.Ref, d pdf.Dict) (r ranges, ok bool) {
+	list, err := c.file.Array(d["ByteRange"])
+	if err != nil || len(list) != 4 {
+		s.find(ByteRange, "no byte range of four numbers")
+		return r, false
+	}
+	for _, o := range list {
+		n, number := o.(pdf.Integer)
+		if !number || n < 0 {
+			s.find(ByteRange, "a byte range of other things than numbers")
+			return r, false
+		}
+		s.ByteRange = append(s.ByteRange, int64(n))
+	}
+	b := s.ByteRange
+	size := c.file.Size()
+	if b[0] != 0 || b[1] == 0 || b[1] > size || b[2] > size || b[3] > size || b[2] <= b[1] || b[2]+b[3] > size {
+		s.find(ByteRange, fmt.Sprintf("%v in a file of %d bytes", b, size))
+		return r, false
+	}
+	r = ranges{gap: b[1], behind: b[2], end: b[2] + b[3]}
+	s.WholeFile = r.end == size
+	contents, _ := d["Contents"].(pdf.String)
+	from, to, plain := c.file.Span(ref)
+	if !plain || r.gap < from || r.behind > to {
+		s.find(ByteRange, "the gap is not in the signature's own dictionary")
+		return r, false
+	}
+	if !c.gapIs(r, string(contents)) {
+		s.find(ByteRange, "the gap is not exactly the signature")
+		return r, false
+	}
+	return r, true
+}
+
+// gapIs says whether the gap is "<", hexadecimal digits and ">", of these bytes.
+func (c *checker) gapIs(r ranges, contents string) bool {
+	if r.behind-r.gap != int64(2*len(contents)+2) {
+		return false
+	}
+	text := make([]byte, r.behind-r.gap)
+	if _, err := c.src.ReadAt(text, r.gap); err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	if text[0] != '<' || text[len(text)-1] != '>' {
+		return false
+	}
+	raw, err := hex.DecodeString(string(text[1 : len(text)-1]))
+	return err == nil && string(raw) == contents
+}
+
+// cryptography checks the CMS, the certificate and the stamp.
+func (c *checker) cryptography(s *Signature, r ranges) {
+	text := make([]byte, r.behind-r.gap-2)
+	if _, err := c.src.ReadAt(text, r.gap+1); err != nil {
+		s.find(SignatureMalformed, err.Error())
+		return
+	}
+	der, err := hex.DecodeString(string(text))
+	if err != nil {
+		s.find(SignatureMalformed, err.Error())
+		return
+	}
+	if s.Kind == Stamping {
+		c.documentStamp(s, der, r)
+		return
+	}
+	if s.SubFilter != "ETSI.CAdES.detached" && s.SubFilter != "adbe.pkcs7.detached" {
+		s.find(Unsupported, "SubFilter "+clean(s.SubFilter))
+		return
+	}
+	signed, rest, err := cms.Parse(der)
+	if err != nil {
+		s.cmsFault(err)
+		return
+	}
+	if strings.Trim(string(rest), "\x00") != "" {
+		s.find(SignatureMalformed, "bytes behind the signature")
+		return
+	}
+	digest, err := r.digest(c.src, signed.Hash)
+	if err != nil {
+		s.find(Broken, err.Error())
+		return
+	}
+	c.checkSigned(s, signed, digest)
+}
+
+func (c *checker) checkSigned(s *Signature, signed *cms.SignedData, digest []byte) {
+	err := signed.Check(digest)
+	baseline := s.SubFilter == "ETSI.CAdES.detached" && signed.SigningTime.IsZero()
+	if errors.Is(err, cms.ErrBinding) && s.SubFilter == "adbe.pkcs7.detached" {
+		err = nil // such signatures need not name their certificate
+	}
+	if err == nil && (signed.Content != nil || !signed.IsData()) {
+		err = fmt.Errorf("%w: the content is not detached", cms.ErrAttributes)
+	}
+	if signed.Signer != nil {
+		s.Signer = certificate(signed.Signer)
+	}
+	if err != nil {
+		s.cmsFault(err)
+		return
+	}
+	if s.ClaimedAt == nil && !signed.SigningTime.IsZero() {
+		s.ClaimedAt = &signed.SigningTime
+	}
+	if baseline {
+		s.Level = signing.LevelBB
+	} else {
+		s.find(OldFormat, "")
+	}
+	at := c.stampOf(s, signed, baseline)
+	c.chain(s, signed, at)
+}
+
+// cmsFault finds the code for an error of package cms.
+func (s *Signature) cmsFault(err error) {
+	code := SignatureMalformed
+	for is, c := range map[error]Code{
+		cms.ErrUnsupported: Unsupported, cms.ErrWeak: Weak, cms.ErrNoSigner: SignerMissing, cms.ErrAttributes: AttributesWrong,
+		cms.ErrDigest: Content, cms.ErrSignature: SignatureWrong, cms.ErrBinding: NotBound,
+	} {
+		if errors.Is(err, is) {
+			code = c
+		}
+	}
+	s.find(code, err.Error())
+}
+
+// stampOf checks the signature's time stamp and returns the time at which the
+// signature is known to have existed: the stamp's, or that of checking.
+func (c *checker) stampOf(s *Signature, signed *cms.SignedData, baseline bool) time.Time {
+	if signed.Stamp == nil {
+		s.find(NoStamp, "")
+		return c.o.Now
+	}
+	token, err := tsa.Parse(signed.Stamp)
+	if err == nil && !token.Covers(signed.Signature) {
+		err = tsa.ErrImprint
+	}
+	if err == nil {
+		err = token.Check(c.stamps)
+	}
+	switch {
+	case errors.Is(err, tsa.ErrUntrusted):
+		s.find(StampUntrusted, err.Error())
+		return c.o.Now
+	case err != nil:
+		s.find(StampWrong, err.Error())
+		return c.o.Now
+	}
+	s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
+	if baseline {
+		s.Level = signing.LevelBT
+	}
+	return token.Time
+}
+
+// chain checks the signer's certificate at the time of the signature.
+func (c *checker) chain(s *Signature, signed *cms.SignedData, at time.Time) {
+	signer := signed.Signer
+	if signer.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
+		s.find(NotForSigning, "")
+	}
+	err := trusted(signer, c.roots, append(c.o.Intermediates, signed.Certificates...), at)
+	switch {
+	case err == nil:
+		s.find(RevocationNotChecked, "")
+	case at.Before(signer.NotBefore) || at.After(signer.NotAfter):
+		s.find(OutOfTime, err.Error())
+	default:
+		s.find(Untrusted, err.Error())
+	}
+}
+
+func trusted(c *x509.Certificate, roots *x509.CertPool, intermediates []*x509.Certificate, at time.Time) error {
+	_, err := c.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool(intermediates), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	return err
+}
+
+// documentStamp checks a document time stamp, which stamps the byte ranges themselves.
+func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
+	_, rest, err := cms.Parse(padded)
+	if err != nil || strings.Trim(string(rest), "\x00") != "" {
+		s.find(StampWrong, "no time stamp in DER")
+		return
+	}
+	token, err := tsa.Parse(padded[:len(padded)-len(rest)])
+	if err != nil {
+		s.find(StampWrong, err.Error())
+		return
+	}
+	if token.Signer != nil {
+		s.Signer = certificate(token.Signer)
+	}
+	digest, err := r.digest(c.src, token.Hash)
+	if err != nil {
+		s.find(Broken, err.Error())
+		return
+	}
+	if string(digest) != string(token.Imprint) {
+		s.find(Content, "the stamp was put upon other bytes")
+		return
+	}
+	switch err := token.Check(c.stamps); {
+	case errors.Is(err, tsa.ErrUntrusted):
+		s.find(StampUntrusted, err.Error())
+	case err != nil:
+		s.find(StampWrong, err.Error())
+	default:
+		s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
+	}
+}
+
+func certificate(c *x509.Certificate) *Certificate {
+	sum := sha256.Sum256(c.Raw)
+	out := &Certificate{
+		Name: clean(c.Subject.CommonName), Issuer: clean(c.Issuer.CommonName), Serial: c.SerialNumber.Text(16),
+		SHA256: hex.EncodeToString(sum[:]), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
+	}
+	if len(c.Subject.Organization) > 0 {
+		out.Organization = clean(c.Subject.Organization[0])
+	}
+	return out
+}

@@ -1,0 +1,178 @@
+// Package verify says whether a PDF is as it was when it was sealed, and by whom.
+//
+// It owns the report on any PDF: byte ranges, revisions, CMS, chains and time
+// stamps, in the spirit of ETSI EN 319 102-1, with every doubt as a code that
+// four languages explain. It refuses to know how our own files are made: it
+// reads them as a stranger would, and signing/pades never imports it. It
+// guarantees that "valid" means: every byte but the signature's own is covered,
+// what came later is validation data, time stamps or further signatures only,
+// and each certificate leads to a root that the caller named; that anything it
+// cannot read is "unknown", never "valid"; and, through Child, that a hostile
+// file costs a process, never the server (decision 11 of the architecture).
+//
+// Whether certificates were revoked is not checked here yet; the report says so.
+package verify
+
+import (
+	"crypto/x509"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/pdf"
+)
+
+// Result is the verdict upon a file or a signature.
+type Result string
+
+const (
+	Valid    Result = "valid"
+	NotValid Result = "not_valid"
+	Unknown  Result = "unknown" // could not tell
+)
+
+// ExitCode is what belfry verify exits with.
+func (r Result) ExitCode() int {
+	switch r {
+	case Valid:
+		return 0
+	case NotValid:
+		return 1
+	}
+	return 2
+}
+
+// Options say what to believe.
+type Options struct {
+	Roots         []*x509.Certificate // of signers
+	StampRoots    []*x509.Certificate // of time-stamping authorities; nil means Roots
+	Intermediates []*x509.Certificate // besides those in the file
+	Now           time.Time           // the time of checking
+}
+
+// Report is what was found.
+type Report struct {
+	Result     Result      `json:"result"`
+	Findings   []Finding   `json:"findings,omitempty"` // about the file as a whole
+	Signatures []Signature `json:"signatures,omitempty"`
+	Size       int64       `json:"size"`
+	At         time.Time   `json:"at"` // the time of checking
+}
+
+// Finding is one fact with its code.
+type Finding struct {
+	Code   Code   `json:"code"`
+	Detail string `json:"detail,omitempty"` // for experts, in English
+}
+
+// Kind says what a signature is.
+type Kind string
+
+const (
+	Signing  Kind = "signature"
+	Stamping Kind = "timestamp" // a document time stamp, ISO 32000-2, 12.8.5
+)
+
+// Changes says what came after the revision that a signature covers.
+type Changes string
+
+const (
+	Unchanged Changes = "none"
+	Extended  Changes = "extended" // validation data, time stamps, further signatures
+	Altered   Changes = "altered"  // anything else
+)
+
+// Signature is the report on one signature or document time stamp.
+type Signature struct {
+	Field         string       `json:"field"`
+	Kind          Kind         `json:"kind"`
+	Result        Result       `json:"result"`
+	Findings      []Finding    `json:"findings,omitempty"`
+	SubFilter     string       `json:"subfilter"`
+	Level         string       `json:"level,omitempty"` // B-B or B-T; empty where it is no PAdES baseline signature
+	Signer        *Certificate `json:"signer,omitempty"`
+	ClaimedAt     *time.Time   `json:"claimed_at,omitempty"` // by the signer's own clock
+	StampedAt     *time.Time   `json:"stamped_at,omitempty"` // by a time stamp that was checked
+	StampedBy     string       `json:"stamped_by,omitempty"`
+	Certification int          `json:"certification,omitempty"` // DocMDP P: 1 no changes, 2 form filling, 3 annotations too
+	Name          string       `json:"name,omitempty"`
+	Reason        string       `json:"reason,omitempty"`
+	Location      string       `json:"location,omitempty"`
+	ByteRange     []int64      `json:"byte_range,omitempty"`
+	WholeFile     bool         `json:"whole_file"` // the signature covers the file to its end
+	Changes       Changes      `json:"changes,omitempty"`
+}
+
+// Certificate is what matters of one.
+type Certificate struct {
+	Name         string    `json:"name"`
+	Organization string    `json:"organization,omitempty"`
+	Issuer       string    `json:"issuer"`
+	Serial       string    `json:"serial"` // hexadecimal
+	SHA256       string    `json:"sha256"`
+	NotBefore    time.Time `json:"not_before"`
+	NotAfter     time.Time `json:"not_after"`
+}
+
+// File checks a PDF in this process. Foreign files go through Child.
+func File(src io.ReaderAt, size int64, o Options) *Report {
+	r := &Report{Size: size, At: o.Now.UTC().Truncate(time.Second)}
+	f, err := pdf.Open(src, size)
+	if err != nil {
+		return r.unread(err)
+	}
+	fields, err := f.Fields()
+	if err != nil {
+		return r.unread(err)
+	}
+	c := newChecker(src, f, o)
+	for _, field := range fields {
+		if field.Type != "Sig" || field.Value == nil || field.Dict["V"] == nil {
+			continue
+		}
+		if len(r.Signatures) == maxSignatures {
+			return r.unread(pdf.ErrLimit)
+		}
+		r.Signatures = append(r.Signatures, c.signature(field))
+	}
+	r.conclude()
+	return r
+}
+
+const maxSignatures = 100
+
+// unread ends a report on a file that could not be read.
+func (r *Report) unread(err error) *Report {
+	code := Broken
+	switch {
+	case errors.Is(err, pdf.ErrNotPDF):
+		code = NotPDF
+	case errors.Is(err, pdf.ErrEncrypted):
+		code = Encrypted
+	}
+	r.Result = Unknown
+	r.Findings = append(r.Findings, Finding{code, err.Error()})
+	return r
+}
+
+// conclude draws the verdict on the file from those on its signatures: the worst counts.
+func (r *Report) conclude() {
+	signed := false
+	r.Result = Valid
+	for _, s := range r.Signatures {
+		signed = signed || s.Kind == Signing
+		r.Result = worse(r.Result, s.Result)
+	}
+	if !signed {
+		r.Findings = append(r.Findings, Finding{Code: NoSignature})
+		r.Result = NotValid
+	}
+}
+
+func worse(a, b Result) Result {
+	rank := map[Result]int{Valid: 0, Unknown: 1, NotValid: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
