@@ -14,9 +14,12 @@
 package verify
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"io"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
@@ -53,8 +56,8 @@ type Options struct {
 // Report is what was found.
 type Report struct {
 	Result     Result      `json:"result"`
-	Findings   []Finding   `json:"findings,omitempty"` // about the file as a whole
-	Signatures []Signature `json:"signatures,omitempty"`
+	Findings   []Finding   `json:"findings,omitempty"`   // about the file as a whole
+	Signatures []Signature `json:"signatures,omitempty"` // the oldest first
 	Size       int64       `json:"size"`
 	At         time.Time   `json:"at"` // the time of checking
 }
@@ -135,8 +138,17 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 		}
 		r.Signatures = append(r.Signatures, c.signature(field))
 	}
+	slices.SortStableFunc(r.Signatures, func(a, b Signature) int { return cmp.Compare(a.end(), b.end()) })
 	r.conclude()
 	return r
+}
+
+// end is where the covered part ends, past every file where that is not known.
+func (s *Signature) end() int64 {
+	if len(s.ByteRange) != 4 {
+		return math.MaxInt64
+	}
+	return s.ByteRange[2] + s.ByteRange[3]
 }
 
 const maxSignatures = 100
