@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strconv"
 	"sync"
 
+	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/testcerts"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
 )
@@ -50,8 +52,19 @@ func (r *reader) holds(c *testcerts.Card) bool {
 	return softcard.Has(r.here, c.Serial)
 }
 
+// agentPorts are those on which login pages look for the card reading program.
+func (w *world) agentPorts() []int {
+	if w.config.agent != 0 {
+		return []int{w.config.agent}
+	}
+	return eid.AgentPorts
+}
+
 // startAgent starts the card reading program as its development build runs: on SoftHSM.
 func (w *world) startAgent() *child {
-	return w.start("eid-agent", []string{"SOFTHSM2_CONF=" + w.path("reader-softhsm", "softhsm2.conf")},
-		"serve", "--module", w.pki.ModulePath())
+	args := []string{"serve", "--module", w.pki.ModulePath()}
+	for _, p := range w.agentPorts() {
+		args = append(args, "--port", strconv.Itoa(p))
+	}
+	return w.start("eid-agent", []string{"SOFTHSM2_CONF=" + w.path("reader-softhsm", "softhsm2.conf")}, args...)
 }

@@ -48,6 +48,7 @@ type config struct {
 	belfry   int
 	operator int // Belfry's operator address
 	smtp     int
+	agent    int    // of the card reading program; 0 for the ports that login pages know
 	modules  string // node_modules of the renderer
 	database string
 	bin      string // folder of the programs to start; "" for this program's own
@@ -65,6 +66,7 @@ func parse(args []string, out io.Writer) (config, error) {
 	f.IntVar(&c.belfry, "belfry", 8081, "port of Belfry behind the front")
 	f.IntVar(&c.operator, "operator", 8083, "port of Belfry's operator address")
 	f.IntVar(&c.smtp, "smtp", 2525, "port of the mail server")
+	f.IntVar(&c.agent, "agent", 0, "port of the card reading program; the usual ones by default")
 	f.StringVar(&c.modules, "modules", "", "node_modules folder with the document renderer")
 	f.StringVar(&c.database, "database", "sqlite:belfry.db", "Belfry's database; a relative file lies in the world's folder")
 	f.StringVar(&c.bin, "bin", "", "folder of belfry and eid-agent; this program's own by default")

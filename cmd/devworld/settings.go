@@ -9,7 +9,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/belfry-eid/belfry/internal/commune"
-	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
 
@@ -83,7 +82,7 @@ func (w *world) writeSettings() error {
 	s.Server.KeyFile = w.path("secrets", "install.key")
 	s.Database.URL = w.database
 	s.Provider.Issuers = w.origins("id.belfry.localhost")
-	s.Provider.AgentPorts = eid.AgentPorts
+	s.Provider.AgentPorts = w.agentPorts()
 	s.Provider.Roots = w.caFile()
 	s.Cards.Roots = w.path("trust", "roots.pem")
 	s.Cards.Intermediates = w.path("trust", "intermediates.pem")

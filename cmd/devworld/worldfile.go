@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/testcerts"
 )
 
@@ -151,7 +150,7 @@ func (w *world) describe() description {
 			Config: w.settingsFile(), Listen: loopback(w.config.belfry), Operator: "http://" + loopback(w.operator),
 			Log: w.path("log", "belfry.log"), Tokens: w.path("belfry-softhsm", "softhsm2.conf"),
 		},
-		Agent: describedAgent{eid.AgentPorts, w.path("reader-softhsm", "softhsm2.conf"), w.path("log", "eid-agent.log")},
+		Agent: describedAgent{w.agentPorts(), w.path("reader-softhsm", "softhsm2.conf"), w.path("log", "eid-agent.log")},
 	}
 	for _, c := range testcerts.Communes() {
 		described := describedCommune{ID: c.ID, NIS: c.NIS, Name: c.Name, Installed: c.Installed}
