@@ -57,7 +57,9 @@ func qcStatements(c *x509.Certificate) map[string]bool {
 		return found
 	}
 	for _, statement := range list {
-		found[statement.ID.String()] = true
+		if !statement.ID.Equal(oidQCTypeSeal) { // a type counts among the types only
+			found[statement.ID.String()] = true
+		}
 		var types []asn1.ObjectIdentifier
 		if statement.ID.Equal(oidQCType) {
 			if rest, err := asn1.Unmarshal(statement.Info.FullBytes, &types); err == nil && len(rest) == 0 {

@@ -63,11 +63,7 @@ func newWorld(t testing.TB, db *sqldb.DB, level string, id signingtest.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Migrate(ctx, "recorded", fstest.MapFS{"001_recorded.sql": {Data: []byte(
-		`CREATE TABLE recorded (id TEXT NOT NULL, stage TEXT NOT NULL, document TEXT, times BIGINT NOT NULL, PRIMARY KEY (id, stage));`)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	migrateRecorded(t, db)
 	w := &world{t: t, db: db, blobs: &faultyBlobs{Store: blobs}, audit: log, clock: clock.NewHand(signingtest.Now), key: &countingKey{Signer: id.Key}}
 	w.tsa = signingtest.NewAuthority(t, signingtest.Shared().TSA)
 	stamper, err := tsa.New(tsa.Config{Clock: w.clock.Now, Timeout: 5 * time.Second,
@@ -79,6 +75,16 @@ func newWorld(t testing.TB, db *sqldb.DB, level string, id signingtest.Identity)
 		Keys: map[commune.ID]Key{here: {Signer: w.key, Chain: id.Chain, Kind: signing.Approval}}}
 	w.restart()
 	return w
+}
+
+// migrateRecorded makes the table of what record was told.
+func migrateRecorded(t testing.TB, db *sqldb.DB) {
+	t.Helper()
+	err := db.Migrate(ctx, "recorded", fstest.MapFS{"001_recorded.sql": {Data: []byte(
+		`CREATE TABLE recorded (id TEXT NOT NULL, stage TEXT NOT NULL, document TEXT, times BIGINT NOT NULL, PRIMARY KEY (id, stage));`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // restart is what a new process has: the settings and the database.
