@@ -282,7 +282,6 @@ func (w *world) citizen(c commune.ID, n int) (*browser, orders.Person) {
 	return b, p
 }
 
-
 // Reading pages.
 
 func walk(n *html.Node, f func(*html.Node)) {

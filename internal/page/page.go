@@ -246,7 +246,7 @@ func ThemeCSS(theme commune.Theme) []byte {
 	b.WriteString(":root{")
 	for _, p := range []struct{ name, value string }{
 		{"--brand", theme.Brand}, {"--on-brand", theme.OnBrand}, {"--accent", theme.Accent},
-		{"--govuk-brand-colour", theme.Brand}, {"--govuk-link-colour", theme.Link},
+		{"--link", theme.Link},
 	} {
 		if commune.IsColour(p.value) {
 			b.WriteString(p.name + ":" + p.value + ";")

@@ -153,19 +153,19 @@ func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
 }
 
 type order struct {
-	Order     orders.Order
-	Steps     []page.Step
-	Due       time.Time
-	Late      bool
-	Ready     bool
-	Cancel    string // where an order is withdrawn; no link where empty
-	Download  string
-	Verify    string // the verification page as people type it
-	Self      string // this page
-	Refusal   *orders.Refusal
-	Contact   commune.Contact
-	ToMine    string
-	Product   string
+	Order    orders.Order
+	Steps    []page.Step
+	Due      time.Time
+	Late     bool
+	Ready    bool
+	Cancel   string // where an order is withdrawn; no link where empty
+	Download string
+	Verify   string // the verification page as people type it
+	Self     string // this page
+	Refusal  *orders.Refusal
+	Contact  commune.Contact
+	ToMine   string
+	Product  string
 }
 
 func (p *Pages) load(r *http.Request) (orders.Order, error) {
@@ -292,7 +292,7 @@ func timeline(v *visit.Visit, o orders.Order) []page.Step {
 		steps[2].Text = v.T("portal.step.sealed.now")
 	case orders.Signed:
 		pass(1, at[orders.EventApproved])
-		pass(2, at[orders.EventSigned])
+		pass(2, sealedAt(o, at))
 		steps[3].Text = v.T("portal.step.ready.stamp")
 	case orders.Issued:
 		pass(1, at[orders.EventApproved])

@@ -117,4 +117,3 @@ func daysLate(o orders.Order, now time.Time) int {
 	}
 	return int(day(now).Sub(day(o.DueOn)) / (24 * time.Hour))
 }
-
