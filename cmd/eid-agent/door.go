@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/page"
+)
+
+// The protocol, version 1 (the caller is idp/method/card/static/cardstep.js):
+//
+//	POST   /authenticate {"nonce","purpose","lang"} → 202 {"agent":"belfry","id","confirm"}
+//	GET    /authenticate/ID  → 200 {"agent":"belfry","state":"waiting"} | {…,"token":{…}} | {…,"error":{"code","tries"}}
+//	DELETE /authenticate/ID  → 204, the person left the page
+//
+// "confirm" is the page to open, absent where a window opens by itself. Refusals
+// are {"agent":"belfry","error":{"code"}}.
+
+const bodyLimit = 4 << 10
+
+type answer struct {
+	Agent   string       `json:"agent"`
+	ID      string       `json:"id,omitempty"`
+	Confirm string       `json:"confirm,omitempty"`
+	State   string       `json:"state,omitempty"`
+	Token   *card.Token  `json:"token,omitempty"`
+	Error   *answerError `json:"error,omitempty"`
+}
+
+type answerError struct {
+	Code  string `json:"code"`
+	Tries int    `json:"tries,omitempty"`
+}
+
+// handler is the only door. Host and peer are checked for everything, before routing.
+func (a *agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/authenticate", a.fromPage(http.MethodPost, a.authenticate))
+	mux.Handle("/authenticate/{id}", a.fromPage("GET, DELETE", a.operation))
+	mux.Handle("GET /static/", page.Static())
+	a.window.routes(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		// A name that was made to lead here (DNS rebinding) shows in Host.
+		if r.Host != a.host {
+			http.Error(w, "wrong Host", http.StatusMisdirectedRequest)
+			return
+		}
+		if err := samePerson(r.RemoteAddr, a.host); err != nil {
+			a.log.Warn("refused", "error", err)
+			http.Error(w, "another user of this computer", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// fromPage answers scripts of web pages: only with an Origin, which it allows by
+// name, never credentials, and never what a form or an image could send.
+func (a *agent) fromPage(methods string, next func(http.ResponseWriter, *http.Request, string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin, err := originOf(r)
+		if err != nil || origin == "http://"+a.host {
+			refuse(w, http.StatusForbidden, "origin_refused")
+			return
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Vary", "Origin")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		if r.Method == http.MethodOptions {
+			h.Set("Access-Control-Allow-Methods", methods)
+			h.Set("Access-Control-Allow-Headers", "Content-Type")
+			h.Set("Access-Control-Max-Age", "60")
+			if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
+				h.Set("Access-Control-Allow-Private-Network", "true")
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "cors" {
+			refuse(w, http.StatusForbidden, "origin_refused")
+			return
+		}
+		for _, m := range strings.Split(methods, ", ") {
+			if r.Method == m {
+				next(w, r, origin)
+				return
+			}
+		}
+		h.Set("Allow", methods)
+		refuse(w, http.StatusMethodNotAllowed, "method_refused")
+	})
+}
+
+// originOf is the one Origin header, of a site that may ask.
+func originOf(r *http.Request) (string, error) {
+	values := r.Header.Values("Origin")
+	if len(values) != 1 {
+		return "", errors.New("no Origin")
+	}
+	if err := card.CheckOrigin(values[0]); err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(values[0], "https://") && !allowPlainHTTP {
+		return "", errors.New("a site without TLS")
+	}
+	return values[0], nil
+}
+
+func (a *agent) authenticate(w http.ResponseWriter, r *http.Request, origin string) {
+	req, err := readRequest(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "bad_request")
+		return
+	}
+	if !a.limit.allows(origin, time.Now()) {
+		w.Header().Set("Retry-After", "60")
+		refuse(w, http.StatusTooManyRequests, "busy")
+		return
+	}
+	o, confirm, err := a.begin(origin, req)
+	if err != nil {
+		a.log.Info("refused", "origin", origin, "code", failure(err).code)
+		refuse(w, http.StatusConflict, failure(err).code)
+		return
+	}
+	a.log.Info("asked", "origin", origin, "purpose", req.Purpose)
+	send(w, http.StatusAccepted, answer{ID: o.id, Confirm: confirm})
+}
+
+// readRequest accepts one JSON object of known fields and nothing else. The content
+// type makes browsers ask before they send it for a page.
+func readRequest(r *http.Request) (request, error) {
+	var req request
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return req, errors.New("not JSON")
+	}
+	d := json.NewDecoder(io.LimitReader(r.Body, bodyLimit))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&req); err != nil {
+		return req, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return req, errors.New("more than one value")
+	}
+	if purposes[req.Purpose] == "" {
+		return req, errors.New("unknown purpose")
+	}
+	return req, card.CheckNonce(req.Nonce)
+}
+
+// operation answers for one operation. An id of another origin does not exist.
+func (a *agent) operation(w http.ResponseWriter, r *http.Request, origin string) {
+	o := a.of(r.PathValue("id"), origin)
+	if o == nil {
+		refuse(w, http.StatusNotFound, "timeout")
+		return
+	}
+	if r.Method == http.MethodDelete {
+		o.finish(outcome{code: "cancelled"})
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	hold := time.NewTimer(pollHold)
+	defer hold.Stop()
+	select {
+	case <-o.done:
+	case <-hold.C:
+		send(w, http.StatusOK, answer{State: "waiting"})
+		return
+	case <-r.Context().Done():
+		return
+	}
+	if o.outcome.token != nil {
+		send(w, http.StatusOK, answer{Token: o.outcome.token})
+		return
+	}
+	send(w, http.StatusOK, answer{Error: &answerError{o.outcome.code, o.outcome.tries}})
+}
+
+func send(w http.ResponseWriter, status int, a answer) {
+	a.Agent = "belfry"
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(a) // the page may be gone
+}
+
+func refuse(w http.ResponseWriter, status int, code string) {
+	send(w, status, answer{Error: &answerError{Code: code}})
+}
+
+func asFault(err error) (*fault.Error, bool) { return errors.AsType[*fault.Error](err) }
+
+// codeOf is the message key without the room, as cardstep.js looks it up.
+func codeOf(f *fault.Error) string {
+	code, ok := strings.CutPrefix(f.Key, "card.")
+	if !ok {
+		return "failed"
+	}
+	return code
+}
