@@ -16,6 +16,10 @@ var ErrNoRows = sql.ErrNoRows
 // ErrClosed is what Write answers after Close.
 var ErrClosed = errors.New("the database is closed")
 
+// ErrStuck is what Write answers to those who have waited half a minute for their
+// turn: a closure before them does not end, perhaps because it calls Write itself.
+var ErrStuck = errors.New("the writer is busy with a closure that does not end")
+
 // ErrCommitUnknown is in the chain of an error when the connection was lost while
 // it carried a COMMIT: the closure's work may or may not be there. A caller that
 // needs to know asks by its own key; nobody repeats the work blindly.

@@ -17,6 +17,7 @@ const (
 	batchMax     = 4                     // runs of a batch that PostgreSQL keeps refusing
 	collisionMax = 20                    // runs of one closure that it keeps refusing
 	uniqueMax    = 10                    // runs of one that meets a row it did not see
+	queueMax     = 30 * time.Second      // how long a closure waits for its turn
 )
 
 // unit is one caller's closure on its way through a lane.
@@ -50,12 +51,16 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	patience := time.NewTimer(queueMax)
+	defer patience.Stop()
 	select {
 	case db.queue <- u:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.closing:
 		return ErrClosed
+	case <-patience.C:
+		return ErrStuck
 	}
 	out := <-u.result
 	if out.panic != nil {
@@ -230,27 +235,31 @@ func (db *DB) begin() (*session, error) {
 		ctx, cancel = context.WithTimeout(context.Background(), postgresBatchTime)
 		options.Isolation = sql.LevelSerializable
 	}
-	conn, err := db.writer.Conn(ctx)
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	db.lost.Store(false)
-	tx, err := conn.BeginTx(ctx, options)
-	if err != nil && errors.Is(err, driver.ErrBadConn) { // a server that was restarted while we were idle
-		conn.Close()
-		if conn, err = db.writer.Conn(ctx); err == nil {
-			tx, err = conn.BeginTx(ctx, options)
-		}
+	conn, tx, err := db.beginOn(ctx, options)
+	// After a restart of the server every idle connection turns out to be dead.
+	for try := 0; errors.Is(err, driver.ErrBadConn) && try <= postgresWriters; try++ {
+		conn, tx, err = db.beginOn(ctx, options)
 	}
 	if err != nil {
-		if conn != nil {
-			conn.Close()
-		}
 		cancel()
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return &session{db: db, conn: conn, tx: tx, ctx: ctx, cancel: cancel}, nil
+}
+
+func (db *DB) beginOn(ctx context.Context, options *sql.TxOptions) (*sql.Conn, *sql.Tx, error) {
+	conn, err := db.writer.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	db.lost.Store(false)
+	tx, err := conn.BeginTx(ctx, options)
+	if err != nil {
+		conn.Raw(func(any) error { return driver.ErrBadConn }) // whatever its state is, it is not to be used again
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, tx, nil
 }
 
 // run runs u inside a savepoint. lost is the reason why the whole transaction can
