@@ -1,13 +1,52 @@
 // Command belfry signs citizens in and gives them sealed certificates.
 //
-//	belfry serve [--config FILE]       the service; without a file, a complete local one
-//	belfry verify FILE                 is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
-//	belfry seal IN OUT                 seal a file with a commune's operator key
-//	belfry staff invite COMMUNE NAME   a one-time address for a clerk's first sign-in
-//	belfry check                       is everything this install needs there?
+//	belfry serve [--config FILE]          the service; without a file, a complete local one
+//	belfry check --config FILE            is everything this install needs there, and does it answer?
+//	belfry staff invite COMMUNE NAME      a one-time address for a clerk's first sign-in
+//	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
+//	belfry seal COMMUNE IN OUT            seal a file with a commune's operator key
+//	belfry journal COMMUNE                does the commune's audit journal hold?
 //
 // It owns the settings file and the wiring: it makes each part, hands it what it
-// needs and decides nothing of its own.
+// needs and decides nothing of its own. An error is one line that begins with
+// "belfry:" and the setting or file it is about.
 package main
 
-func main() {}
+import (
+	"errors"
+	"fmt"
+	"os"
+	_ "time/tzdata" // dates are Belgian wherever the machine stands
+
+	"github.com/alecthomas/kong"
+
+	"github.com/belfry-eid/belfry/signing/verify"
+)
+
+type commands struct {
+	Serve   serveCmd   `cmd:"" help:"Run the service."`
+	Check   checkCmd   `cmd:"" help:"Ask everything this install needs whether it works, one line each."`
+	Staff   staffCmd   `cmd:"" help:"Who works at a commune's desk."`
+	Verify  verifyCmd  `cmd:"" help:"Say whether a sealed PDF is genuine. Exit 0: yes, 1: no, 2: could not tell."`
+	Seal    sealCmd    `cmd:"" help:"Seal a PDF with a commune's operator key, and record who did and why."`
+	Journal journalCmd `cmd:"" help:"Walk a commune's audit journal and name the place where it breaks."`
+}
+
+// exitCode is an error that only ends the program; its words are out already.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+func main() {
+	verify.RunIfChild() // a process started to read one foreign file does that and ends
+	var c commands
+	ctx := kong.Parse(&c, kong.Name("belfry"), kong.Description("Signs citizens in with their eID card and gives them sealed certificates from the commune."), kong.UsageOnError())
+	err := ctx.Run()
+	if code, ok := errors.AsType[exitCode](err); ok {
+		os.Exit(int(code))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "belfry:", err)
+		os.Exit(1)
+	}
+}

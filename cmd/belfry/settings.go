@@ -69,6 +69,9 @@ type ProviderSettings struct {
 	Issuers []string `toml:"issuers"`
 	// AgentPorts on which eid-agent may answer on a citizen's machine.
 	AgentPorts []int `toml:"agent_ports"`
+	// Roots is a PEM file of the CA that vouches for the provider's own TLS
+	// certificate, where that is none the system knows; may be empty.
+	Roots string `toml:"roots"`
 }
 
 // CardSettings say which cards are believed.
@@ -156,7 +159,7 @@ func settingsError(path string, err error) error {
 }
 
 func (s *Settings) defaults() {
-	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Register.TokenFile, &s.Renderer.Modules} {
+	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules} {
 		*p = s.path(*p)
 	}
 	for i := range s.Seals {

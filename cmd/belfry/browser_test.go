@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// tab is a person's browser window. Every step fails the test with what the page
+// showed at that moment, so that a red run can be read without running it again.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// browse opens a fresh browser of its own: no cookie of another person's is in it.
+func browse(t *testing.T) *tab {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		missing(t, "chromium")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.WSURLReadTimeout(60*time.Second))...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &tab{t, ctx}
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("chromium does not start: %v", err)
+	}
+	return b
+}
+
+// missing says that a program the test needs is not installed: a failure in CI, a skip elsewhere.
+func missing(t testing.TB, program string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed (make test installs it)", program)
+	}
+	t.Skipf("%s is not installed (make test installs it)", program)
+}
+
+func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v\n%s", what, err, b.state())
+	}
+}
+
+// state is what the person sees now, for a failing step.
+func (b *tab) state() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	where, _ := chromedp.Run(ctx, chromedp.Location())
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+	b.shot("failed")
+	return "at " + where + "\n" + text
+}
+
+func (b *tab) open(address string) {
+	b.t.Helper()
+	b.do("open "+address, chromedp.Navigate(address), chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+func (b *tab) click(css string) {
+	b.t.Helper()
+	b.do("click "+css, chromedp.Click(chromedp.CSS(css)))
+}
+
+func (b *tab) fill(css, value string) {
+	b.t.Helper()
+	b.do("fill "+css, chromedp.SetValue(chromedp.CSS(css), ""), chromedp.SendKeys(chromedp.CSS(css), value))
+}
+
+func (b *tab) waitFor(css string) {
+	b.t.Helper()
+	b.do("wait for "+css, chromedp.WaitVisible(chromedp.CSS(css)))
+}
+
+func (b *tab) upload(css, file string) {
+	b.t.Helper()
+	b.do("upload "+file, chromedp.SetUploadFiles(chromedp.CSS(css), []string{file}))
+}
+
+func (b *tab) text(css string) string {
+	b.t.Helper()
+	s, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS(css)))
+	if err != nil {
+		b.t.Fatalf("text of %s: %v\n%s", css, err, b.state())
+	}
+	return strings.TrimSpace(s)
+}
+
+func (b *tab) attribute(css, name string) string {
+	b.t.Helper()
+	a, err := chromedp.Run(b.ctx, chromedp.AttributeValue(chromedp.CSS(css), name))
+	if err != nil {
+		b.t.Fatalf("%s of %s: %v\n%s", name, css, err, b.state())
+	}
+	return a.Value
+}
+
+func (b *tab) location() string {
+	b.t.Helper()
+	s, err := chromedp.Run(b.ctx, chromedp.Location())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// sees waits until the page holds the text, which must come within ten seconds.
+func (b *tab) sees(text string) {
+	b.t.Helper()
+	quoted, _ := json.Marshal(text)
+	b.do(fmt.Sprintf("see %q", text), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := chromedp.Poll[bool](`document.readyState === "complete" && document.body.innerText.includes(`+string(quoted)+`)`, chromedp.WithPollingTimeout(15*time.Second))(ctx, t)
+		return err
+	}))
+}
+
+// newWindow runs open and returns the window that it made.
+func (b *tab) newWindow(open func()) *tab {
+	b.t.Helper()
+	opened := chromedp.WaitNewTarget(b.ctx, func(i *target.Info) bool { return i.Type == "page" })
+	open()
+	select {
+	case id, ok := <-opened:
+		if !ok {
+			b.t.Fatalf("no window opened\n%s", b.state())
+		}
+		ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
+		b.t.Cleanup(cancel)
+		return &tab{b.t, ctx}
+	case <-time.After(15 * time.Second):
+		b.t.Fatalf("no window opened\n%s", b.state())
+	}
+	return nil
+}
+
+// shot keeps a picture of the page where BELFRY_SHOTS names a folder.
+func (b *tab) shot(name string) {
+	dir := os.Getenv("BELFRY_SHOTS")
+	if dir == "" {
+		return
+	}
+	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Logf("no picture of %s: %v", name, err)
+		return
+	}
+	os.MkdirAll(dir, 0o755)
+	os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644)
+}
+
+// finding is one fault axe saw.
+type finding struct {
+	ID, Help string
+	Nodes    []struct{ HTML string }
+}
+
+// accessible fails the test for each fault that axe finds on the page, and for a
+// page that scrolls sideways at 320 px. It runs on real pages only.
+func (b *tab) accessible(name string) {
+	b.t.Helper()
+	b.shot(name)
+	axe, err := os.ReadFile(filepath.Join("..", "..", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		missing(b.t, "axe-core")
+	}
+	b.do("load axe", chromedp.Evaluate[chromedp.Void](string(axe)+";0"))
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](
+		`axe.run(document, {runOnly: ["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa","best-practice"]}).then(r => JSON.stringify(r.violations))`,
+		chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("axe on %s: %v", name, err)
+	}
+	var faults []finding
+	if err := json.Unmarshal([]byte(found), &faults); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, f := range faults {
+		where := ""
+		if len(f.Nodes) > 0 {
+			where = f.Nodes[0].HTML
+		}
+		b.t.Errorf("%s: %s: %s: %s", name, f.ID, f.Help, where)
+	}
+	b.do("narrow", chromedp.EmulateViewport(320, 640))
+	wide, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+	if err != nil || wide > 320 {
+		b.t.Errorf("%s: %d px wide at 320 (%v)", name, wide, err)
+	}
+	b.shot(name + "-320")
+	b.do("wide again", chromedp.EmulateViewport(1280, 900))
+}

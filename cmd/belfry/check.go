@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/document"
+	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/seal"
+)
+
+type checkCmd struct {
+	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"Settings file."`
+}
+
+// question is one thing an install needs; ask returns what was seen, for the line.
+type question struct {
+	what string
+	ask  func(context.Context) (string, error)
+}
+
+// Run asks the world and prints a line for each answer; it exits 1 where one is bad.
+func (c *checkCmd) Run() error {
+	s, err := loadSettings(c.Config)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("ok      settings: %d communes\n", len(s.Communes))
+	in, err := open(context.Background(), s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	bad := 0
+	for _, q := range in.questions() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		seen, err := q.ask(ctx)
+		cancel()
+		if err != nil {
+			bad++
+			fmt.Printf("NOT OK  %s: %v\n", q.what, err)
+			continue
+		}
+		fmt.Printf("ok      %s: %s\n", q.what, seen)
+	}
+	if bad > 0 {
+		return exitCode(1)
+	}
+	return nil
+}
+
+func (in *install) questions() []question {
+	list := []question{
+		{"database", in.checkDatabase},
+		{"cards", in.checkCards},
+		{"timestamps", in.checkStamps},
+		{"register", in.checkRegister},
+		{"documents", in.checkRenderer},
+		{"provider " + in.settings.Provider.Issuers[0], in.checkProvider},
+	}
+	if in.settings.Mail.SMTP != "" {
+		list = append(list, question{"mail " + in.settings.Mail.SMTP, in.checkMail})
+	}
+	for _, k := range in.settings.Seals {
+		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(context.Context) (string, error) { return in.checkSeal(k) }})
+	}
+	for _, c := range in.communes.All() {
+		list = append(list, question{"journal of " + string(c.ID), func(ctx context.Context) (string, error) {
+			return "the chain holds", in.audit.Verify(ctx, c.ID)
+		}})
+	}
+	return list
+}
+
+func (in *install) checkDatabase(ctx context.Context) (string, error) {
+	return in.settings.databaseName(), in.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var one int
+		return tx.QueryRow(`SELECT 1`).Scan(&one)
+	})
+}
+
+// databaseName is the address without what may be a password.
+func (s *Settings) databaseName() string {
+	scheme, rest, _ := strings.Cut(s.Database.URL, ":")
+	if scheme == "sqlite" {
+		return rest
+	}
+	return scheme
+}
+
+func (in *install) checkCards(context.Context) (string, error) {
+	if _, err := in.cards(); err != nil {
+		return "", err
+	}
+	roots, err := readCertificates(in.settings.Cards.Roots)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d roots", len(roots)), nil
+}
+
+func (in *install) checkStamps(ctx context.Context) (string, error) {
+	client, err := in.stamper()
+	if err != nil {
+		return "", err
+	}
+	stamp, err := client.Stamp(ctx, sha256.Sum256([]byte("belfry check")))
+	if err != nil {
+		return "", err
+	}
+	return "stamped by " + stamp.Authority, nil
+}
+
+// checkSeal tries the key and reads how long its certificate is good.
+func (in *install) checkSeal(k SealSettings) (string, error) {
+	kind := signing.Approval
+	if k.Operator {
+		kind = signing.Operator
+	}
+	key, err := in.sealKey(k, kind)
+	if err != nil {
+		return "", err
+	}
+	if err := tryKey(key); err != nil {
+		return "", err
+	}
+	now := clock.System()
+	if now.Before(key.Chain[0].NotBefore) || now.After(key.Chain[0].NotAfter) {
+		return "", fmt.Errorf("the certificate is not valid today: %s to %s", key.Chain[0].NotBefore.Format(time.DateOnly), key.Chain[0].NotAfter.Format(time.DateOnly))
+	}
+	left := key.Chain[0].NotAfter.Sub(now)
+	seen := fmt.Sprintf("%s, valid until %s", key.Chain[0].Subject.CommonName, key.Chain[0].NotAfter.Format(time.DateOnly))
+	if left < 60*24*time.Hour {
+		seen += " – RENEW IT SOON"
+	}
+	return seen, nil
+}
+
+// tryKey signs random bytes with the key and verifies them with the certificate: a key and
+// a certificate that do not belong together are found here and not at the first order.
+func tryKey(key seal.Key) error {
+	var random [32]byte
+	rand.Read(random[:])
+	digest := sha256.Sum256(random[:])
+	signature, err := key.Signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return err
+	}
+	algorithm := x509.ECDSAWithSHA256
+	if _, ok := key.Chain[0].PublicKey.(*rsa.PublicKey); ok {
+		algorithm = x509.SHA256WithRSA
+	}
+	return key.Chain[0].CheckSignature(algorithm, random[:], signature)
+}
+
+// checkRegister only asks whether somebody answers: a question about a person needs a reason.
+func (in *install) checkRegister(ctx context.Context) (string, error) {
+	if in.settings.Register.TokenFile != "" {
+		if _, err := readSecret(in.settings.Register.TokenFile); err != nil {
+			return "", fmt.Errorf("register.token_file: %w", err)
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, "GET", in.settings.Register.URL, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	answer.Body.Close()
+	return "somebody answers", nil
+}
+
+func (in *install) checkRenderer(ctx context.Context) (string, error) {
+	typst, err := in.renderer()
+	if err != nil {
+		return "", err
+	}
+	began := time.Now()
+	pdf, err := typst.Render(ctx, document.Document{
+		Template: "residence", Language: i18n.French, Commune: document.Commune{Name: "belfry check"}, Title: "belfry check",
+		Number: "0000-000000", Date: clock.System(), Intro: "belfry check", Facts: []document.Fact{{Label: "belfry", Value: "check"}}, Legal: "belfry check",
+		Seal: document.Seal{Name: "belfry check"}, Verify: document.Verify{URL: "https://localhost/v/check", Page: "https://localhost/verify", Code: "CHECK-CHECK"}, Specimen: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("a page of %d KB in %d ms", len(pdf)>>10, time.Since(began).Milliseconds()), nil
+}
+
+// checkProvider asks for the discovery document by the public address, as a citizen's
+// commune would: a proxy that forgets the host name is found here.
+func (in *install) checkProvider(ctx context.Context) (string, error) {
+	issuer := in.settings.Provider.Issuers[0]
+	r, err := http.NewRequestWithContext(ctx, "GET", issuer+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		return "", err
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dialLocal}}
+	answer, err := client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	var found struct{ Issuer string }
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&found); err != nil || answer.StatusCode != http.StatusOK {
+		return "", errors.Join(fmt.Errorf("%s instead of a discovery document: is the service running, and does the proxy keep the Host header?", answer.Status), err)
+	}
+	if found.Issuer != issuer {
+		return "", fmt.Errorf("it calls itself %s: does the proxy set X-Forwarded-Proto, and is it in server.proxies?", found.Issuer)
+	}
+	return "answers as itself", nil
+}
+
+// dialLocal leads *.localhost to loopback, which Go's resolver does not do everywhere.
+func dialLocal(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".localhost") {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (in *install) checkMail(ctx context.Context) (string, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", in.settings.Mail.SMTP)
+	if err != nil {
+		return "", err
+	}
+	return "somebody answers", conn.Close()
+}

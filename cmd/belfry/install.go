@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid/trust"
+	"github.com/belfry-eid/belfry/internal/jobs"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/p11"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/document"
+	"github.com/belfry-eid/belfry/orders/notice"
+	"github.com/belfry-eid/belfry/orders/notice/smtp"
+	"github.com/belfry-eid/belfry/orders/register"
+	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/seal"
+	"github.com/belfry-eid/belfry/signing/tsa"
+)
+
+// install is what the settings lead to, opened: each part of the house that needs
+// a file, a database, a token or a network.
+type install struct {
+	settings *Settings
+	log      *slog.Logger
+	secret   []byte // of server.key_file
+	communes *commune.Communes
+	db       *sqldb.DB
+	kv       kv.Store
+	blobs    blob.Store
+	audit    *audit.Log
+	closers  []func() error // in the order of opening
+}
+
+// open makes what every command needs: secret, communes, database, files, journal.
+func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err error) {
+	in := &install{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			in.Close()
+		}
+	}()
+	if in.secret, err = s.installKey(); err != nil {
+		return nil, fmt.Errorf("server.key_file: %w", err)
+	}
+	if in.communes, err = commune.NewCommunes(s.Communes); err != nil {
+		return nil, err
+	}
+	if in.db, err = sqldb.Open(ctx, s.Database.URL); err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	in.onClose(in.db.Close)
+	if in.kv, err = kv.NewSQL(in.db, clock.System); err != nil {
+		return nil, err
+	}
+	if in.blobs, err = blob.NewDir(filepath.Join(s.Server.Data, "blobs")); err != nil {
+		return nil, fmt.Errorf("server.data: %w", err)
+	}
+	in.audit, err = audit.New(in.db, filepath.Join(s.Server.Data, "heads"))
+	return in, err
+}
+
+func (in *install) onClose(f func() error) { in.closers = append(in.closers, f) }
+
+// Close ends every part, the last opened first.
+func (in *install) Close() error {
+	var faults []error
+	for i := len(in.closers) - 1; i >= 0; i-- {
+		faults = append(faults, in.closers[i]())
+	}
+	in.closers = nil
+	return errors.Join(faults...)
+}
+
+// sealer opens the tokens of the keys of one kind and the timestamp authorities.
+func (in *install) sealer(kind signing.GrantKind) (*seal.Sealer, error) {
+	keys := map[commune.ID]seal.Key{}
+	for _, k := range in.settings.Seals {
+		if k.Operator != (kind == signing.Operator) {
+			continue
+		}
+		key, err := in.sealKey(k, kind)
+		if err != nil {
+			return nil, fmt.Errorf("[[seal]] of %s: %w", k.Commune, err)
+		}
+		keys[k.Commune] = key
+	}
+	stamper, err := in.stamper()
+	if err != nil {
+		return nil, err
+	}
+	return seal.New(seal.Config{
+		DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System,
+		Keys: keys, Stamper: stamper, Level: signing.LevelBT,
+		Specimen: func(c *x509.Certificate) bool { return isTest(c) },
+	})
+}
+
+// sealKey logs in to a token. The PIN is tried once: three wrong ones lock the token.
+func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, error) {
+	chain, err := readCertificates(k.Chain)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("chain: %w", err)
+	}
+	if !in.settings.Test && isTest(chain[0]) {
+		return seal.Key{}, errors.New("chain: this is a test certificate (set test = true for a local world)")
+	}
+	pin, err := p11.ReadPINFile(k.PINFile)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("pin_file: %w", err)
+	}
+	module, err := p11.Load(k.Module)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("module: %w", err)
+	}
+	in.onClose(module.Close)
+	token, err := module.Open(p11.Selector{Label: k.Token, Serial: k.Serial}, pin)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("token %q: %w", k.Token, err)
+	}
+	in.onClose(token.Close)
+	signer, err := token.Signer(k.Key)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("key %q: %w", k.Key, err)
+	}
+	return seal.Key{Signer: signer, Chain: chain, Kind: kind}, nil
+}
+
+// isTest says whether a certificate comes from a made-up PKI of testcerts, all of
+// whose names begin with "Belfry Test".
+func isTest(c *x509.Certificate) bool {
+	for _, name := range append(append([]string{c.Issuer.CommonName, c.Subject.CommonName}, c.Issuer.Organization...), c.Subject.Organization...) {
+		if strings.HasPrefix(name, "Belfry Test") {
+			return true
+		}
+	}
+	return false
+}
+
+func (in *install) stamper() (*tsa.Client, error) {
+	var list []tsa.Authority
+	for _, s := range in.settings.Stamps {
+		roots, err := readCertificates(s.Roots)
+		if err != nil {
+			return nil, fmt.Errorf("[[stamp]] %s: roots: %w", s.URL, err)
+		}
+		list = append(list, tsa.Authority{URL: s.URL, Roots: roots})
+	}
+	return tsa.New(tsa.Config{Authorities: list, Clock: clock.System})
+}
+
+// cards makes the verifier of citizens' certificates.
+func (in *install) cards() (*trust.Verifier, error) {
+	s := in.settings.Cards
+	roots, err := readCertificates(s.Roots)
+	if err != nil {
+		return nil, fmt.Errorf("cards.roots: %w", err)
+	}
+	for _, r := range roots {
+		if !in.settings.Test && isTest(r) {
+			return nil, fmt.Errorf("cards.roots: %q is a test certificate (set test = true for a local world)", r.Subject.CommonName)
+		}
+	}
+	var known []*x509.Certificate
+	if s.Intermediates != "" {
+		if known, err = readCertificates(s.Intermediates); err != nil {
+			return nil, fmt.Errorf("cards.intermediates: %w", err)
+		}
+	}
+	return trust.New(trust.Config{Roots: roots, Intermediates: known, Hosts: s.Hosts, Clock: clock.System, MaxAge: s.MaxAge})
+}
+
+func (in *install) renderer() (*document.Typst, error) {
+	r := in.settings.Renderer
+	typst, err := document.NewTypst(document.TypstConfig{Node: r.Node, Modules: r.Modules, Log: in.log})
+	if err != nil {
+		return nil, fmt.Errorf("renderer: %w", err)
+	}
+	in.onClose(typst.Close)
+	return typst, nil
+}
+
+// orders makes the service and the queue of its jobs, which the caller starts.
+func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, error) {
+	queue, err := jobs.New(in.db, in.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := in.sealer(signing.Approval)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := register.New(register.Config{URL: in.settings.Register.URL, TokenFile: in.settings.Register.TokenFile})
+	if err != nil {
+		return nil, nil, fmt.Errorf("register: %w", err)
+	}
+	renderer, err := in.renderer()
+	if err != nil {
+		return nil, nil, err
+	}
+	mailer, err := in.mailer()
+	if err != nil {
+		return nil, nil, fmt.Errorf("mail: %w", err)
+	}
+	service, err := orders.New(ctx, orders.Config{
+		DB: in.db, Blobs: in.blobs, Audit: in.audit, Jobs: queue, Clock: clock.System, Communes: in.communes,
+		Register: source, Renderer: renderer, Sealer: sealer, Secret: in.derive("orders"), Mailer: mailer,
+	})
+	return service, queue, err
+}
+
+// mailer is nil where the settings name no server.
+func (in *install) mailer() (notice.Mailer, error) {
+	if in.settings.Mail.SMTP == "" {
+		return nil, nil
+	}
+	return smtp.New(in.settings.Mail.SMTP, in.settings.Mail.From)
+}
+
+// derive is the key of one room: rooms share the file, never a key (RFC 5869).
+func (in *install) derive(room string) []byte {
+	key, err := hkdf.Key(sha256.New, in.secret, nil, "belfry "+room, 32)
+	if err != nil {
+		panic(err) // only a length beyond 255 hashes fails
+	}
+	return key
+}
+
+// clientKey is the key by which a commune's portal proves itself to the provider.
+// Being derived it needs no file, and both ends know it after a restore.
+func (in *install) clientKey(id commune.ID) (*ecdsa.PrivateKey, error) {
+	for try := 0; ; try++ {
+		// A string of 32 bytes is no valid scalar once in 2³² times.
+		key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), in.derive(fmt.Sprintf("client %s %d", id, try)))
+		if err == nil || try == 8 {
+			return key, err
+		}
+	}
+}

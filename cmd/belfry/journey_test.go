@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+// signIn answers the card step the person stands at with a card.
+func (p *person) signIn(w *world, c worldCard) {
+	p.t.Helper()
+	if err := p.trySignIn(w, c); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) trySignIn(w *world, c worldCard) error {
+	step := find(p.page, func(n *html.Node) bool { return n.Data == "form" && has(n, "data-card") })
+	if step == nil {
+		p.t.Fatalf("no card step at %s (%d):\n%s", p.at, p.status, p.text())
+	}
+	token := w.token(c, p.at.Scheme+"://"+p.at.Host, attr(step, "data-nonce"))
+	return p.trySend(attr(step, "action"), "token", token)
+}
+
+// order asks a commune for the paper of main residence, from its home page to the
+// confirmation, and returns the address of the order.
+func (p *person) order(w *world, commune string, c worldCard) string {
+	p.t.Helper()
+	p.get(w.origin(commune) + "/")
+	p.want(200)
+	p.follow("/documents/")
+	p.want(200)
+	p.follow("/form")
+	p.signIn(w, c)
+	p.want(200, c.surname())
+	p.send("/form", "email", c.Name+"@example.org", "document_language", official[commune])
+	p.want(200)
+	p.send("/send")
+	p.want(200)
+	if !strings.HasSuffix(p.at.Path, "/sent") {
+		p.t.Fatalf("sent, and now at %s:\n%s", p.at, p.text())
+	}
+	return strings.TrimSuffix(p.at.String(), "/sent")
+}
+
+// official is the language in which a demo commune's papers are asked for here.
+var official = map[string]string{"beaumarais": "fr", "zandvoorde": "nl"}
+
+var surnames = map[string]string{"luc": "Lambert", "sofie": "Peeters", "amina": "El Idrissi", "claire": "Dubois", "wim": "Janssens"}
+
+func (c worldCard) surname() string { return surnames[c.Name] }
+
+// clerk is somebody who has joined a commune's desk by invitation.
+func (w *world) clerk(commune, name string) *person {
+	w.t.Helper()
+	p := newPerson(w.t)
+	p.get(w.invite(commune, name))
+	p.want(200)
+	p.follow("/sign-in")
+	p.signIn(w, w.card(name))
+	p.want(200)
+	p.send("/join")
+	p.want(200)
+	return p
+}
+
+// approve takes an order at the desk from the inbox to approval.
+func (p *person) approve(order string) {
+	p.t.Helper()
+	p.get(strings.Replace(order, "/orders/", "/desk/orders/", 1))
+	p.want(200)
+	p.send("/prepare")
+	p.want(200)
+	p.send("/approve")
+	p.want(200)
+}
+
+// waitIssued reloads an order until its paper can be downloaded, and returns the paper.
+func (p *person) waitIssued(order string, patience time.Duration) []byte {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(150 * time.Millisecond) {
+		if p.tryGet(order+"/document") == nil && p.status == 200 && bytes.HasPrefix(p.body, []byte("%PDF-")) {
+			return p.body
+		}
+		if time.Now().After(end) {
+			p.get(order)
+			p.t.Fatalf("not issued after %v:\n%s", patience, p.text())
+		}
+	}
+}
+
+// The main job: sign in with a card, order, a clerk approves, download, verify. By HTTP
+// alone, on both demo communes, one of which is another site than the provider.
+func TestJourney(t *testing.T) {
+	w := startWorld(t)
+	for commune, who := range map[string]struct{ citizen, clerk string }{
+		"beaumarais": {"luc", "claire"},
+		"zandvoorde": {"sofie", "wim"},
+	} {
+		t.Run(commune, func(t *testing.T) {
+			citizen := newPerson(t)
+			order := citizen.order(w, commune, w.card(who.citizen))
+			desk := w.clerk(commune, who.clerk)
+			desk.approve(order)
+			pdf := citizen.waitIssued(order, 30*time.Second)
+			file := filepath.Join(t.TempDir(), "paper.pdf")
+			if err := os.WriteFile(file, pdf, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			accepted(t, file)
+			out := w.command(0, "verify", file, "--trust", filepath.Dir(w.PKI.Roots))
+			t.Log(out)
+		})
+	}
+	for _, c := range []string{"beaumarais", "zandvoorde"} {
+		w.command(0, "journal", "--config", w.Belfry.Config, c)
+	}
+	w.command(0, "check", "--config", w.Belfry.Config)
+	w.noNumberLeaks()
+}
+
+// accepted runs the file through programs that others wrote.
+func accepted(t *testing.T, file string) {
+	t.Helper()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"qpdf", "--check", file}, "No syntax or stream encoding errors"},
+		{[]string{"pdfsig", "-nocert", file}, "Signature is Valid"},
+		{[]string{"pdfsig", "-nocert", file}, "Total document signed"},
+		{[]string{"mutool", "info", file}, "Pages: 1"},
+	} {
+		if _, err := exec.LookPath(c.args[0]); err != nil {
+			missing(t, c.args[0])
+		}
+		out, err := exec.Command(c.args[0], c.args[1:]...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %v, no %q in:\n%s", strings.Join(c.args, " "), err, c.want, out)
+		}
+	}
+}
+
+// noNumberLeaks looks for a national number of the test people wherever it must not be:
+// logs, and addresses in them.
+func (w *world) noNumberLeaks() {
+	w.t.Helper()
+	log, err := os.ReadFile(w.Belfry.Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range w.Cards {
+		for _, form := range []string{c.NationalNumber, url.QueryEscape(c.NationalNumber)} {
+			if strings.Contains(string(log), form) {
+				w.t.Errorf("the national number of %s is in belfry's log", c.Name)
+			}
+		}
+		if strings.Contains(string(log), `"`+c.PIN+`"`) {
+			w.t.Errorf("the PIN of %s is in belfry's log", c.Name)
+		}
+	}
+}

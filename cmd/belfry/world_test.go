@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// world is a local world on ports of its own: devworld, belfry and eid-agent as
+// `make run` starts them.
+type world struct {
+	t         testing.TB
+	dir       string
+	http      int
+	Provider  struct{ Issuers []string }
+	Communes  []worldCommune
+	Cards     []worldCard
+	Clerks    []struct{ Name, Commune, Desk, Invitation string }
+	PKI       struct{ Roots string }
+	Control   struct{ URL string }
+	Mail      struct{ URL string }
+	Belfry    struct{ Config, Operator, Log, Tokens string }
+	belfry    string // the program
+	processes []*exec.Cmd
+}
+
+type worldCommune struct {
+	ID      string
+	Origins []string
+}
+
+type worldCard struct {
+	Name, PIN, NationalNumber string
+	AuthenticateURL           string
+}
+
+// programs builds the three programs once for all tests of this package.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "belfry-bin")
+	if err != nil {
+		return "", err
+	}
+	for _, args := range [][]string{{"../devworld", "../belfry"}, {"-tags", "dev", "../eid-agent"}} {
+		build := exec.Command("go", append([]string{"build", "-o", dir + "/"}, args...)...)
+		if out, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%v: %s", err, out)
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// startWorld makes a world in a folder of its own and starts all of it. More
+// arguments go to devworld.
+func startWorld(t testing.TB, args ...string) *world {
+	t.Helper()
+	if _, err := exec.LookPath("softhsm2-util"); err != nil {
+		missing(t, "softhsm2")
+	}
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), belfry: filepath.Join(bin, "belfry")}
+	ports := freePorts(t, 6)
+	w.http = ports[0]
+	flags := []string{"--dir", w.dir, "--bin", bin, "--modules", nodeModules(t)}
+	for i, name := range []string{"http", "https", "services", "belfry", "operator", "smtp"} {
+		flags = append(flags, "--"+name, strconv.Itoa(ports[i]))
+	}
+	w.run(exec.Command(filepath.Join(bin, "devworld"), append(flags, args...)...))
+	w.read()
+	w.waitReady()
+	w.read() // invitations are made once belfry is up
+	return w
+}
+
+// nodeModules is the folder that `make test` fills.
+func nodeModules(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "..", "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "node_modules")
+	}
+	return path
+}
+
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	var open []net.Listener
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, l)
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	for _, l := range open {
+		l.Close()
+	}
+	return ports
+}
+
+// run starts a program and sees that it ends with the test.
+func (w *world) run(cmd *exec.Cmd) *exec.Cmd {
+	w.t.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		done := make(chan struct{})
+		go func() { cmd.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			<-done
+		}
+		if w.t.Failed() {
+			w.t.Logf("%s said:\n%s", filepath.Base(cmd.Path), out.String())
+			if log, err := os.ReadFile(w.Belfry.Log); err == nil {
+				w.t.Logf("belfry's log:\n%s", tail(string(log), 40))
+			}
+		}
+	})
+	return cmd
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(text, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// read reads world.json, for which it waits a minute.
+func (w *world) read() {
+	w.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		text, err := os.ReadFile(filepath.Join(w.dir, "world.json"))
+		if err == nil {
+			if err := json.Unmarshal(text, w); err != nil {
+				w.t.Fatal(err)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatal("devworld wrote no world.json")
+		}
+	}
+}
+
+// waitReady waits until belfry answers and every clerk has an invitation.
+func (w *world) waitReady() {
+	w.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		answer, err := http.Get(w.Belfry.Operator + "/readyz")
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			log, _ := os.ReadFile(w.Belfry.Log)
+			w.t.Fatalf("belfry does not get ready: %v\n%s", err, tail(string(log), 20))
+		}
+	}
+}
+
+// origin is the first address of a commune.
+func (w *world) origin(id string) string {
+	w.t.Helper()
+	for _, c := range w.Communes {
+		if c.ID == id {
+			return c.Origins[0]
+		}
+	}
+	w.t.Fatalf("no commune %q", id)
+	return ""
+}
+
+func (w *world) card(name string) worldCard {
+	w.t.Helper()
+	for _, c := range w.Cards {
+		if c.Name == name {
+			return c
+		}
+	}
+	w.t.Fatalf("no card %q", name)
+	return worldCard{}
+}
+
+// invite makes an invitation to a commune's desk, as an operator does.
+func (w *world) invite(commune, name string) string {
+	w.t.Helper()
+	return strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, commune, name))
+}
+
+// command runs belfry and returns what it printed; it must end with this code.
+func (w *world) command(code int, args ...string) string {
+	w.t.Helper()
+	cmd := exec.Command(w.belfry, args...)
+	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+w.Belfry.Tokens)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
+		w.t.Fatalf("belfry %s: %v, want exit %d\n%s", strings.Join(args, " "), err, code, out)
+	}
+	return string(out)
+}
+
+// tell makes a service outside misbehave until the test ends.
+func (w *world) tell(service, behaviour string) {
+	w.t.Helper()
+	w.post(w.Control.URL, map[string]any{"service": service, "behaviour": behaviour})
+}
+
+func (w *world) post(address string, order map[string]any) []byte {
+	w.t.Helper()
+	body, err := json.Marshal(order)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer, err := http.Post(address, "application/json", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var out bytes.Buffer
+	out.ReadFrom(answer.Body)
+	if answer.StatusCode != http.StatusOK {
+		w.t.Fatalf("%s: %s: %s", address, answer.Status, out.String())
+	}
+	return out.Bytes()
+}
+
+// token has a card answer a challenge through the card service.
+func (w *world) token(c worldCard, origin, nonce string) string {
+	w.t.Helper()
+	return string(w.post(c.AuthenticateURL, map[string]any{"origin": origin, "nonce": nonce, "pin": c.PIN}))
+}
