@@ -17,7 +17,7 @@ type scanner struct {
 	nodes int
 }
 
-const window = 4096
+const window = 1024
 
 func newScanner(src io.ReaderAt, size, pos int64) *scanner {
 	return &scanner{src: src, size: size, pos: pos}

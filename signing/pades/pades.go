@@ -49,7 +49,7 @@ const defaultStampRoom = 8192
 
 // Prepared is a signature that only lacks the key's answer. Its JSON is all that
 // is needed, besides the content itself, to finish the file later and elsewhere.
-// Nothing of it is secret.
+// Nothing of it is secret. It is not safe for use by several goroutines at once.
 type Prepared struct {
 	Content    blob.Digest `json:"content"` // of the bytes the file begins with
 	Size       int64       `json:"size"`    // how many they are
@@ -60,6 +60,9 @@ type Prepared struct {
 	Chain      [][]byte    `json:"chain"`   // DER, the signer's first
 	Attributes []byte      `json:"attributes"`
 	At         time.Time   `json:"at"`
+
+	cms     *cms.Unsigned // Chain and Attributes, parsed once
+	checked []byte        // the signature that Check has found right
 }
 
 // Faults of a file, for the person who brought it.
@@ -117,7 +120,7 @@ func Prepare(content io.ReaderAt, size int64, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Attributes = u.Attributes
+	p.Attributes, p.cms = u.Attributes, u
 	return p, nil
 }
 
@@ -156,21 +159,43 @@ func contentsRoom(o Options) (int, crypto.Hash, error) {
 
 // digestRanges reads the content once, for its own digest and that of the byte ranges.
 func (p *Prepared) digestRanges(content io.Reader, h crypto.Hash) ([]byte, error) {
-	whole, ranges := sha256.New(), h.New()
-	n, err := io.Copy(io.MultiWriter(whole, ranges), content)
+	whole, ranges, n, err := p.hash(io.Discard, content, h)
 	if err != nil {
 		return nil, fmt.Errorf("pades: read the content: %w", err)
 	}
 	if n != p.Size {
 		return nil, fmt.Errorf("pades: the content has %d bytes, not %d", n, p.Size)
 	}
-	whole.Sum(p.Content[:0])
-	ranges.Write(p.Head)
-	ranges.Write(p.Foot)
-	return ranges.Sum(nil), nil
+	copy(p.Content[:], whole)
+	return ranges, nil
+}
+
+// hash copies the content to w and returns its SHA-256, the digest of the byte
+// ranges under h and its length. Under SHA-256 the content is hashed once for both.
+func (p *Prepared) hash(w io.Writer, content io.Reader, h crypto.Hash) (whole, ranges []byte, n int64, err error) {
+	all := sha256.New()
+	both := hash.Hash(nil)
+	if h == crypto.SHA256 {
+		n, err = io.Copy(io.MultiWriter(w, all), content)
+		if err == nil {
+			both, err = all.(hash.Cloner).Clone()
+		}
+	} else {
+		both = h.New()
+		n, err = io.Copy(io.MultiWriter(w, all, both), content)
+	}
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	both.Write(p.Head)
+	both.Write(p.Foot)
+	return all.Sum(nil), both.Sum(nil), n, nil
 }
 
 func (p *Prepared) unsigned() (*cms.Unsigned, error) {
+	if p.cms != nil {
+		return p.cms, nil
+	}
 	u := &cms.Unsigned{Attributes: p.Attributes}
 	for _, der := range p.Chain {
 		c, err := x509.ParseCertificate(der)
@@ -189,6 +214,7 @@ func (p *Prepared) unsigned() (*cms.Unsigned, error) {
 	if u.Hash.String() != p.Hash {
 		return nil, fmt.Errorf("pades: hash %q with a key that takes %v", p.Hash, u.Hash)
 	}
+	p.cms = u
 	return u, nil
 }
 
@@ -216,11 +242,18 @@ func (p *Prepared) Sign(key crypto.Signer) ([]byte, error) {
 
 // Check verifies an answer of the key before anything is built on it.
 func (p *Prepared) Check(signature []byte) error {
+	if p.checked != nil && bytes.Equal(p.checked, signature) {
+		return nil
+	}
 	u, err := p.unsigned()
 	if err != nil {
 		return err
 	}
-	return u.Check(signature)
+	if err := u.Check(signature); err != nil {
+		return err
+	}
+	p.checked = bytes.Clone(signature)
+	return nil
 }
 
 // StampDigest is what a time-stamping authority is asked to stamp for a signature.
@@ -241,7 +274,7 @@ func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte
 	if err != nil {
 		return err
 	}
-	if err := u.Check(signature); err != nil {
+	if err := p.Check(signature); err != nil {
 		return err
 	}
 	der, err := u.Assemble(signature, token)
@@ -251,7 +284,7 @@ func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte
 	if 2*len(der) > p.Room {
 		return fmt.Errorf("%w: %d bytes into %d", ErrRoom, len(der), p.Room/2)
 	}
-	if err := p.copy(w, content, u.Hash.New()); err != nil {
+	if err := p.copy(w, content, u.Hash); err != nil {
 		return err
 	}
 	for _, part := range [][]byte{p.Head, hexRoom(der, p.Room), p.Foot} {
@@ -264,15 +297,12 @@ func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte
 
 // copy copies the content and makes sure that it is the one that was prepared
 // and that the attributes carry the digest of just these byte ranges.
-func (p *Prepared) copy(w io.Writer, content io.Reader, ranges hash.Hash) error {
-	whole := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, whole, ranges), io.LimitReader(content, p.Size+1))
+func (p *Prepared) copy(w io.Writer, content io.Reader, h crypto.Hash) error {
+	whole, ranges, n, err := p.hash(w, io.LimitReader(content, p.Size+1), h)
 	if err != nil {
 		return fmt.Errorf("pades: copy the content: %w", err)
 	}
-	ranges.Write(p.Head)
-	ranges.Write(p.Foot)
-	if n != p.Size || !bytes.Equal(whole.Sum(nil), p.Content[:]) || !bytes.Contains(p.Attributes, ranges.Sum(nil)) {
+	if n != p.Size || !bytes.Equal(whole, p.Content[:]) || !bytes.Contains(p.Attributes, ranges) {
 		return ErrContent
 	}
 	return nil

@@ -233,7 +233,7 @@ func TestEmbedRefusesWhatDoesNotBelong(t *testing.T) {
 	if err := p.Embed(&b, bytes.NewReader(content), signature, make([]byte, 20000)); !errors.Is(err, pades.ErrRoom) {
 		t.Errorf("a stamp that does not fit: %v", err)
 	}
-	changed := *p
+	changed := *prepare(t, content, options(w.P256))
 	changed.Foot = append(bytes.Clone(p.Foot), ' ')
 	if err := changed.Embed(&b, bytes.NewReader(content), signature, nil); !errors.Is(err, pades.ErrContent) {
 		t.Errorf("a stored row that was changed: %v", err)

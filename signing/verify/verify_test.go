@@ -316,6 +316,7 @@ func TestAttacks(t *testing.T) {
 		"objects without a table":      {append(bytes.Clone(sealed), "\n4 0 obj\n<<>>\nendobj\n"...), "appended"},
 		"a stranger's seal":            {sign(t, base, w.Stranger, how{}), "untrusted"},
 		"a key for other ends":         {wrongUse(t, base), "not_for_signing"},
+		"an old signature, new field":  {adopt(t, signed), "wrapped"},
 		"wrapped":                      {wrap(t, sealed, true), "byte_range"},
 		"wrapped, own dictionary":      {wrap(t, sealed, false), "byte_range"},
 		"range not from 0":             {rewriteRange(t, sealed, func(b []int64) { b[0] = 1; b[1]-- }), "byte_range"},
@@ -447,6 +448,16 @@ func wrap(t testing.TB, sealed []byte, inside bool) []byte {
 	o = append(o, "<</Type/Sig/SubFilter/ETSI.CAdES.detached/Filter/Adobe.PPKLite/ByteRange"+br+"/Contents "+string(sealed[from:to])+">>")
 	o = append(o, fmt.Sprintf("<</Length %d>>\nstream\n%s\nendstream", len(sealed), sealed))
 	return pdftest.Build(pdftest.Table, o)
+}
+
+// adopt leaves the old signature where it is and names it from a new field, beside
+// another page content.
+func adopt(t testing.TB, signed []byte) []byte {
+	return update(t, signed, func(f *pdf.File, u *pdf.Update) {
+		old := dictOf(t, f, lastField(t, signed))
+		u.Set(pdf.Ref{Number: 8}, pdf.Array{u.Add(maps.Clone(old))})
+		u.Set(pdf.Ref{Number: 4}, pdf.NewStream(nil, []byte("BT (Faux) Tj ET")))
+	})
 }
 
 func wrongUse(t testing.TB, base []byte) []byte {
