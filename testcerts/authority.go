@@ -199,6 +199,13 @@ func (a *Authority) Unrevoke(c *x509.Certificate) {
 	delete(a.revoked, c.SerialNumber.Text(16))
 }
 
+func (a *Authority) isRevoked(c *x509.Certificate) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.revoked[c.SerialNumber.Text(16)]
+	return ok
+}
+
 func (a *Authority) restore() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

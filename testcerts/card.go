@@ -51,6 +51,9 @@ func (c *Card) mark(reason int, keep bool) {
 	}
 }
 
+// IsRevoked says whether the responders call the card revoked now.
+func (c *Card) IsRevoked() bool { return c.issuer.isRevoked(c.Signature) }
+
 // Unrevoke makes the certificates good again until the world is Reset.
 func (c *Card) Unrevoke() {
 	for _, cert := range []*x509.Certificate{c.Authentication, c.Signature} {

@@ -45,6 +45,12 @@ func TestMain(m *testing.M) {
 
 // fakeBelfry answers with what it was asked, at the addresses of its settings.
 func fakeBelfry(args []string) {
+	if args[0] == "staff" && args[1] == "list" {
+		if args[4] == "zandvoorde" {
+			fmt.Println("Wim Janssens\tclerk\tsince 2026-01-01")
+		}
+		os.Exit(0)
+	}
 	if args[0] == "staff" {
 		fmt.Printf("Invited. First sign-in, once: http://%s.example/invite?for=%s\n", args[4], url.QueryEscape(args[5]))
 		os.Exit(0)
@@ -488,7 +494,7 @@ func TestChildrenAndResume(t *testing.T) {
 	need(t)
 	dir, args := t.TempDir(), append(portArgs(t), "--bin", bin(t))
 	l := start(t, dir, args...)
-	if clerks := l.world.Clerks; len(clerks) != 2 || clerks[0].Name != "claire" || clerks[0].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" {
+	if clerks := l.world.Clerks; len(clerks) != 2 || clerks[0].Name != "claire" || clerks[0].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" || !clerks[1].Joined || clerks[1].Invitation != "" {
 		t.Errorf("clerks %+v", clerks)
 	}
 	if said := l.said.String(); !strings.Contains(said, l.card("luc").PIN) || !strings.Contains(said, l.world.Page) || strings.Contains(said, "!!") {

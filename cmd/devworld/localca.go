@@ -33,13 +33,10 @@ type localCA struct {
 	made map[string]*tls.Certificate
 }
 
-func (w *world) caFile() string { return w.path("trust", "local-ca.pem") }
+func (w *world) caFile() string { return w.path("local-ca.pem") }
 
 // makeTLS makes the local CA or resumes it, so that a browser keeps trusting it.
 func (w *world) makeTLS() error {
-	if err := os.MkdirAll(w.path("trust"), 0o700); err != nil {
-		return err
-	}
 	keyFile := w.path("secrets", "local-ca.key")
 	text, err := os.ReadFile(keyFile)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -168,6 +169,7 @@ func (w *world) serveMail() error {
 	}
 	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &delivery{box: w.mail}, nil }))
 	s.Domain = "localhost"
+	s.ErrorLog = log.New(io.Discard, "", 0) // a client that hangs up is no news
 	s.MaxMessageBytes = mailLimit
 	s.ReadTimeout, s.WriteTimeout = time.Minute, time.Minute
 	w.servers = append(w.servers, s)

@@ -85,7 +85,7 @@ func (w *world) writeSettings() error {
 	s.Provider.AgentPorts = w.agentPorts()
 	s.Provider.Roots = w.caFile()
 	s.Cards.Roots = w.path("trust", "roots.pem")
-	s.Cards.Intermediates = w.path("trust", "intermediates.pem")
+	s.Cards.Intermediates = w.path("intermediates.pem")
 	s.Cards.Hosts = w.pki.Hosts()
 	s.Register.URL = w.registerURL()
 	s.Register.TokenFile = w.path("secrets", "register.token")

@@ -50,14 +50,16 @@ How to try it:
 		case c.Problem != "":
 			fmt.Fprintf(out, "     %s: no invitation (%s)\n", c.Name, c.Problem)
 		case c.Invitation != "":
-			fmt.Fprintf(out, "     %s, the first time: %s\n", c.Name, c.Invitation)
+			fmt.Fprintf(out, "     %s, the first time, once: %s\n", c.Name, c.Invitation)
 		}
 		fmt.Fprintf(out, "     %s: %s\n", c.Name, c.Desk)
 	}
 	fmt.Fprintf(out, `  3. Download the paper and check it on the commune's page, or: belfry verify FILE --trust %s
   4. Make something go wrong: %s/#controls
-Ctrl-C ends all of it; the next start resumes.
-`, w.path("trust"), d.Page)
+The operator's commands (belfry check, seal, staff) find the seals with
+  export SOFTHSM2_CONF=%s
+and --config %s. Ctrl-C ends all of it; the next start resumes.
+`, w.path("trust"), d.Page, d.Belfry.Tokens, d.Belfry.Config)
 }
 
 func pinOf(d description, name string) string {

@@ -131,7 +131,7 @@ func (w *world) seals() []*testcerts.Seal {
 }
 
 func (w *world) sealPIN(s *testcerts.Seal) string   { return w.path("secrets", "pin-"+s.Serial) }
-func (w *world) sealChain(s *testcerts.Seal) string { return w.path("trust", "seal-"+s.Serial+".pem") }
+func (w *world) sealChain(s *testcerts.Seal) string { return w.path("seals", s.Serial+".pem") }
 
 // makeSecrets makes what Belfry and the register share or keep to themselves, once.
 func (w *world) makeSecrets() error {
@@ -148,7 +148,7 @@ func (w *world) makeSecrets() error {
 	if err := writeCertificates(w.path("trust", "roots.pem"), w.pki.Roots()); err != nil {
 		return err
 	}
-	return writeCertificates(w.path("trust", "intermediates.pem"), w.pki.Intermediates())
+	return writeCertificates(w.path("intermediates.pem"), w.pki.Intermediates())
 }
 
 // writeSecret writes a file that only its owner may read, once.

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belfry-eid/belfry/testcerts"
 )
@@ -64,6 +63,7 @@ type describedCard struct {
 	GoodFor        string           `json:"goodFor"`
 	Serial         string           `json:"serial"`          // of the token, whose label is BELPIC
 	InReader       bool             `json:"inReader"`        // of the card reading program
+	Revoked        bool             `json:"revoked"`         // as the responders say now
 	Authentication []byte           `json:"authentication"`  // certificate, DER in base64
 	Signature      []byte           `json:"signature"`       // certificate, DER in base64
 	Authenticate   string           `json:"authenticateURL"` // POST {origin, nonce, pin}
@@ -74,14 +74,16 @@ type describedClerk struct {
 	Name    string `json:"name"` // of the card
 	Commune string `json:"commune"`
 	Desk    string `json:"desk"`
-	// Invitation is the one-time address of the first sign-in, "" where none could be had
-	// (Problem says why) or the clerk was invited in another way.
+	// Joined says that the clerk had joined the desk when this was written.
+	Joined bool `json:"joined"`
+	// Invitation is the one-time address of the first sign-in, "" where the clerk has
+	// joined or none could be had (Problem says why).
 	Invitation string `json:"invitation"`
 	Problem    string `json:"problem,omitempty"`
 }
 
 type describedPKI struct {
-	Roots         string   `json:"roots"`         // PEM file: cards, seals and stamps chain to it
+	Roots         string   `json:"roots"`         // PEM file, alone in its folder: cards, seals and stamps chain to it
 	Intermediates string   `json:"intermediates"` // PEM file
 	Hosts         []string `json:"hosts"`         // host:port of OCSP, CRL and CA files
 	Module        string   `json:"module"`        // SoftHSM's PKCS#11 library
@@ -138,7 +140,7 @@ func (w *world) describe() description {
 		Clerks:   w.clerkList(),
 		Card:     describedService{w.service("/cards")},
 		PKI: describedPKI{
-			Roots: w.path("trust", "roots.pem"), Intermediates: w.path("trust", "intermediates.pem"),
+			Roots: w.path("trust", "roots.pem"), Intermediates: w.path("intermediates.pem"),
 			Hosts: w.pki.Hosts(), Module: w.pki.ModulePath(), Tokens: w.path("softhsm", "softhsm2.conf"),
 		},
 		TSA:      describedService{w.pki.StampURL()},
@@ -170,7 +172,7 @@ func (w *world) cardList() []describedCard {
 		list = append(list, describedCard{
 			Name: c.Name, GivenNames: c.GivenNames, Surname: c.Surname, NationalNumber: c.Number, Foreigner: c.Foreigner, Language: c.Language,
 			Residence: c.NIS, ClerkOf: c.ClerkOf, PIN: c.PIN, PUK: c.PUK, Status: c.Status, GoodFor: c.Purpose, Serial: c.Serial,
-			InReader: w.reader.holds(c), Authentication: c.Authentication.Raw, Signature: c.Signature.Raw,
+			InReader: w.reader.holds(c), Revoked: c.IsRevoked(), Authentication: c.Authentication.Raw, Signature: c.Signature.Raw,
 			Authenticate: w.service("/cards/" + c.Name + "/authenticate"), Sign: w.service("/cards/" + c.Name + "/sign"),
 		})
 	}
@@ -191,40 +193,64 @@ func (w *world) writeWorldFile() error {
 
 // invitation is how a clerk signs in the first time.
 type invitation struct {
-	Address string `json:"address"`
-	Problem string `json:"problem,omitempty"`
+	Address string    `json:"address"`
+	Made    time.Time `json:"made"`
+	Joined  bool      `json:"joined"`
+	Problem string    `json:"problem,omitempty"`
 }
+
+// invitationAge is when another one is made: Belfry lets them lapse after two weeks.
+const invitationAge = 7 * 24 * time.Hour
 
 var address = regexp.MustCompile(`https?://[^\s"<>]+`)
 
-// inviteClerks has Belfry invite the clerks, once: the address is remembered.
+// inviteClerks has Belfry invite the clerks who have not joined their desk yet.
 func (w *world) inviteClerks(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	text, err := os.ReadFile(w.path("invitations.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &w.invited)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		w.invited = map[string]invitation{}
+	file := w.path("secrets", "invitations.json")
+	if text, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(text, &w.invited); err != nil {
+			w.invited = map[string]invitation{}
+		}
 	}
 	for _, p := range w.pki.People() {
-		if p.ClerkOf == "" || w.invited[p.Name].Address != "" {
-			continue
+		if p.ClerkOf != "" {
+			w.invited[p.Name] = w.invite(ctx, p, w.invited[p.Name])
 		}
-		out, err := w.command(ctx, "belfry", []string{"SOFTHSM2_CONF=" + w.path("belfry-softhsm", "softhsm2.conf")},
-			"staff", "invite", "--config", w.settingsFile(), p.ClerkOf, p.FullName())
-		i := invitation{Address: strings.TrimRight(address.FindString(out), ".,")}
-		if err != nil {
-			i = invitation{Problem: err.Error()}
-		} else if i.Address == "" {
-			i.Problem = "belfry staff invite gave no address: " + strings.TrimSpace(out)
-		}
-		w.invited[p.Name] = i
 	}
 	if text, err := json.MarshalIndent(w.invited, "", "  "); err == nil {
-		os.WriteFile(w.path("invitations.json"), text, 0o600)
+		os.WriteFile(file, text, 0o600)
 	}
+}
+
+// invite returns how p signs in, given how it was last time.
+func (w *world) invite(ctx context.Context, p testcerts.Person, last invitation) invitation {
+	members, err := w.staff(ctx, "list", p.ClerkOf)
+	if err != nil {
+		return invitation{Problem: err.Error()}
+	}
+	if strings.Contains(members, p.Surname) {
+		return invitation{Joined: true}
+	}
+	if last.Address != "" && time.Since(last.Made) < invitationAge {
+		return last
+	}
+	out, err := w.staff(ctx, "invite", p.ClerkOf, p.FullName())
+	if err != nil {
+		return invitation{Problem: err.Error()}
+	}
+	made := invitation{Address: strings.TrimRight(address.FindString(out), ".,"), Made: time.Now().UTC()}
+	if made.Address == "" {
+		made.Problem = "belfry staff invite gave no address: " + strings.TrimSpace(out)
+	}
+	return made
+}
+
+// staff runs one of Belfry's commands about staff.
+func (w *world) staff(ctx context.Context, command string, args ...string) (string, error) {
+	return w.command(ctx, "belfry", []string{"SOFTHSM2_CONF=" + w.path("belfry-softhsm", "softhsm2.conf")},
+		append([]string{"staff", command, "--config", w.settingsFile()}, args...)...)
 }
 
 func (w *world) clerkList() []describedClerk {
@@ -237,7 +263,7 @@ func (w *world) clerkList() []describedClerk {
 		}
 		i := w.invited[p.Name]
 		list = append(list, describedClerk{
-			Name: p.Name, Commune: p.ClerkOf, Desk: w.deskOf(p.ClerkOf), Invitation: i.Address, Problem: i.Problem,
+			Name: p.Name, Commune: p.ClerkOf, Desk: w.deskOf(p.ClerkOf), Joined: i.Joined, Invitation: i.Address, Problem: i.Problem,
 		})
 	}
 	slices.SortFunc(list, func(a, b describedClerk) int { return strings.Compare(a.Name, b.Name) })
