@@ -61,6 +61,8 @@ type Report struct {
 	StampedBy string
 	// Revisions are the digests of the file as it was at each signature, the newest first.
 	Revisions []blob.Digest
+	// Details are message keys of everything that was noticed.
+	Details []string
 }
 
 // Checker reads a foreign file, in a process whose crash costs one request (decision 11).

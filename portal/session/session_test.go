@@ -1,0 +1,172 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/portal/session"
+)
+
+var ctx = context.Background()
+
+// store is a kv in memory that lets the test look inside; lifetimes do not run in it.
+type store struct {
+	kv.Store
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+func (s *store) Put(_ context.Context, key string, v []byte, ttl time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ttl <= 0 {
+		return errors.New("no lifetime")
+	}
+	s.values[key] = v
+	return nil
+}
+
+func (s *store) Get(_ context.Context, key string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.values[key]; ok {
+		return v, nil
+	}
+	return nil, kv.ErrMissing
+}
+
+func (s *store) Delete(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.values, key)
+	return nil
+}
+
+func made(t *testing.T) (*session.Store, *store, *clock.Hand) {
+	t.Helper()
+	hand := clock.NewHand(time.Date(2026, 2, 3, 11, 0, 0, 0, time.UTC))
+	inside := &store{values: map[string][]byte{}}
+	st, err := session.NewStore(inside, bytes.Repeat([]byte{7}, 32), hand.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st, inside, hand
+}
+
+func luc(t *testing.T) session.Session {
+	t.Helper()
+	head := 857300001
+	n, err := eid.ParseNationalNumber(fmt.Sprintf("%09d%02d", head, 97-head%97))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session.Session{Commune: "beaumarais", Subject: "s-luc", GivenNames: "Luc", Surname: "Lambert", Number: n, IDToken: "the.id.token"}
+}
+
+func TestASessionComesBackWhole(t *testing.T) {
+	st, _, hand := made(t)
+	want := luc(t)
+	secret, err := st.Create(ctx, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := st.Get(ctx, "beaumarais", secret)
+	want.Began, want.Seen = hand.Now(), hand.Now()
+	if err != nil || *got != want {
+		t.Errorf("another session came back (%v)", err)
+	}
+	if got.Name() != "Luc Lambert" {
+		t.Error(got.Name())
+	}
+}
+
+func TestTheStoreShowsNothing(t *testing.T) {
+	st, inside, _ := made(t)
+	who := luc(t)
+	secret, err := st.Create(ctx, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Keep(ctx, "beaumarais", secret, "draft/x", map[string]string{"email": "luc@example.be"}); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range inside.values {
+		all := key + string(value)
+		for _, hidden := range []string{secret, who.Number.Reveal(), "Lambert", "the.id.token", "luc@example.be"} {
+			if strings.Contains(all, hidden) {
+				t.Error("the store shows something it should not")
+			}
+		}
+	}
+}
+
+func TestASecretOpensOneCommuneOnly(t *testing.T) {
+	st, inside, _ := made(t)
+	secret, err := st.Create(ctx, luc(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Get(ctx, "zandvoorde", secret); !errors.Is(err, session.ErrNone) {
+		t.Errorf("opened at another commune: %v", err)
+	}
+	// Not even where somebody moves the value in the store.
+	for key, value := range inside.values {
+		inside.values[strings.Replace(key, "/beaumarais/", "/zandvoorde/", 1)] = value
+	}
+	if _, err := st.Get(ctx, "zandvoorde", secret); !errors.Is(err, session.ErrNone) {
+		t.Errorf("opened after it was moved: %v", err)
+	}
+	for _, wrong := range []string{"", "x", secret + "x", strings.Repeat("x", 1000)} {
+		if _, err := st.Get(ctx, "beaumarais", wrong); !errors.Is(err, session.ErrNone) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
+
+func TestAnotherInstallKeyEndsSessions(t *testing.T) {
+	st, inside, hand := made(t)
+	secret, err := st.Create(ctx, luc(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := session.NewStore(inside, bytes.Repeat([]byte{8}, 32), hand.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+		t.Error(err)
+	}
+	if _, err := session.NewStore(inside, []byte("short"), hand.Now); err == nil {
+		t.Error("a short key was taken")
+	}
+}
+
+func TestSeenTellsTheRequestBefore(t *testing.T) {
+	st, _, hand := made(t)
+	began := hand.Now()
+	secret, err := st.Create(ctx, luc(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hand.Add(20 * time.Minute)
+	if s, err := st.Get(ctx, "beaumarais", secret); err != nil || !s.Seen.Equal(began) {
+		t.Errorf("first: %v", err)
+	}
+	hand.Add(20 * time.Minute)
+	if s, err := st.Get(ctx, "beaumarais", secret); err != nil || !s.Seen.Equal(began.Add(20*time.Minute)) {
+		t.Errorf("second: %v", err)
+	}
+	hand.Add(session.Idle + time.Second)
+	if _, err := st.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+		t.Errorf("idle: %v", err)
+	}
+}

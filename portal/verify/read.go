@@ -1,0 +1,126 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"slices"
+
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
+	signing "github.com/belfry-eid/belfry/signing/verify"
+)
+
+// Trust names whose seals and time stamps are recognised.
+type Trust struct {
+	Roots         []*x509.Certificate // of seals
+	StampRoots    []*x509.Certificate // of time-stamping authorities
+	Intermediates []*x509.Certificate // besides those in the file
+}
+
+// NewChecker reads files with signing/verify in a child process of this program,
+// whose main must call that package's RunIfChild first.
+func NewChecker(t Trust, now clock.Clock) Checker { return reader{t, now} }
+
+type reader struct {
+	trust Trust
+	now   clock.Clock
+}
+
+// Check implements Checker. That a child could not do its work is an error; what it
+// says of the file is not.
+func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
+	found := signing.ChildBytes(ctx, file, signing.Options{Roots: c.trust.Roots, StampRoots: c.trust.StampRoots, Intermediates: c.trust.Intermediates, Now: c.now()})
+	for _, f := range found.Findings {
+		switch f.Code {
+		case signing.Crashed, signing.TimedOut, signing.TooLarge:
+			return Report{}, fmt.Errorf("verify: %s: %s", f.Code, f.Detail)
+		}
+	}
+	return inWords(found, file), nil
+}
+
+// inWords is a report as far as people can use it.
+func inWords(found *signing.Report, file []byte) Report {
+	r := Report{Verdict: verdict(found)}
+	note := func(list []signing.Finding) {
+		for _, f := range list {
+			if !slices.Contains(r.Details, f.Code.Key()) {
+				r.Details = append(r.Details, f.Code.Key())
+			}
+		}
+	}
+	note(found.Findings)
+	for _, s := range found.Signatures {
+		note(s.Findings)
+		if end, ok := revision(s, len(file)); ok {
+			r.Revisions = append([]blob.Digest{sha256.Sum256(file[:end])}, r.Revisions...)
+		}
+		if s.Kind != signing.Signing {
+			continue
+		}
+		r.Signer = ""
+		if s.Signer != nil {
+			r.Signer = s.Signer.Name
+		}
+		if s.ClaimedAt != nil {
+			r.SignedAt = *s.ClaimedAt
+		}
+		if s.StampedAt != nil {
+			r.StampedAt, r.StampedBy = *s.StampedAt, s.StampedBy
+		}
+	}
+	return r
+}
+
+// revision is the length of the file as it was when s was made.
+func revision(s signing.Signature, size int) (int, bool) {
+	if len(s.ByteRange) != 4 {
+		return 0, false
+	}
+	from, length := s.ByteRange[2], s.ByteRange[3]
+	if from < 0 || length < 0 || from > int64(size) || length > int64(size)-from {
+		return 0, false
+	}
+	return int(from + length), true
+}
+
+func verdict(found *signing.Report) Verdict {
+	codes := map[signing.Code]bool{}
+	for _, f := range found.Findings {
+		codes[f.Code] = true
+	}
+	switch {
+	case codes[signing.NotPDF] || codes[signing.Encrypted] || codes[signing.Broken]:
+		return Unreadable
+	case codes[signing.NoSignature]:
+		return Unsigned
+	case found.Result == signing.Valid:
+		return validOrExtended(found.Signatures)
+	case found.Result == signing.Unknown:
+		return Unclear
+	}
+	return brokenOrStranger(found.Signatures)
+}
+
+func validOrExtended(list []signing.Signature) Verdict {
+	for _, s := range list {
+		if s.Changes == signing.Extended {
+			return Extended
+		}
+	}
+	return Valid
+}
+
+// brokenOrStranger tells a file that was changed from one whose signer nobody here knows.
+func brokenOrStranger(list []signing.Signature) Verdict {
+	for _, s := range list {
+		for _, f := range s.Findings {
+			if f.Code.Result() == signing.NotValid && f.Code != signing.Untrusted && f.Code != signing.OutOfTime {
+				return Altered
+			}
+		}
+	}
+	return Untrusted
+}
