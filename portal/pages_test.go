@@ -308,11 +308,18 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	for _, l := range i18n.Languages {
 		t.Run(string(l), func(t *testing.T) {
 			w := newWorld(t)
-			count := 0
+			count, titles := 0, map[string]string{}
 			gallery(w, l, func(name string, a *answer) {
 				t.Helper()
 				count++
-				inspect(t, name, l, a)
+				title := inspect(t, name, l, a)
+				if a.status != 200 || strings.Contains(name, ",") { // another state of a page has its title
+					return
+				}
+				if other := titles[title]; other != "" {
+					t.Errorf("%q and %q share the title %q", name, other, title)
+				}
+				titles[title] = name
 			})
 			if count < 60 {
 				t.Errorf("only %d pages", count)

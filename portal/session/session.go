@@ -7,7 +7,9 @@
 //   - a secret of one commune opens nothing at another (threat T16),
 //   - who reads the store sees neither names nor numbers: values are sealed with
 //     AES-256-GCM under a key derived from the install's, bound to their place,
-//   - a session ends after Idle without a request and after Whole in any case.
+//   - a session ends after Idle without a request and after Whole in any case,
+//   - what has ended stays ended: a request that was under way at sign-out writes
+//     when it was seen, never the session again (threat T24).
 package session
 
 import (
@@ -48,7 +50,7 @@ type Session struct {
 	SessionID  string    // at the provider
 	IDToken    string    // for the sign-out
 	Began      time.Time
-	Seen       time.Time // last request, to the minute
+	Seen       time.Time // the request before this one, to the minute
 }
 
 // Name is the person's name as pages show it.
@@ -92,9 +94,15 @@ var ErrNone = errors.New("session: none")
 // Create begins a session and returns the browser's new secret.
 func (st *Store) Create(ctx context.Context, s Session) (string, error) {
 	s.Began = st.now()
-	s.Seen = s.Began
 	secret := rand.Text() + rand.Text()
-	return secret, st.put(ctx, secret, &s)
+	if err := st.seal(ctx, place(s.Commune, secret, ""), recordOf(s), Whole+time.Minute); err != nil {
+		return "", err
+	}
+	return secret, st.touch(ctx, s.Commune, secret)
+}
+
+func (st *Store) touch(ctx context.Context, c commune.ID, secret string) error {
+	return st.seal(ctx, place(c, secret, "seen"), st.now(), Idle+touchAfter)
 }
 
 // Get returns the session of a secret at this commune and notes that it is in use.
@@ -110,22 +118,20 @@ func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session
 	if err != nil {
 		return nil, err
 	}
+	if err := st.open(ctx, place(c, secret, "seen"), &s.Seen); err != nil {
+		return nil, err
+	}
 	now := st.now()
 	if now.Sub(s.Seen) > Idle || now.Sub(s.Began) > Whole {
 		return nil, ErrNone
 	}
 	if now.Sub(s.Seen) >= touchAfter {
-		before := *s
-		s.Seen = now
-		if err := st.put(ctx, secret, s); err != nil {
-			return nil, err
-		}
-		s.Seen = before.Seen
+		return s, st.touch(ctx, c, secret)
 	}
 	return s, nil
 }
 
-// End forgets a session.
+// End forgets a session. What was kept for it runs out by itself; nobody can name it any more.
 func (st *Store) End(ctx context.Context, c commune.ID, secret string) error {
 	if secret == "" {
 		return nil
@@ -160,22 +166,17 @@ type record struct {
 	SessionID  string     `json:"sid"`
 	IDToken    string     `json:"id"`
 	Began      time.Time  `json:"began"`
-	Seen       time.Time  `json:"seen"`
 }
 
-func (st *Store) put(ctx context.Context, secret string, s *Session) error {
-	r := record{s.Commune, s.Subject, s.GivenNames, s.Surname, "", s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began, s.Seen}
-	if !s.Number.IsZero() {
-		r.Number = s.Number.Reveal()
-	}
-	return st.seal(ctx, place(s.Commune, secret, ""), r, Idle+touchAfter)
+func recordOf(s Session) record {
+	return record{s.Commune, s.Subject, s.GivenNames, s.Surname, s.Number.Reveal(), s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
 }
 
 func (r record) session(c commune.ID) (*Session, error) {
 	if r.Commune != c {
 		return nil, ErrNone
 	}
-	s := &Session{r.Commune, r.Subject, r.GivenNames, r.Surname, eid.NationalNumber{}, r.ACR, r.AuthTime, r.SessionID, r.IDToken, r.Began, r.Seen}
+	s := &Session{Commune: r.Commune, Subject: r.Subject, GivenNames: r.GivenNames, Surname: r.Surname, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
 	if r.Number == "" {
 		return s, nil
 	}

@@ -170,3 +170,44 @@ func TestSeenTellsTheRequestBefore(t *testing.T) {
 		t.Errorf("idle: %v", err)
 	}
 }
+
+// slow lets the test act between a session's reading and the note that it is in use.
+type slow struct {
+	kv.Store
+	before func(key string)
+}
+
+func (s *slow) Put(ctx context.Context, key string, v []byte, ttl time.Duration) error {
+	if s.before != nil {
+		s.before(key)
+	}
+	return s.Store.Put(ctx, key, v, ttl)
+}
+
+func TestARequestUnderWayDoesNotReviveASession(t *testing.T) {
+	_, inside, hand := made(t)
+	late := &slow{Store: inside}
+	st, err := session.NewStore(late, bytes.Repeat([]byte{7}, 32), hand.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := st.Create(ctx, luc(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hand.Add(5 * time.Minute)
+	ended := false
+	late.before = func(string) {
+		ended = true
+		if err := st.End(ctx, "beaumarais", secret); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := st.Get(ctx, "beaumarais", secret); err != nil || !ended {
+		t.Fatalf("the request under way: %v, ended %v", err, ended)
+	}
+	late.before = nil
+	if _, err := st.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+		t.Errorf("the session is alive again: %v", err)
+	}
+}
