@@ -163,7 +163,7 @@ func TestKilledProcess(t *testing.T) {
 	t.Run("at random", func(t *testing.T) {
 		w := newKillWorld(t, 60)
 		kills := 0
-		for range 100 {
+		for range 25 {
 			if w.run(t, 0, 15*time.Millisecond+rand.N(45*time.Millisecond)) {
 				break
 			}

@@ -341,7 +341,12 @@ func (w *work) finish(ctx context.Context) error {
 	if err := w.prepared.Embed(&file, bytes.NewReader(w.content), w.attempt.Signature, stamp.Token); err != nil {
 		return w.giveUp(ctx, "the signature does not fit into the document", err)
 	}
-	if err := readAsStranger(file.Bytes(), w.g.Content, len(w.content), w.prepared.Chain[0], w.attempt.Level); err != nil {
+	chain, err := x509.ParseCertificates(w.attempt.Chain)
+	if err != nil {
+		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err)
+	}
+	want := finishedFile{w.g.Content, len(w.content), chain, w.attempt.Level, stamp.Token}
+	if err := readAsStranger(file.Bytes(), want, w.Clock()); err != nil {
 		return w.giveUp(ctx, "the finished document does not verify", err)
 	}
 	document, err := w.Blobs.Put(ctx, w.g.Commune, file.Bytes())

@@ -1,7 +1,10 @@
 package seal
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +21,9 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/cms"
 	"github.com/belfry-eid/belfry/signing/signingtest"
+	"github.com/belfry-eid/belfry/signing/verify"
 )
 
 var levels = []string{signing.LevelBB, signing.LevelBT}
@@ -226,6 +231,119 @@ func TestTheKeyIsChangedBeforeTheStamp(t *testing.T) {
 	if r.Signer != signingtest.Shared().P256.Cert.Subject.CommonName {
 		t.Errorf("signer %q", r.Signer)
 	}
+}
+
+// A certificate that ends while a signature waits: what would not verify is made
+// void, and sealed again once there is another certificate.
+func TestTheCertificateEndsBeforeTheDocument(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	grant := w.grant(paper(t.Name(), 1000))
+	w.failWrite(3, false)
+	if r, err := w.seal(grant); !errors.Is(err, errOutage) || r.Stage != signing.Signed {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	w.restart()
+	w.clock.Add(51 * 365 * 24 * time.Hour)
+	if r, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" || r.Stage != signing.Prepared || !strings.Contains(err.Error(), "out_of_time") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	w.neverTooMuch(grant)
+	if r, err := w.seal(grant); fault.KeyOf(err) != "pades.certificate_unusable" || r.Stage != signing.Prepared {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	w.clock.Add(-50 * 365 * 24 * time.Hour) // in place of a new certificate; and no entry of the future
+	w.restart()
+	if _, err := w.seal(grant); fault.KeyOf(err) != "seal.clock" {
+		t.Fatal(err)
+	}
+	renewed := signingtest.Issue("Renewed", &signingtest.Shared().CA, signingtest.Shared().P256.Key, func(c *x509.Certificate) {
+		c.KeyUsage = x509.KeyUsageContentCommitment
+		c.NotBefore, c.NotAfter = signingtest.Now, signingtest.Now.AddDate(60, 0, 0)
+	})
+	w.cfg.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{renewed.Cert}, signing.Approval}}
+	w.clock.Add(50 * 365 * 24 * time.Hour)
+	w.restart()
+	r, err := w.seal(grant)
+	if err != nil || r.Signer != "Renewed" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if calls := w.key.calls.Load(); calls != 2 {
+		t.Errorf("%d calls", calls)
+	}
+	w.neverTooMuch(grant)
+}
+
+func TestAStrangerIsNotFooled(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
+	content := paper(t.Name(), 1000)
+	r, err := w.seal(w.grant(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := w.blobs.Read(ctx, here, r.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, _, err := cms.Parse(contentsOf(t, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := finishedFile{blob.Sum(content), len(content), signingtest.Shared().P256.Chain, signing.LevelBT, signed.Stamp}
+	if err := readAsStranger(file, good, w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(f []byte, want *finishedFile) []byte{
+		"nothing signed":      func(f []byte, want *finishedFile) []byte { return content },
+		"other content":       func(f []byte, want *finishedFile) []byte { want.content = blob.Sum([]byte("x")); return f },
+		"a byte changed":      func(f []byte, want *finishedFile) []byte { f[len(f)-40] ^= 1; return f },
+		"something behind":    func(f []byte, want *finishedFile) []byte { return append(f, "\n%%EOF\n"...) },
+		"cut":                 func(f []byte, want *finishedFile) []byte { return f[:len(f)-10] },
+		"shorter than it was": func(f []byte, want *finishedFile) []byte { return f[:100] },
+		"another level":       func(f []byte, want *finishedFile) []byte { want.level, want.stamp = signing.LevelBB, nil; return f },
+		"another certificate": func(f []byte, want *finishedFile) []byte { want.chain = signingtest.Shared().RSA.Chain; return f },
+		"nonsense as a stamp": func(f []byte, want *finishedFile) []byte { want.stamp = []byte("x"); return f },
+	} {
+		want := good
+		if err := readAsStranger(spoil(bytes.Clone(file), &want), want, w.clock.Now()); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// stamper answers the same to everybody.
+type stamper signing.Stamp
+
+func (s stamper) Stamp(context.Context, [32]byte) (signing.Stamp, error) {
+	return signing.Stamp(s), nil
+}
+
+// A Stamper that breaks its own promise does not get a document out.
+func TestAStamperThatLies(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
+	honest, err := w.cfg.Stamper.Stamp(ctx, [32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, lie := range map[string]signing.Stamp{"another signature's stamp": honest, "nothing": {}, "nonsense": {Token: []byte("x")}} {
+		grant := w.grant(paper(t.Name()+name, 1000))
+		w.cfg.Stamper = stamper(lie)
+		w.restart()
+		if r, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" || r.Stage != signing.Prepared {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+		w.cfg.Stamper = nil
+	}
+}
+
+// contentsOf is the signature in a file, padding and all.
+func contentsOf(t *testing.T, file []byte) []byte {
+	t.Helper()
+	b := verify.File(bytes.NewReader(file), int64(len(file)), verify.Options{}).Signatures[0].ByteRange
+	der, err := hex.DecodeString(string(file[b[1]+1 : b[2]-1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // Several workers on the same grants, in one process and in several.

@@ -2,128 +2,77 @@ package seal
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
-	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/signing"
-	"github.com/belfry-eid/belfry/signing/cms"
 	"github.com/belfry-eid/belfry/signing/tsa"
+	"github.com/belfry-eid/belfry/signing/verify"
 )
 
-// readAsStranger reads a finished file with nothing but its bytes and says
-// whether it is what was granted: it begins with the content, its one new
-// signature covers all of it, verifies with the certificate, and is stamped where
-// the level says so. It shares no code with what wrote the file but the PDF reader
-// and the CMS checks. Whom to trust is no question here: we know our certificate.
-func readAsStranger(file []byte, content blob.Digest, size int, certificate []byte, level string) error {
-	if len(file) < size || blob.Sum(file[:size]) != content {
-		return errors.New("the file does not begin with the content")
-	}
-	signed, contents, err := lastSignature(file)
-	if err != nil {
-		return err
-	}
-	s, padding, err := cms.Parse(contents)
-	switch {
-	case err != nil:
-		return err
-	case len(bytes.Trim(padding, "\x00")) > 0:
-		return errors.New("there is something behind the signature")
-	case !s.IsData() || s.Content != nil:
-		return errors.New("the signature is not a detached one")
-	case s.Signer == nil || !bytes.Equal(s.Signer.Raw, certificate):
-		return errors.New("the signature is another certificate's")
-	}
-	h := s.Hash.New()
-	for _, part := range signed {
-		h.Write(part)
-	}
-	if err := s.Check(h.Sum(nil)); err != nil {
-		return err
-	}
-	return checkStamp(s, level)
+// finishedFile is what a finished file is to be.
+type finishedFile struct {
+	content blob.Digest // of the bytes it begins with
+	size    int         // how many they are
+	chain   []*x509.Certificate
+	level   string
+	stamp   []byte // the time-stamp token, nil at level B-B
 }
 
-func checkStamp(s *cms.SignedData, level string) error {
-	if level == signing.LevelBB {
-		if s.Stamp != nil {
-			return errors.New("there is a time stamp")
+// readAsStranger reads a finished file with nothing but its bytes, as signing/verify
+// does for everybody, and says whether it is what was granted: it begins with the
+// content, and its newest signature covers all of it, is valid, is made with the
+// certificate of the attempt and stamped where the level says so.
+//
+// Which roots to believe is no question here: the settings name our chain, and the
+// Stamper has checked the authority's.
+func readAsStranger(file []byte, want finishedFile, now time.Time) error {
+	if len(file) < want.size || blob.Sum(file[:want.size]) != want.content {
+		return errors.New("the file does not begin with the content")
+	}
+	o := verify.Options{Roots: want.chain[len(want.chain)-1:], Intermediates: want.chain, Now: now}
+	if want.stamp != nil {
+		token, err := tsa.Parse(want.stamp)
+		if err != nil {
+			return err
 		}
-		return nil
+		o.StampRoots = []*x509.Certificate{token.Signer}
 	}
-	if s.Stamp == nil {
-		return errors.New("the time stamp is missing")
+	report := verify.File(bytes.NewReader(file), int64(len(file)), o)
+	if len(report.Signatures) == 0 {
+		return doubts("no signature", report)
 	}
-	token, err := tsa.Parse(s.Stamp)
-	if err != nil {
-		return err
-	}
-	if !token.Covers(s.Signature) {
-		return errors.New("the time stamp is another signature's")
+	// A person's signature may lie under ours: whether to believe that one's
+	// certificate was asked before we were granted to seal.
+	s := report.Signatures[len(report.Signatures)-1]
+	certificate := sha256.Sum256(want.chain[0].Raw)
+	switch {
+	case s.Result != verify.Valid:
+		return doubts("the signature is "+string(s.Result), report)
+	case !s.WholeFile || s.Changes != verify.Unchanged || s.Kind != verify.Signing:
+		return doubts("the signature does not cover the whole file", report)
+	case s.Signer == nil || s.Signer.SHA256 != hex.EncodeToString(certificate[:]):
+		return doubts("the signature is another certificate's", report)
+	case s.Level != want.level:
+		return doubts(fmt.Sprintf("the level is %s, not %s", s.Level, want.level), report)
+	case (want.level == signing.LevelBT) != (s.StampedAt != nil):
+		return doubts("the time stamp is not as the level says", report)
 	}
 	return nil
 }
 
-// lastSignature finds the signature whose byte range ends with the file, and
-// holds it to the rules of ISO 32000-1, 12.8.1: two ranges, from the first byte to
-// the last, that leave out exactly the string of /Contents.
-func lastSignature(file []byte) (signed [][]byte, contents []byte, err error) {
-	f, err := pdf.Bytes(file)
+// doubts puts the report behind a reason, for the log. It says nothing of people:
+// the file's text is not in it.
+func doubts(reason string, report *verify.Report) error {
+	b, err := json.Marshal(report)
 	if err != nil {
-		return nil, nil, err
+		return errors.New(reason)
 	}
-	if !f.Closed() {
-		return nil, nil, errors.New("there are bytes behind the end of the file")
-	}
-	fields, err := f.Fields()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, field := range slices.Backward(fields) {
-		if field.Type != "Sig" || field.Value == nil {
-			continue
-		}
-		d, err := f.Dict(field.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		ranges, err := byteRange(f, d["ByteRange"])
-		if err != nil {
-			return nil, nil, err
-		}
-		if ranges[2]+ranges[3] != int64(len(file)) {
-			continue // an earlier signature
-		}
-		value, ok := d["Contents"].(pdf.String)
-		from, to := ranges[1], ranges[2]
-		if !ok || d["SubFilter"] != pdf.Name("ETSI.CAdES.detached") || ranges[0] != 0 || from < 0 || to < from+2 || to > int64(len(file)) ||
-			file[from] != '<' || file[to-1] != '>' {
-			return nil, nil, errors.New("the byte range is not that of a PAdES signature")
-		}
-		hole, err := hex.DecodeString(string(file[from+1 : to-1]))
-		if err != nil || !bytes.Equal(hole, []byte(value)) {
-			return nil, nil, errors.New("the byte range leaves out more than the signature")
-		}
-		return [][]byte{file[:from], file[to:]}, hole, nil
-	}
-	return nil, nil, errors.New("no signature covers the whole file")
-}
-
-func byteRange(f *pdf.File, o pdf.Object) (r [4]int64, err error) {
-	a, err := f.Array(o)
-	if err == nil && len(a) != 4 {
-		err = fmt.Errorf("a byte range of %d numbers", len(a))
-	}
-	for i := 0; i < len(a) && err == nil; i++ {
-		n, ok := a[i].(pdf.Integer)
-		if !ok {
-			err = errors.New("a byte range that is no numbers")
-		}
-		r[i] = int64(n)
-	}
-	return r, err
+	return fmt.Errorf("%s: %s", reason, b)
 }
