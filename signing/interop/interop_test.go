@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
+	"github.com/belfry-eid/belfry/internal/verapdf"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
@@ -26,6 +28,11 @@ func python(t *testing.T) string {
 	}
 	return path
 }
+
+// tagged is a document that orders/document made of invented people.
+//
+//go:embed testdata/tagged.pdf
+var tagged []byte
 
 type verdict struct {
 	Signatures []struct {
@@ -83,7 +90,7 @@ func sign(t *testing.T, content []byte, id signingtest.Identity, o pades.Options
 	return b.Bytes()
 }
 
-func TestPyHankoAccepts(t *testing.T) {
+func TestInteropPyHankoAccepts(t *testing.T) {
 	python(t)
 	w := signingtest.Shared()
 	keys := map[string]signingtest.Identity{"RSA": w.RSA, "P-256": w.P256, "P-384": w.P384}
@@ -106,7 +113,7 @@ func TestPyHankoAccepts(t *testing.T) {
 	}
 }
 
-func TestPyHankoAcceptsTwoSignatures(t *testing.T) {
+func TestInteropPyHankoAcceptsTwoSignatures(t *testing.T) {
 	python(t)
 	w := signingtest.Shared()
 	first := sign(t, pdftest.Build(pdftest.Stream, pdftest.Plain()), w.RSA, pades.Options{}, true)
@@ -116,8 +123,33 @@ func TestPyHankoAcceptsTwoSignatures(t *testing.T) {
 	}
 }
 
+// A tagged document of ours, PDF/A-2a and PDF/UA-1, stays both when it is sealed,
+// certified or not, stamped or not, and when a clerk has signed before.
+func TestInteropVeraPDFAfterSealing(t *testing.T) {
+	w := signingtest.Shared()
+	label := pades.Options{Label: "Cachet électronique de la commune"}
+	certified := label
+	certified.Certify = true
+	files := map[string][]byte{
+		"unsealed":  tagged,
+		"B-B":       sign(t, tagged, w.RSA, label, false),
+		"certified": sign(t, tagged, w.P256, certified, false),
+		"B-T":       sign(t, tagged, w.P384, certified, true),
+	}
+	files["two"] = sign(t, files["B-B"], w.P384, label, true)
+	verapdf.Validate(t, files)
+}
+
+func TestInteropPyHankoAcceptsATaggedDocument(t *testing.T) {
+	python(t)
+	v, err := ask(t, sign(t, tagged, signingtest.Shared().RSA, pades.Options{Certify: true}, true))
+	if err != nil || len(v.Signatures) != 1 || !v.Signatures[0].OK {
+		t.Errorf("%v: %+v", err, v)
+	}
+}
+
 // The script must be able to say no, or its yes is worth nothing.
-func TestPyHankoRefuses(t *testing.T) {
+func TestInteropPyHankoRefuses(t *testing.T) {
 	python(t)
 	w := signingtest.Shared()
 	content := pdftest.Build(pdftest.Table, pdftest.Plain())
