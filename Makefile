@@ -10,6 +10,7 @@ PACKAGES ?= ./...
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
 VERAPDF := $(CURDIR)/.tools/verapdf
+PYHANKO := $(CURDIR)/.tools/pyhanko
 
 .PHONY: help run build test quick lint bench interop torture fuzz clean
 
@@ -51,7 +52,13 @@ interop: ## our documents and messages before programs that others wrote
 	  mvn -q -B -f internal/verapdf/pom.xml dependency:copy-dependencies -DoutputDirectory=$(VERAPDF); \
 	  touch $(VERAPDF)/.complete; \
 	fi
-	BELFRY_VERAPDF=$(VERAPDF) $(GO) test -count=1 -timeout 15m -run Interop $(PACKAGES)
+	@if [ ! -e $(PYHANKO)/.complete ]; then \
+	  echo "interop: fetching pyHanko from the Python package index"; \
+	  python3 -m venv $(PYHANKO); \
+	  $(PYHANKO)/bin/pip install -q -r signing/interop/requirements.txt; \
+	  touch $(PYHANKO)/.complete; \
+	fi
+	BELFRY_VERAPDF=$(VERAPDF) BELFRY_INTEROP_PYTHON=$(PYHANKO)/bin/python $(GO) test -count=1 -timeout 15m -run Interop $(PACKAGES)
 
 torture: ## every test under the race detector, those that break things at full length
 	@tools/setup test
