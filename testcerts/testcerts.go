@@ -68,7 +68,6 @@ type settings struct {
 	own   bool
 	clock clock.Clock
 	base  string
-	alone bool
 }
 
 // Option changes how a world is made.

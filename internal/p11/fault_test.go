@@ -138,14 +138,17 @@ func TestNoSecondTry(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	f, _, k := faultyKey(t, "hung", p11.Timeout(50*time.Millisecond), p11.Sessions(2))
-	f.Fail(softcard.Failure{Function: "Sign", Times: 1, Sleep: 400 * time.Millisecond})
+	f, _, k := faultyKey(t, "hung", p11.Timeout(250*time.Millisecond), p11.Sessions(2))
+	before := f.Signatures()
+	f.Fail(softcard.Failure{Function: "Sign", Times: 1, Sleep: 1500 * time.Millisecond})
 	start := time.Now()
-	if err := signs(k); !errors.Is(err, p11.ErrTimeout) || time.Since(start) > 350*time.Millisecond {
+	if err := signs(k); !errors.Is(err, p11.ErrTimeout) || time.Since(start) > 1400*time.Millisecond {
 		t.Errorf("a token that hangs: %v after %v", err, time.Since(start))
 	}
 	if err := signs(k); err != nil {
 		t.Errorf("beside the one that hangs: %v", err)
 	}
-	time.Sleep(450 * time.Millisecond) // until the call that hung has come back, before the token is closed
+	for f.Signatures() < before+2 { // the call that hung comes back before the token is closed
+		time.Sleep(20 * time.Millisecond)
+	}
 }

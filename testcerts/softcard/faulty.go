@@ -44,7 +44,7 @@ var faulty = sync.OnceValues(func() (*Faulty, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-faulty-", prefix, os.Getpid()))
+	dir, err := scratch()
 	if err != nil {
 		return nil, err
 	}

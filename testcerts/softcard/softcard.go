@@ -9,9 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -76,7 +75,7 @@ func Use(dir string) error {
 // Test points this test process at a token directory of its own, once, and returns the
 // library's path. Without SoftHSM the test is skipped, or fails where CI is true. The
 // directory outlives the test, since the library is initialised once for a process;
-// the next test process sweeps those of processes that have ended.
+// it is removed after the process has ended.
 func Test(t testing.TB) (module string) {
 	t.Helper()
 	module, err := Module()
@@ -92,24 +91,30 @@ func Test(t testing.TB) (module string) {
 	return module
 }
 
-const prefix = "belfry-softcard-"
-
 var once = sync.OnceValue(func() error {
-	sweep()
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	dir, err := scratch()
 	if err != nil {
 		return err
 	}
 	return Use(dir)
 })
 
-// sweep removes the directories of test processes that are no more.
-func sweep() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
-	for _, dir := range dirs {
-		pid, err := strconv.Atoi(strings.SplitN(strings.TrimPrefix(filepath.Base(dir), prefix), "-", 2)[0])
-		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			os.RemoveAll(dir)
-		}
+// held keeps our ends of the pipes: one that is collected is closed.
+var held sync.Map
+
+// scratch makes a directory that goes when this process has ended, however it ends: a
+// shell waits for the end of a pipe that only we hold.
+func scratch() (string, error) {
+	dir, err := os.MkdirTemp("", "belfry-tokens-")
+	if err != nil {
+		return "", err
 	}
+	sweeper := exec.Command("sh", "-c", `cat >/dev/null; rm -rf -- "$1"`, "sh", dir)
+	end, err := sweeper.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	held.Store(dir, end)
+	sweeper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
+	return dir, sweeper.Start()
 }
