@@ -23,8 +23,12 @@ const (
 	nonce = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80="
 )
 
-// TestMain lets the test binary play pinentry (pinentry_test.go).
+// TestMain lets the test binary play pinentry (pinentry_test.go) and the program itself.
 func TestMain(m *testing.M) {
+	if os.Getenv("BELFRY_TEST_AGENT") != "" {
+		main()
+		return
+	}
 	if script := os.Getenv("BELFRY_TEST_PINENTRY"); script != "" {
 		playPinentry(script)
 		return
