@@ -19,7 +19,6 @@ import (
 	"crypto/x509"
 	"embed"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -124,20 +123,6 @@ func folder(files embed.FS) fs.FS {
 
 // ServeHTTP answers for every commune.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
-
-// Invite makes an invitation to a commune's desk and returns the address to send to
-// whoever it is for. The code in it is kept nowhere and counts once.
-func (p *Portal) Invite(ctx context.Context, id commune.ID, name string, role staff.Role) (string, error) {
-	c, ok := p.cfg.Communes.ByID(id)
-	if !ok {
-		return "", fmt.Errorf("invite: no commune is called %q", id)
-	}
-	code, err := p.staff.Invite(ctx, id, name, role, "operator")
-	if err != nil {
-		return "", err
-	}
-	return clerk.JoinAddress(c, code), nil
-}
 
 func (p *Portal) routes() http.Handler {
 	p.site = &web.Site{Log: p.cfg.Log, Clock: p.cfg.Clock, Failed: p.failed, Proxies: p.cfg.Proxies}

@@ -529,11 +529,7 @@ func TestSomebodyOfAnotherCommuneIsShownTheWay(t *testing.T) {
 
 func TestInvitationsCountOnce(t *testing.T) {
 	w := newWorld(t)
-	address, err := w.portal.Invite(ctx, orderstest.A, "Claire Dubois", staff.Administrator)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, _ := url.Parse(address)
+	u := w.invite(orderstest.A, "Claire Dubois", staff.Administrator)
 	code := u.Query().Get("code")
 	one, two := w.browser(orderstest.A), w.browser(orderstest.A)
 	one.signIn("/fr/orders", clerkCard(1))
@@ -558,12 +554,8 @@ func TestInvitationsCountOnce(t *testing.T) {
 			t.Fatalf("guess %d: %d", i, a.status)
 		}
 	}
-	late, err := w.portal.Invite(ctx, orderstest.A, "Late", staff.Clerk)
-	if err != nil {
-		t.Fatal(err)
-	}
+	u = w.invite(orderstest.A, "Late", staff.Clerk)
 	w.Clock.Add(staff.Lifetime + time.Hour)
-	u, _ = url.Parse(late)
 	third := w.browser(orderstest.A)
 	third.signIn("/fr/orders", clerkCard(3))
 	if a := third.post(u.Path, url.Values{"code": {u.Query().Get("code")}}); a.status != 404 {

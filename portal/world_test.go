@@ -26,6 +26,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
 	"github.com/belfry-eid/belfry/portal"
+	"github.com/belfry-eid/belfry/portal/clerk"
 	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/rp/rptest"
 	"github.com/belfry-eid/belfry/portal/staff"
@@ -39,6 +40,7 @@ type world struct {
 	*orderstest.World
 	t        *testing.T
 	portal   *portal.Portal
+	staff    *staff.Register
 	provider *rptest.Provider
 	checker  *checker
 	log      *safeBuffer
@@ -111,6 +113,9 @@ func newWorld(t *testing.T) *world {
 		cfg.Issuers[c.Origin()] = issuer
 		cfg.Clients[c.ID] = rp.Client{ID: id, Key: key, KeyID: "1"}
 		w.provider.Clients = append(w.provider.Clients, rptest.Client{ID: id, Key: &key.PublicKey, Redirects: []string{c.Origin() + rp.CallbackPath}})
+	}
+	if w.staff, err = staff.New(context.Background(), db, w.Audit, w.Clock.Now); err != nil {
+		t.Fatal(err)
 	}
 	if w.portal, err = portal.New(context.Background(), cfg); err != nil {
 		t.Fatal(err)
@@ -249,17 +254,25 @@ func clerkCard(n int) rptest.Person {
 	return rptest.Person{Subject: c.Subject, GivenNames: "Claire", Surname: fmt.Sprint(n), Number: c.Number.Reveal()}
 }
 
+// invite makes an invitation and returns the address it is sent as.
+func (w *world) invite(c commune.ID, name string, role staff.Role) *url.URL {
+	w.t.Helper()
+	code, err := w.staff.Invite(context.Background(), c, name, role, "operator")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	of, _ := w.Communes.ByID(c)
+	u, err := url.Parse(clerk.JoinAddress(of, code))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
+
 // clerk is a browser in which clerk n of a commune is signed in.
 func (w *world) clerk(c commune.ID, n int, role staff.Role) *browser {
 	w.t.Helper()
-	address, err := w.portal.Invite(context.Background(), c, "Claire", role)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	u := w.invite(c, "Claire", role)
 	b := w.browser(c)
 	a := b.signIn("/fr/sign-in?desk=1&return="+url.QueryEscape(u.RequestURI()), clerkCard(n))
 	if a.status != 200 {

@@ -84,7 +84,7 @@ func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error 
 	frame.Back, frame.NoIndex = v.To(orders.VerifyPath), true
 	c := resultPage{
 		outcome: o, Look: looks[o.Result], Checks: checks(v, o), Limits: limits(v, o),
-		Again: frame.Back, Origin: v.Commune.Origin(), Issuer: v.Commune.NameIn(v.Language),
+		Again: frame.Back, Origin: v.Site.Origin, Issuer: v.Commune.NameIn(v.Language),
 	}
 	c.Specimen = o.Facts != nil && o.Facts.Specimen
 	code := statuses[o.Result]

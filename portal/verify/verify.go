@@ -128,7 +128,7 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request) error { return p.sho
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, c question) error {
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("check.title"))
-	c.Action, c.FileAction, c.Origin = v.To(orders.VerifyPath), v.To(orders.VerifyPath+"/file"), v.Commune.Origin()
+	c.Action, c.FileAction, c.Origin = v.To(orders.VerifyPath), v.To(orders.VerifyPath+"/file"), v.Site.Origin
 	for _, f := range []page.Fault{{Field: "number", Text: c.NumberError}, {Field: "code", Text: c.CodeError}, {Field: "file", Text: c.FileError}} {
 		if f.Text != "" {
 			c.Errors = append(c.Errors, f)
