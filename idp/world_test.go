@@ -116,6 +116,8 @@ type option func(*options)
 type options struct {
 	methods func(*world) []method.Method
 	bare    bool // no cards, no PKI
+	kv      func(kv.Store) kv.Store
+	library string // the library's origin
 	db      func(testing.TB) *sqldb.DB
 	now     time.Time
 }
@@ -128,7 +130,7 @@ func bare(o *options) {
 
 func newWorld(t testing.TB, opts ...option) *world {
 	t.Helper()
-	o := options{db: sqldbtest.SQLite, now: time.Now().UTC().Truncate(time.Second), methods: func(w *world) []method.Method { return []method.Method{w.card()} }}
+	o := options{library: "https://library.example", db: sqldbtest.SQLite, now: time.Now().UTC().Truncate(time.Second), methods: func(w *world) []method.Method { return []method.Method{w.card()} }}
 	for _, f := range opts {
 		f(&o)
 	}
@@ -145,7 +147,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		w.certs = testcerts.New(t)
 	}
 	w.direct = &http.Client{Transport: w.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	w.settle()
+	w.settle(o)
 	ctx := context.Background()
 	w.store, err = idpsql.New(ctx, w.db, w.hand.Now)
 	w.must(err)
@@ -153,6 +155,9 @@ func newWorld(t testing.TB, opts ...option) *world {
 	w.must(err)
 	store, err := kv.NewSQL(w.db, w.hand.Now)
 	w.must(err)
+	if o.kv != nil {
+		store = o.kv(store)
+	}
 	master, err := secret.New(bytes.Repeat([]byte{42}, 32))
 	w.must(err)
 	w.provider, err = idp.New(ctx, idp.Config{
@@ -201,20 +206,20 @@ func (f front) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func (w *world) settle() {
+func (w *world) settle(o options) {
 	var err error
 	w.communes, err = commune.NewCommunes([]*commune.Commune{
 		{ID: "beaumarais", NIS: "99001", Name: map[i18n.Language]string{"fr": "Beaumarais"}, Origins: []string{"http://beaumarais.belfry.localhost:8080"},
 			Languages: []i18n.Language{"fr", "en"}, DocumentLanguages: []i18n.Language{"fr"}, StaffLanguages: []i18n.Language{"fr"}, Theme: commune.Theme{Brand: "#114477"}},
 		{ID: "zandvoorde", NIS: "99002", Name: map[i18n.Language]string{"nl": "Zandvoorde"}, Origins: []string{"http://zandvoorde.localhost:8080"},
-			Languages: []i18n.Language{"nl"}, DocumentLanguages: []i18n.Language{"nl"}, StaffLanguages: []i18n.Language{"nl"}},
+			Languages: []i18n.Language{"nl", "de"}, DocumentLanguages: []i18n.Language{"nl"}, StaffLanguages: []i18n.Language{"nl"}},
 	})
 	w.must(err)
 	allowed := &client.Authorisation{LegalBasis: "arrêté inventé du 1er janvier 2026", Until: w.hand.Now().Add(365 * 24 * time.Hour)}
 	w.clients, err = client.New([]client.Settings{
 		w.party(portal, "http://beaumarais.belfry.localhost:8080", jose.ES256, client.Settings{Commune: "beaumarais", Scopes: []string{"profile", "national_number"}, NationalNumber: allowed}),
 		w.party(seaside, "http://zandvoorde.localhost:8080", jose.ES256, client.Settings{Commune: "zandvoorde", Scopes: []string{"profile"}}),
-		w.party(library, "https://library.example", jose.ES256, client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, Scopes: []string{"profile"},
+		w.party(library, o.library, jose.ES256, client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, Scopes: []string{"profile"},
 			Name: map[i18n.Language]string{"fr": "Bibliothèque de Beaumarais"}}),
 		w.party(ancient, "https://ancient.example", "", client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, PKCEOptional: true}),
 	}, w.communes)
