@@ -19,6 +19,7 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/testcerts/responder"
 )
 
@@ -177,6 +178,26 @@ func TestACodeIsForItsClientItsVerifierItsAddressAndOnce(t *testing.T) {
 		}
 	}
 
+	for name, basic := range map[string][2]string{
+		"a wrong secret":    {p.id, "wrong"},
+		"no secret":         {p.id, ""},
+		"another's secret":  {p.id, thief.secret},
+		"an unknown client": {"nobody", p.secret},
+		"a bad escape":      {p.id, "%zz"},
+	} {
+		f, code := next()
+		r, err := http.NewRequest("POST", w.issuer+"/token", strings.NewReader(token(f, code).Encode()))
+		w.must(err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(basic[0], url.QueryEscape(basic[1]))
+		if name == "a bad escape" {
+			r.SetBasicAuth(basic[0], basic[1])
+		}
+		if a := w.do(r); a.str("error") != "invalid_client" || a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic") {
+			t.Errorf("%s: %d %v", name, a.status, a.body)
+		}
+	}
+
 	f, code := next()
 	if a := thief.call("/token", token(f, code)); a.str("error") != "invalid_grant" {
 		t.Errorf("another client exchanges the code: %v", a.body)
@@ -212,7 +233,12 @@ func TestACodeIsForItsClientItsVerifierItsAddressAndOnce(t *testing.T) {
 }
 
 func TestSixtyFourExchangesOfOneCode(t *testing.T) {
-	w := newWorld(t)
+	for engine, open := range sqldbtest.Engines(t) {
+		t.Run(engine, func(t *testing.T) { exchangeMany(t, newWorld(t, func(o *options) { o.db = open })) })
+	}
+}
+
+func exchangeMany(t *testing.T, w *world) {
 	p := w.parties[portal]
 	f, code := p.signIn(w.browser(), w.certs.Citizen("luc"))
 	var won atomic.Int64
@@ -389,6 +415,8 @@ func TestAPushedRequestIsOneClientsAndOneSignIn(t *testing.T) {
 	address := p.ask(f)
 	if at := w.browser().open(strings.Replace(address, portal, seaside, 1)); at.away != nil || at.status != http.StatusBadRequest {
 		t.Errorf("another client uses the pushed request: %d %v", at.status, at.away)
+	} else {
+		at.says(i18n.French, "idp.error_pushed")
 	}
 	// What else is in the address does not count.
 	b := w.browser()

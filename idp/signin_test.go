@@ -74,7 +74,17 @@ func TestTheNumberIsForAuthorisedClientsWhoAskAndOnlyWhileTheyAre(t *testing.T) 
 		t.Errorf("openid alone gives %d claims", len(info.body))
 	}
 
-	w.hand.Add(366 * 24 * 3600 * 1e9) // the authorisation has ended
+	w.hand.Add(365*24*3600*1e9 - 5*60*1e9) // the authorisation ends in five minutes
+	p = w.parties[portal]
+	f, code = p.signIn(w.browser(), sofie, with("scope", "openid profile national_number"))
+	a = p.exchange(f, code)
+	if info := w.userinfo(a.str("access_token")); info.body[idp.ClaimNumber] == nil {
+		t.Error("the authorisation ended too early")
+	}
+	w.hand.Add(5 * 60 * 1e9)
+	if info := w.userinfo(a.str("access_token")); info.status != 200 || info.body[idp.ClaimNumber] != nil {
+		t.Errorf("a token outlives the authorisation: %d", info.status)
+	}
 	f, code = p.signIn(w.browser(), sofie, with("scope", "openid profile national_number"))
 	a = p.exchange(f, code)
 	if info := w.userinfo(a.str("access_token")); info.status != 200 || info.body[idp.ClaimNumber] != nil || a.str("scope") != "openid profile" {

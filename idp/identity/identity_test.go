@@ -1,0 +1,142 @@
+package identity_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/idp/identity"
+	"github.com/belfry-eid/belfry/idp/idpsql"
+	"github.com/belfry-eid/belfry/idp/secret"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
+)
+
+func persons(t *testing.T) (*identity.Persons, *idpsql.Store, *sqldb.DB) {
+	t.Helper()
+	db := sqldbtest.SQLite(t)
+	store, err := idpsql.New(t.Context(), db, clock.At(time.Unix(1_800_000_000, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity.New(store, master), store, db
+}
+
+func citizen(t *testing.T, n int) eid.Citizen {
+	t.Helper()
+	head := 509900000 + n // a month no calendar has
+	number, err := eid.ParseNationalNumber(fmt.Sprintf("%09d%02d", head, 97-head%97))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return eid.Citizen{Number: number, GivenNames: "Luc", Surname: "Lambertissimo"}
+}
+
+func know(t *testing.T, p *identity.Persons, c commune.ID, who eid.Citizen) identity.Person {
+	t.Helper()
+	person, err := p.Know(t.Context(), c, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return person
+}
+
+func TestAPersonIsOneForACommuneAndAnotherForTheNext(t *testing.T) {
+	p, store, _ := persons(t)
+	luc := citizen(t, 1)
+	here, there := know(t, p, "beaumarais", luc), know(t, p, "zandvoorde", luc)
+	if here.ID == there.ID || know(t, p, "beaumarais", luc).ID != here.ID || know(t, p, "beaumarais", citizen(t, 2)).ID == here.ID {
+		t.Error("records are mixed up")
+	}
+	if p.Subject("a", here.ID) == p.Subject("b", here.ID) || p.Subject("a", here.ID) != p.Subject("a", here.ID) {
+		t.Error("subjects are not pairwise")
+	}
+	if _, found, err := p.Get(t.Context(), "zandvoorde", here.ID); found || err != nil {
+		t.Errorf("another commune opens the record: %v %v", found, err)
+	}
+	// A row copied to another commune, or over another person, does not open.
+	row, _, err := store.PersonByID(t.Context(), "beaumarais", here.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.ResealPerson(t.Context(), "zandvoorde", there.ID, row.Sealed); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := p.Get(t.Context(), "zandvoorde", there.ID); found || err == nil {
+		t.Error("a moved record opens")
+	}
+}
+
+func TestANameThatChangedIsTakenOver(t *testing.T) {
+	p, _, _ := persons(t)
+	luc := citizen(t, 1)
+	before := know(t, p, "beaumarais", luc)
+	luc.Surname = "Lambert-Dubois"
+	know(t, p, "beaumarais", luc)
+	after, found, err := p.Get(t.Context(), "beaumarais", before.ID)
+	if err != nil || !found || after.Citizen != luc {
+		t.Errorf("%v %v, the new name: %v", found, err, after.Citizen.Surname == luc.Surname)
+	}
+}
+
+func TestManyFirstMeetingsAtOnceMakeOneRecord(t *testing.T) {
+	p, _, _ := persons(t)
+	luc := citizen(t, 1)
+	ids := make([]string, 16)
+	var all sync.WaitGroup
+	for i := range ids {
+		all.Go(func() {
+			person, err := p.Know(t.Context(), "beaumarais", luc)
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = person.ID
+		})
+	}
+	all.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatal("one citizen is several persons")
+		}
+	}
+}
+
+func TestARowNamesNobody(t *testing.T) {
+	p, store, db := persons(t)
+	luc := citizen(t, 1)
+	person := know(t, p, "beaumarais", luc)
+	row, _, err := store.PersonByID(t.Context(), "beaumarais", person.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{row.Lookup, row.Sealed, row.ID, p.Subject("a", person.ID)} {
+		if strings.Contains(text, luc.Number.Reveal()) || strings.Contains(text, luc.Surname) {
+			t.Error("a row shows who it is about")
+		}
+	}
+	// Without the secret, hashing all numbers finds nobody: another secret, another hash.
+	other, err := secret.New([]byte(strings.Repeat("x", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := identity.New(store, other)
+	if again := know(t, stranger, "beaumarais", luc); again.ID == person.ID {
+		t.Error("the look-up does not depend on the secret")
+	}
+	var n int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM idp_person`).Scan(&n); err != nil || n != 2 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if _, err := p.Know(t.Context(), "beaumarais", eid.Citizen{}); err == nil {
+		t.Error("somebody without a number is known")
+	}
+}
