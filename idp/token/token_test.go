@@ -81,7 +81,7 @@ func published(t *testing.T, k *token.Keys) jose.JSONWebKeySet {
 
 func kidOf(t *testing.T, signed string) string {
 	t.Helper()
-	parsed, err := jose.ParseSigned(signed, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA})
+	parsed, err := jose.ParseSignedCompact(signed, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,12 +104,14 @@ func TestEachWayToFail(t *testing.T) {
 		h    http.HandlerFunc
 		want *fault.Error
 	}{
-		"unknown number":     {answering(404, "application/json", "{}"), fault.New(fault.NotFound, "register.unknown_person", nil)},
-		"token refused":      {answering(401, "text/plain", ""), refused},
-		"not authorised":     {answering(403, "text/plain", ""), refused},
-		"overloaded":         {answering(503, "text/html", "<h1>"), down},
-		"too many":           {answering(429, "text/plain", ""), down},
-		"redirect":           {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, unreadable},
+		"unknown number": {answering(404, "application/json", "{}"), fault.New(fault.NotFound, "register.unknown_person", nil)},
+		"token refused":  {answering(401, "text/plain", ""), refused},
+		"not authorised": {answering(403, "text/plain", ""), refused},
+		"overloaded":     {answering(503, "text/html", "<h1>"), down},
+		"too many":       {answering(429, "text/plain", ""), down},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, unreadable},
 		"HTML":               {answering(200, "text/html", luc), unreadable},
 		"no JSON":            {answering(200, "application/json", "<html>"), unreadable},
 		"huge":               {answering(200, "application/json", luc+strings.Repeat(" ", 70<<10)), unreadable},

@@ -111,7 +111,7 @@ func TestLies(t *testing.T) {
 		"HTML with 200": {want: tsa.ErrContentType, answer: func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.Write([]byte("<html>login</html>")) }},
 		"503":           {want: tsa.ErrHTTPStatus, answer: func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(503) }},
 		"redirect": {want: tsa.ErrHTTPStatus, answer: func(w http.ResponseWriter, r *http.Request, _ []byte) {
-			http.Redirect(w, r, "http://127.0.0.1:1/", 307)
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
 		}},
 		"a gigabyte":        {want: tsa.ErrTooLarge, answer: endless},
 		"silence":           {want: tsa.ErrNoAnswer, answer: func(_ http.ResponseWriter, r *http.Request, _ []byte) { <-r.Context().Done() }},

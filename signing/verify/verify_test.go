@@ -466,13 +466,13 @@ func wrongUse(t testing.TB, base []byte) []byte {
 	wrong := signingtest.Issue("Other use", &w.CA, w.P256.Key, func(c *x509.Certificate) {
 		c.KeyUsage, c.SerialNumber = x509.KeyUsageKeyEncipherment, twin.Cert.SerialNumber
 	})
-	p, err := pades.Prepare(bytes.NewReader(base), int64(len(base)), pades.Options{Chain: wrong.Chain, At: signingtest.Now})
-	if err == nil {
+	if _, err := pades.Prepare(bytes.NewReader(base), int64(len(base)), pades.Options{Chain: wrong.Chain, At: signingtest.Now}); err == nil {
 		t.Fatal("such a certificate is taken")
 	}
 	// made by a program that does not look
 	wrong.Cert.KeyUsage = x509.KeyUsageDigitalSignature
-	if p, err = pades.Prepare(bytes.NewReader(base), int64(len(base)), pades.Options{Chain: wrong.Chain, At: signingtest.Now}); err != nil {
+	p, err := pades.Prepare(bytes.NewReader(base), int64(len(base)), pades.Options{Chain: wrong.Chain, At: signingtest.Now})
+	if err != nil {
 		t.Fatal(err)
 	}
 	signature, err := p.Sign(wrong.Key)
