@@ -31,6 +31,7 @@ test: ## install what tests need and run every test
 	@tools/setup test
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m $(PACKAGES)
+	$(GO) test -count=1 -timeout 5m -tags dev ./cmd/eid-agent
 
 quick: ## the tests that take less than a minute together
 	$(GO) test -short -timeout 60s $(PACKAGES)
