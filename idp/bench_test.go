@@ -56,15 +56,11 @@ func (w *world) handle(r *http.Request) *httptest.ResponseRecorder {
 }
 
 func (w *world) postForm(path string, v url.Values, p *party) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("POST", path, nil)
 	if p.key != nil {
 		v.Set("client_assertion_type", client.AssertionType)
 		v.Set("client_assertion", p.sign(p.assertion(w.issuer)))
-	} else {
-		r.SetBasicAuth(url.QueryEscape(p.id), url.QueryEscape(p.secret))
 	}
-	r.Body = http.NoBody
-	r = httptest.NewRequest("POST", path, strings.NewReader(v.Encode()))
+	r := httptest.NewRequest("POST", path, strings.NewReader(v.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if p.key == nil {
 		r.SetBasicAuth(url.QueryEscape(p.id), url.QueryEscape(p.secret))
