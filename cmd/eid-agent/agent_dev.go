@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -260,4 +261,20 @@ func (p *pageWindow) authenticate(o *operation, form url.Values) (card.Token, er
 		return card.Token{}, fmt.Errorf("confirm: %w", err)
 	}
 	return made, nil
+}
+
+// use calls f with the card of a serial number.
+func (r *reader) use(serial string, f func(*card.Card) error) error {
+	err := r.with(func(cards []*card.Card) error {
+		for _, c := range cards {
+			if c.Serial() == serial {
+				return f(c)
+			}
+		}
+		return card.ErrRemoved
+	})
+	if errors.Is(err, card.ErrNoCard) {
+		return card.ErrRemoved // it was there when it was chosen
+	}
+	return err
 }

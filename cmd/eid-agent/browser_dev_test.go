@@ -116,6 +116,9 @@ func texts(t *testing.T) string {
 // browser starts a Chromium of its own for the test.
 func browser(t *testing.T) context.Context {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("browsers take their time")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("CI") == "true" {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"strings"
@@ -45,22 +44,6 @@ func (r *reader) with(f func([]*card.Card) error) error {
 		return card.ErrNoCard
 	}
 	return f(counted)
-}
-
-// use calls f with the card of a serial number.
-func (r *reader) use(serial string, f func(*card.Card) error) error {
-	err := r.with(func(cards []*card.Card) error {
-		for _, c := range cards {
-			if c.Serial() == serial {
-				return f(c)
-			}
-		}
-		return card.ErrRemoved
-	})
-	if errors.Is(err, card.ErrNoCard) {
-		return card.ErrRemoved // it was there when it was chosen
-	}
-	return err
 }
 
 // places where the Belgian middleware is installed, and OpenSC's module behind it:

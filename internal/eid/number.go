@@ -133,8 +133,13 @@ func (n NationalNumber) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h
 // String is for those who ask without fmt.
 func (n NationalNumber) String() string { return hidden }
 
-// MarshalText serves encoding/json, encoding/xml and TOML. There is no way back.
+// MarshalText serves encoding/json, encoding/xml and TOML.
 func (n NationalNumber) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// UnmarshalText fails: there is no way back, a number is parsed where it enters.
+func (n *NationalNumber) UnmarshalText([]byte) error {
+	return errors.New("a national number is parsed by ParseNationalNumber, not decoded")
+}
 
 // LogValue implements slog.LogValuer.
 func (n NationalNumber) LogValue() slog.Value { return slog.StringValue(hidden) }

@@ -11,8 +11,11 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/belfry-eid/belfry/internal/clock"
 )
 
 // fetcher is the only way out of this package. Certificates name the addresses,
@@ -24,16 +27,27 @@ type fetcher struct {
 	client *http.Client
 	hosts  map[string]bool // "host:port"
 	limit  int64
+	now    clock.Clock
+
+	mu    sync.Mutex
+	hangs map[string]time.Time // addresses that let us wait in vain, and until when they are left alone
 }
 
 const (
 	fetchTimeout = 5 * time.Second
 	fetchLimit   = 1 << 20
 	maxAddresses = 3 // of one certificate extension
+	// restTime is how long an address is left alone that did not answer in time, so
+	// that not every login waits for it before the next address or list is asked.
+	restTime = 15 * time.Second
+	maxHangs = 100
 )
 
 func newFetcher(cfg Config) (*fetcher, error) {
-	f := &fetcher{hosts: map[string]bool{}, limit: cfg.Limit}
+	f := &fetcher{hosts: map[string]bool{}, limit: cfg.Limit, now: cfg.Clock, hangs: map[string]time.Time{}}
+	if f.now == nil {
+		f.now = clock.System
+	}
 	if f.limit == 0 {
 		f.limit = fetchLimit
 	}
@@ -58,7 +72,7 @@ func newFetcher(cfg Config) (*fetcher, error) {
 	if cfg.Client != nil {
 		client = *cfg.Client
 	}
-	client.Timeout = fetchTimeout
+	client.Timeout = 0 // the context of each request has it
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Jar = nil
 	f.client = &client
@@ -102,12 +116,39 @@ func (f *fetcher) do(ctx context.Context, method, address, contentType string, b
 	if !f.allows(address) {
 		return nil, errors.New("the host is not listed")
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	mine, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(mine, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
+	if f.hung(address) {
+		return nil, fmt.Errorf("%s did not answer a moment ago", req.URL.Host)
+	}
+	answer, err := f.answer(req, contentType)
+	// Only our own patience counts: a caller who leaves says nothing about the address.
+	if err != nil && ctx.Err() == nil && mine.Err() != nil {
+		f.rest(address)
+	}
+	return answer, err
+}
+
+func (f *fetcher) hung(address string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now().Before(f.hangs[address])
+}
+
+func (f *fetcher) rest(address string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.hangs) >= maxHangs { // strangers' certificates can name any path of a listed host
+		clear(f.hangs)
+	}
+	f.hangs[address] = f.now().Add(restTime)
+}
+
+func (f *fetcher) answer(req *http.Request, contentType string) ([]byte, error) {
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

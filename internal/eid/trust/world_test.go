@@ -45,6 +45,7 @@ type world struct {
 
 	mu       sync.Mutex
 	ocsp     func(serial *big.Int, nonce []byte) []byte // nil answers 503
+	raw      func(request []byte) []byte                // in its place, where set
 	crl      func(issuer authority) []byte              // nil answers 503
 	aia      func() []byte
 	asked    map[string]int
@@ -79,7 +80,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	w.requests.Add(1)
 	w.mu.Lock()
 	w.asked[r.URL.Path]++
-	ocspOf, crlOf, aiaOf := w.ocsp, w.crl, w.aia
+	ocspOf, rawOf, crlOf, aiaOf := w.ocsp, w.raw, w.crl, w.aia
 	w.mu.Unlock()
 	var body []byte
 	switch r.URL.Path {
@@ -89,7 +90,9 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		if err := exactly(raw, &req); err != nil || len(req.TBS.List) != 1 || len(req.TBS.Extensions) != 1 {
 			w.t.Errorf("a bad OCSP request: %v", err)
 		}
-		if ocspOf != nil {
+		if rawOf != nil {
+			body = rawOf(raw)
+		} else if ocspOf != nil {
 			body = ocspOf(req.TBS.List[0].ID.Serial, req.TBS.Extensions[0].Value)
 		}
 	case "/ca.crl":
