@@ -116,9 +116,9 @@ func (f *fetcher) do(ctx context.Context, method, address, contentType string, b
 	if !f.allows(address) {
 		return nil, errors.New("the host is not listed")
 	}
-	mine, cancel := context.WithTimeout(ctx, fetchTimeout)
+	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(mine, method, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(bounded, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (f *fetcher) do(ctx context.Context, method, address, contentType string, b
 	}
 	answer, err := f.answer(req, contentType)
 	// Only our own patience counts: a caller who leaves says nothing about the address.
-	if err != nil && ctx.Err() == nil && mine.Err() != nil {
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() && ctx.Err() == nil {
 		f.rest(address)
 	}
 	return answer, err
