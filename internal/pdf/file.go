@@ -12,7 +12,7 @@ type File struct {
 	src      io.ReaderAt
 	size     int64
 	version  string
-	end      int64     // behind the last %%EOF
+	end      int64     // behind the last %%EOF and white space
 	sections []Section // the newest first
 	entries  map[uint32]entry
 	count    int // entries read in all sections
@@ -82,7 +82,7 @@ func (f *File) start() (int64, error) {
 }
 
 // eof returns where a revision ends whose startxref ends at pos: behind %%EOF
-// and one end of line, or 0 where there is none.
+// and the white space after it, or 0 where there is none.
 func (s *scanner) eof() int64 {
 	for c, ok := s.peek(0); ok && isSpace(c); c, ok = s.peek(0) {
 		s.pos++
@@ -93,10 +93,7 @@ func (s *scanner) eof() int64 {
 		}
 	}
 	s.pos += 5
-	if c, _ := s.peek(0); c == '\r' {
-		s.pos++
-	}
-	if c, _ := s.peek(0); c == '\n' {
+	for c, ok := s.peek(0); ok && isSpace(c); c, ok = s.peek(0) {
 		s.pos++
 	}
 	return s.pos
@@ -127,8 +124,8 @@ func (f *File) Version() string {
 // Sections lists the cross-reference sections, the newest first.
 func (f *File) Sections() []Section { return f.sections }
 
-// Closed says whether the file ends just after the %%EOF that belongs to its last
-// startxref and at most one end of line, as every complete revision does.
+// Closed says whether nothing but white space follows the %%EOF that belongs to
+// the file's last startxref, as in every complete revision.
 func (f *File) Closed() bool { return f.end == f.size }
 
 // Get reads an indirect object; a free or missing one is the null object.

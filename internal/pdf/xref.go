@@ -75,6 +75,7 @@ func (f *File) section(at int64) (Section, error) {
 		return Section{}, syntax(at, "a cross-reference section outside the file")
 	}
 	s := newScanner(f.src, f.size, at)
+	s.skip() // some writers point at the line end before it
 	if c, _ := s.peek(0); c == 'x' {
 		return f.table(s, at)
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/digitorus/pkcs7"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/belfry-eid/belfry/signing/cms"
 	"github.com/belfry-eid/belfry/signing/signingtest"
@@ -248,8 +250,55 @@ func TestForeignSignatures(t *testing.T) {
 	}
 }
 
+// ber rewrites DER as signers write BER: lengths left open, octet strings in pieces.
+func ber(t testing.TB, der []byte, depth int) []byte {
+	t.Helper()
+	in := cryptobyte.String(der)
+	var out []byte
+	for !in.Empty() {
+		var body cryptobyte.String
+		var tag cbasn1.Tag
+		if !in.ReadAnyASN1(&body, &tag) {
+			t.Fatal("no DER")
+		}
+		if tag&0x20 == 0 || depth > 4 { // certificates and attributes stay as they were signed
+			var b cryptobyte.Builder
+			b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(body) })
+			out = append(out, b.BytesOrPanic()...)
+			continue
+		}
+		out = append(append(append(out, byte(tag), 0x80), ber(t, body, depth+1)...), 0, 0)
+	}
+	return out
+}
+
+func TestBERIsRead(t *testing.T) {
+	for name, id := range seals(signingtest.Shared()) {
+		der := sign(t, id, sign(t, id, nil))
+		s, rest, err := cms.Parse(append(ber(t, der, 0), 0, 0, 0))
+		if err != nil || len(rest) != 3 || !s.BER {
+			t.Fatalf("%s: rest %x: %v", name, rest, err)
+		}
+		if err := s.Check(hash(s.Hash, content)); err != nil || s.Stamp == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Check(hash(s.Hash, []byte("another"))); !errors.Is(err, cms.ErrDigest) {
+			t.Errorf("%s, another content: %v", name, err)
+		}
+	}
+	pieces := []byte{0x30, 0x80, 0x24, 0x80, 4, 1, 'a', 4, 1, 'b', 0, 0, 0, 0}
+	if _, _, err := cms.Parse(pieces); !errors.Is(err, cms.ErrMalformed) {
+		t.Errorf("no signature at all: %v", err)
+	}
+	deep := bytes.Repeat([]byte{0x30, 0x80}, 1<<20)
+	if _, _, err := cms.Parse(deep); !errors.Is(err, cms.ErrMalformed) {
+		t.Errorf("a million levels: %v", err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(sign(f, signingtest.Shared().P256, nil))
+	f.Add(ber(f, sign(f, signingtest.Shared().P256, nil), 0))
 	f.Add(sign(f, signingtest.Shared().RSA, sign(f, signingtest.Shared().P384, nil)))
 	digest := sha256.Sum256(content)
 	f.Fuzz(func(t *testing.T, b []byte) {

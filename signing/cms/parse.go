@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	// ErrMalformed says that the bytes are no SignedData in DER with one signer.
-	ErrMalformed = errors.New("cms: no SignedData in DER with one signer")
+	// ErrMalformed says that the bytes are no SignedData with one signer.
+	ErrMalformed = errors.New("cms: no SignedData with one signer")
 	// ErrUnsupported says that the signature uses an algorithm this package does not have.
 	ErrUnsupported = errors.New("cms: algorithm not supported")
 	// ErrWeak says that the signature uses an algorithm or key that no longer proves anything.
@@ -49,6 +49,7 @@ type SignedData struct {
 	Signature    []byte
 	Stamp        []byte    // DER of the signature time stamp, nil without one
 	SigningTime  time.Time // what the signer claims in a signed attribute; zero without
+	BER          bool      // it was in BER, which PAdES does not allow
 
 	algorithm algorithm
 	signed    []byte // the attributes as a SET
@@ -58,8 +59,24 @@ type SignedData struct {
 // IsData says whether the content type is id-data, as PAdES wants.
 func (s *SignedData) IsData() bool { return s.ContentType.Equal(oidData) }
 
-// Parse reads one SignedData at the beginning of b and returns the bytes behind it.
+// Parse reads one SignedData at the beginning of b and returns the bytes behind
+// it. BER, which many signers write, is turned into DER first.
 func Parse(b []byte) (s *SignedData, rest []byte, err error) {
+	if len(b) < 2 || b[0] != 0x30 || b[1] != 0x80 {
+		return parse(b)
+	}
+	der, rest, err := fromBER(b, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, _, err = parse(der); err != nil {
+		return nil, nil, err
+	}
+	s.BER = true
+	return s, rest, nil
+}
+
+func parse(b []byte) (s *SignedData, rest []byte, err error) {
 	in := cryptobyte.String(b)
 	var info, kind, wrapped, body cryptobyte.String
 	s = &SignedData{attribute: map[string]cryptobyte.String{}}

@@ -30,6 +30,7 @@ const (
 	Overlay   Code = "overlay"    // a later revision adds something visible
 	FieldSet  Code = "field_set"  // a later revision fills or changes the form
 	Forbidden Code = "forbidden"  // a later signature upon a certified document
+	Visible   Code = "visible"    // a later signature that shows something, which may hide something else
 	Content   Code = "content"    // the bytes are not those that were signed
 
 	// The signature itself.
@@ -49,6 +50,7 @@ const (
 
 	StampWrong     Code = "stamp_wrong"
 	StampUntrusted Code = "stamp_untrusted"
+	StampUnusable  Code = "stamp_unusable"
 	NoStamp        Code = "no_stamp"
 
 	// Good to know.
@@ -65,10 +67,10 @@ const (
 var meaning = map[Code]Result{
 	NoSignature: NotValid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
 	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
-	Forbidden: NotValid, Content: NotValid,
+	Forbidden: NotValid, Content: NotValid, Visible: Unknown,
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
 	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, OutOfTime: NotValid,
-	StampWrong: NotValid, StampUntrusted: Valid, NoStamp: Valid,
+	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, NoStamp: Valid,
 	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid,
 }
 

@@ -3,6 +3,8 @@ package verify
 import (
 	"bytes"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
@@ -38,7 +40,7 @@ const (
 func compare(before, after *pdf.File, certification int) []Finding {
 	c := &comparison{before: before, after: after, certification: certification, seen: map[pair]bool{}, added: map[pdf.Ref]bool{}}
 	if err := c.run(); err != nil {
-		c.find(Changed, err.Error())
+		c.find(Broken, err.Error()) // what cannot be read cannot be compared
 	}
 	return c.found
 }
@@ -51,9 +53,6 @@ func (c *comparison) find(code Code, detail string) {
 
 func (c *comparison) run() error {
 	was, is := c.before.Trailer(), c.after.Trailer()
-	if !sameFirst(c.before, c.after) {
-		c.find(Changed, "/ID")
-	}
 	before, err := c.before.Catalog()
 	if err != nil {
 		return err
@@ -69,7 +68,9 @@ func (c *comparison) run() error {
 	if err := c.dicts("/Root", before, after); err != nil {
 		return err
 	}
-	c.push("/Info", was["Info"], is["Info"])
+	if err := c.info(was["Info"], is["Info"]); err != nil {
+		return err
+	}
 	for len(c.todo) > 0 && len(c.found) < maxFindings {
 		next := c.todo[len(c.todo)-1]
 		c.todo = c.todo[:len(c.todo)-1]
@@ -80,16 +81,27 @@ func (c *comparison) run() error {
 	return nil
 }
 
-// sameFirst says whether the first half of /ID, which never changes, is the same.
-func sameFirst(before, after *pdf.File) bool {
-	a, err1 := before.Array(before.Trailer()["ID"])
-	b, err2 := after.Array(after.Trailer()["ID"])
-	if err1 != nil || err2 != nil || len(a) == 0 || len(b) == 0 {
-		return err1 == nil && err2 == nil && len(a) == 0
+// info compares what the file says of itself, but for when and with what it was saved last.
+func (c *comparison) info(before, after pdf.Object) error {
+	was, err := c.before.Dict(before)
+	if err != nil {
+		return err
 	}
-	x, ok1 := a[0].(pdf.String)
-	y, ok2 := b[0].(pdf.String)
-	return ok1 && ok2 && x == y
+	is, err := c.after.Dict(after)
+	if err != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(was)) {
+		if k != "ModDate" && k != "Producer" {
+			c.push("/Info/"+string(k), was[k], is[k])
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(is)) {
+		if _, had := was[k]; !had && k != "ModDate" && k != "Producer" {
+			c.find(Changed, "/Info/"+string(k))
+		}
+	}
+	return nil
 }
 
 func (c *comparison) push(path string, before, after pdf.Object) {
@@ -205,12 +217,12 @@ func (c *comparison) dicts(path string, before, after pdf.Dict) error {
 		_, tabs := before["Tabs"]
 		allowed = func(k pdf.Name) bool { return k == "Annots" || (k == "Tabs" && !tabs) }
 	}
-	for k, v := range before {
+	for _, k := range slices.Sorted(maps.Keys(before)) { // sorted, so that a report is always the same
 		if !allowed(k) {
-			c.push(path+"/"+string(k), v, after[k])
+			c.push(path+"/"+string(k), before[k], after[k])
 		}
 	}
-	for k := range after {
+	for _, k := range slices.Sorted(maps.Keys(after)) {
 		if _, had := before[k]; !had && !allowed(k) {
 			c.find(Changed, path+"/"+string(k))
 		}
@@ -254,15 +266,16 @@ func (c *comparison) form(before, after pdf.Object) error {
 	if err != nil {
 		return err
 	}
-	for k, v := range was {
-		switch k {
-		case "Fields", "SigFlags":
-		default:
-			c.push("/Root/AcroForm/"+string(k), v, is[k])
+	for _, k := range slices.Sorted(maps.Keys(was)) {
+		if k != "Fields" && k != "SigFlags" {
+			c.push("/Root/AcroForm/"+string(k), was[k], is[k])
 		}
 	}
-	for k := range is {
-		if _, had := was[k]; !had && k != "Fields" && k != "SigFlags" {
+	for _, k := range slices.Sorted(maps.Keys(is)) {
+		_, had := was[k]
+		// a default appearance alone changes nothing that has one
+		looks := (k == "DA" || k == "DR") && was["NeedAppearances"] != true
+		if !had && k != "Fields" && k != "SigFlags" && !looks {
 			c.find(Changed, "/Root/AcroForm/"+string(k))
 		}
 	}
@@ -341,7 +354,7 @@ func (c *comparison) terminal(path string, before, after pdf.Object, was, is pdf
 }
 
 // addedField checks a field that was not there: a signature or time stamp that
-// shows nothing and does nothing.
+// does nothing. One that shows something may hide something else: that takes an eye.
 func (c *comparison) addedField(o pdf.Object) error {
 	r, ok := o.(pdf.Ref)
 	d, err := c.after.Dict(o)
@@ -352,9 +365,9 @@ func (c *comparison) addedField(o pdf.Object) error {
 	case !ok || d["FT"] != pdf.Name("Sig") || d["V"] == nil || d["A"] != nil || d["AA"] != nil || d["Kids"] != nil:
 		c.find(FieldSet, "a field that is no signature")
 		return nil
-	case !c.invisible(d):
-		c.find(Overlay, "a visible signature")
-		return nil
+	}
+	if !c.invisible(d) {
+		c.find(Visible, "")
 	}
 	if was, err := c.before.Get(r); err != nil || was != nil { // an old object, used anew
 		c.find(Changed, r.String())

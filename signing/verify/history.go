@@ -36,16 +36,22 @@ func (c *checker) history(s *Signature, field pdf.Field, ref pdf.Ref, r ranges) 
 	}
 	for _, f := range found {
 		s.find(f.Code, f.Detail)
-		if s.Changes != Altered {
-			s.Changes = Extended
-		}
-		if f.Code.Result() != Valid {
-			s.Changes = Altered
+	}
+	s.Changes = changes(found)
+}
+
+// changes sums up what came later; nothing where that could not be read.
+func changes(found []Finding) Changes {
+	sum := Extended // an update that changes nothing is one too
+	for _, f := range found {
+		switch {
+		case f.Code.Result() == NotValid:
+			return Altered
+		case f.Code == Broken:
+			sum = ""
 		}
 	}
-	if len(found) == 0 {
-		s.Changes = Extended // an update that changes nothing
-	}
+	return sum
 }
 
 // holds says whether the signed revision has the same signature in the same

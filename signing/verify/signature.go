@@ -235,7 +235,7 @@ func (c *checker) cryptography(s *Signature, r ranges) {
 
 func (c *checker) checkSigned(s *Signature, signed *cms.SignedData, digest []byte) {
 	err := signed.Check(digest)
-	baseline := s.SubFilter == "ETSI.CAdES.detached" && signed.SigningTime.IsZero()
+	baseline := s.SubFilter == "ETSI.CAdES.detached" && signed.SigningTime.IsZero() && !signed.BER
 	if errors.Is(err, cms.ErrBinding) && s.SubFilter == "adbe.pkcs7.detached" {
 		err = nil // such signatures need not name their certificate
 	}
@@ -289,12 +289,8 @@ func (c *checker) stampOf(s *Signature, signed *cms.SignedData, baseline bool) t
 	if err == nil {
 		err = token.Check(c.stamps)
 	}
-	switch {
-	case errors.Is(err, tsa.ErrUntrusted):
-		s.find(StampUntrusted, err.Error())
-		return c.o.Now
-	case err != nil:
-		s.find(StampWrong, err.Error())
+	if err != nil {
+		s.find(stampFault(err), err.Error())
 		return c.o.Now
 	}
 	s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
@@ -329,13 +325,17 @@ func trusted(c *x509.Certificate, roots *x509.CertPool, intermediates []*x509.Ce
 // documentStamp checks a document time stamp, which stamps the byte ranges themselves.
 func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
 	_, rest, err := cms.Parse(padded)
-	if err != nil || strings.Trim(string(rest), "\x00") != "" {
-		s.find(StampWrong, "no time stamp in DER")
+	if err != nil {
+		s.find(stampFault(err), err.Error())
+		return
+	}
+	if strings.Trim(string(rest), "\x00") != "" {
+		s.find(StampWrong, "bytes behind the time stamp")
 		return
 	}
 	token, err := tsa.Parse(padded[:len(padded)-len(rest)])
 	if err != nil {
-		s.find(StampWrong, err.Error())
+		s.find(stampFault(err), err.Error())
 		return
 	}
 	if token.Signer != nil {
@@ -350,14 +350,23 @@ func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
 		s.find(Content, "the stamp was put upon other bytes")
 		return
 	}
-	switch err := token.Check(c.stamps); {
-	case errors.Is(err, tsa.ErrUntrusted):
-		s.find(StampUntrusted, err.Error())
-	case err != nil:
-		s.find(StampWrong, err.Error())
-	default:
-		s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
+	if err := token.Check(c.stamps); err != nil {
+		s.find(stampFault(err), err.Error())
+		return
 	}
+	s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
+}
+
+// stampFault finds the code for an error of package tsa. A stamp that proves
+// nothing is left out of account; one that is false is a reason to distrust the file.
+func stampFault(err error) Code {
+	switch {
+	case errors.Is(err, tsa.ErrUntrusted):
+		return StampUntrusted
+	case errors.Is(err, cms.ErrWeak), errors.Is(err, cms.ErrUnsupported):
+		return StampUnusable
+	}
+	return StampWrong
 }
 
 func certificate(c *x509.Certificate) *Certificate {

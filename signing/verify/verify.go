@@ -76,7 +76,8 @@ const (
 	Stamping Kind = "timestamp" // a document time stamp, ISO 32000-2, 12.8.5
 )
 
-// Changes says what came after the revision that a signature covers.
+// Changes says what came after the revision that a signature covers. It is empty
+// where that could not be told.
 type Changes string
 
 const (

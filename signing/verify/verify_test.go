@@ -306,7 +306,8 @@ func TestAttacks(t *testing.T) {
 		"a filled kid": {update(t, sealed, func(f *pdf.File, u *pdf.Update) {
 			u.Set(pdf.Ref{Number: 13}, with(dictOf(t, f, pdf.Ref{Number: 13}), "V", pdf.String("Eve")))
 		}), "altered"},
-		"a visible signature":          {addField(t, signed, widget(big, nil)), "overlay"},
+		"a visible signature":          {addField(t, signed, widget(big, nil)), "visible"},
+		"one upon certification":       {addField(t, sealed, widget(big, nil)), "forbidden"},
 		"a signature with an action":   {addField(t, signed, widget(none, pdf.Dict{"AA": pdf.Dict{}})), "field_set"},
 		"an added text field":          {addField(t, signed, widget(none, pdf.Dict{"FT": pdf.Name("Tx")})), "field_set"},
 		"a removed field":              {update(t, signed, func(f *pdf.File, u *pdf.Update) { u.Set(pdf.Ref{Number: 8}, pdf.Array{lastField(t, signed)}) }), "field_set"},
