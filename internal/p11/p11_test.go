@@ -197,7 +197,7 @@ func TestPINIsTriedOnce(t *testing.T) {
 		}
 		if err == nil {
 			got.Close()
-		} else if c.pin != "" && strings.Contains(err.Error(), c.pin) {
+		} else if c.pin != "" && strings.Contains(strings.ReplaceAll(err.Error(), sel.Serial, ""), c.pin) { // random serials hold any two digits
 			t.Error("the error shows the PIN")
 		}
 	}
