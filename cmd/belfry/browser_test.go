@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -32,8 +33,9 @@ func browse(t *testing.T) *tab {
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-popup-blocking", false), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.WSURLReadTimeout(60*time.Second))...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -54,6 +56,13 @@ func missing(t testing.TB, program string) {
 	t.Skipf("%s is not installed (make test installs it)", program)
 }
 
+// see reads something of the page within a bounded time.
+func see[T any](b *tab, action chromedp.Action[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, action)
+}
+
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
@@ -65,10 +74,8 @@ func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 
 // state is what the person sees now, for a failing step.
 func (b *tab) state() string {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-	defer cancel()
-	where, _ := chromedp.Run(ctx, chromedp.Location())
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+	where, _ := see(b, chromedp.Location())
+	text, _ := see(b, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
 	b.shot("failed")
 	return "at " + where + "\n" + text
 }
@@ -85,7 +92,9 @@ func (b *tab) click(css string) {
 
 func (b *tab) fill(css, value string) {
 	b.t.Helper()
-	b.do("fill "+css, chromedp.SetValue(chromedp.CSS(css), ""), chromedp.SendKeys(chromedp.CSS(css), value))
+	quoted, _ := json.Marshal(css)
+	b.do("fill "+css, chromedp.WaitVisible(chromedp.CSS(css)),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector(`+string(quoted)+`).value = "";0`), chromedp.SendKeys(chromedp.CSS(css), value))
 }
 
 func (b *tab) waitFor(css string) {
@@ -100,7 +109,7 @@ func (b *tab) upload(css, file string) {
 
 func (b *tab) text(css string) string {
 	b.t.Helper()
-	s, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS(css)))
+	s, err := see(b, chromedp.Text(chromedp.CSS(css)))
 	if err != nil {
 		b.t.Fatalf("text of %s: %v\n%s", css, err, b.state())
 	}
@@ -109,7 +118,7 @@ func (b *tab) text(css string) string {
 
 func (b *tab) attribute(css, name string) string {
 	b.t.Helper()
-	a, err := chromedp.Run(b.ctx, chromedp.AttributeValue(chromedp.CSS(css), name))
+	a, err := see(b, chromedp.AttributeValue(chromedp.CSS(css), name))
 	if err != nil {
 		b.t.Fatalf("%s of %s: %v\n%s", name, css, err, b.state())
 	}
@@ -118,40 +127,75 @@ func (b *tab) attribute(css, name string) string {
 
 func (b *tab) location() string {
 	b.t.Helper()
-	s, err := chromedp.Run(b.ctx, chromedp.Location())
+	s, err := see(b, chromedp.Location())
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return s
 }
 
-// sees waits until the page holds the text, which must come within ten seconds.
+// at waits until the address holds part and the page is whole: a click only begins a journey.
+func (b *tab) at(part string) {
+	b.t.Helper()
+	quoted, _ := json.Marshal(part)
+	b.until("be at "+part, `location.href.includes(`+string(quoted)+`)`)
+}
+
+// until waits for a condition in the page, which a page on its way out may answer with an error.
+func (b *tab) until(what, condition string) {
+	b.t.Helper()
+	for range 150 {
+		ok, err := see(b, chromedp.Evaluate[bool](`document.readyState === "complete" && `+condition))
+		if err == nil && ok {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.t.Fatalf("%s: not within 15 seconds\n%s", what, b.state())
+}
+
+// sees waits until the page holds the text, which must come within fifteen seconds.
 func (b *tab) sees(text string) {
 	b.t.Helper()
 	quoted, _ := json.Marshal(text)
-	b.do(fmt.Sprintf("see %q", text), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := chromedp.Poll[bool](`document.readyState === "complete" && document.body.innerText.includes(`+string(quoted)+`)`, chromedp.WithPollingTimeout(15*time.Second))(ctx, t)
-		return err
-	}))
+	b.until(fmt.Sprintf("see %q", text), `document.body.innerText.includes(`+string(quoted)+`)`)
 }
 
-// newWindow runs open and returns the window that it made.
-func (b *tab) newWindow(open func()) *tab {
+// newWindow runs open and returns the window that it made, whose address holds part.
+func (b *tab) newWindow(part string, open func()) *tab {
 	b.t.Helper()
-	opened := chromedp.WaitNewTarget(b.ctx, func(i *target.Info) bool { return i.Type == "page" })
 	open()
-	select {
-	case id, ok := <-opened:
-		if !ok {
-			b.t.Fatalf("no window opened\n%s", b.state())
+	for range 300 {
+		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+		windows, err := chromedp.Targets(ctx)
+		cancel()
+		if err != nil {
+			b.t.Fatal(err)
 		}
-		ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
-		b.t.Cleanup(cancel)
-		return &tab{b.t, ctx}
-	case <-time.After(15 * time.Second):
-		b.t.Fatalf("no window opened\n%s", b.state())
+		for _, i := range windows {
+			if i.Type == "page" && strings.Contains(i.URL, part) {
+				ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(i.TargetID))
+				b.t.Cleanup(cancel)
+				// The first step attaches: its context must live as long as the window.
+				if err := chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS("main"))); err != nil {
+					b.t.Fatal(err)
+				}
+				return &tab{b.t, ctx}
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
+	b.t.Fatalf("no window opened\n%s", b.state())
 	return nil
+}
+
+// front brings the window before the others: Chromium draws no hidden one.
+func (b *tab) front() {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	if _, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{}); err != nil {
+		b.t.Logf("the window stays behind: %v", err)
+	}
 }
 
 // shot keeps a picture of the page where BELFRY_SHOTS names a folder.
@@ -160,7 +204,8 @@ func (b *tab) shot(name string) {
 	if dir == "" {
 		return
 	}
-	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	b.front()
+	picture, err := see(b, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Logf("no picture of %s: %v", name, err)
 		return
@@ -184,8 +229,9 @@ func (b *tab) accessible(name string) {
 	if err != nil {
 		missing(b.t, "axe-core")
 	}
+	b.front()
 	b.do("load axe", chromedp.Evaluate[chromedp.Void](string(axe)+";0"))
-	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](
+	found, err := see(b, chromedp.Evaluate[string](
 		`axe.run(document, {runOnly: ["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa","best-practice"]}).then(r => JSON.stringify(r.violations))`,
 		chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -203,7 +249,7 @@ func (b *tab) accessible(name string) {
 		b.t.Errorf("%s: %s: %s: %s", name, f.ID, f.Help, where)
 	}
 	b.do("narrow", chromedp.EmulateViewport(320, 640))
-	wide, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+	wide, err := see(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
 	if err != nil || wide > 320 {
 		b.t.Errorf("%s: %d px wide at 320 (%v)", name, wide, err)
 	}

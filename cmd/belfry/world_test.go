@@ -80,10 +80,10 @@ func startWorld(t testing.TB, args ...string) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, dir: t.TempDir(), belfry: filepath.Join(bin, "belfry")}
-	ports := freePorts(t, 6)
+	ports := freePorts(t, 7)
 	w.http = ports[0]
 	flags := []string{"--dir", w.dir, "--bin", bin, "--modules", nodeModules(t)}
-	for i, name := range []string{"http", "https", "services", "belfry", "operator", "smtp"} {
+	for i, name := range []string{"http", "https", "services", "belfry", "operator", "smtp", "agent"} {
 		flags = append(flags, "--"+name, strconv.Itoa(ports[i]))
 	}
 	w.run(exec.Command(filepath.Join(bin, "devworld"), append(flags, args...)...))

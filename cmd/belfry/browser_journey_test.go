@@ -1,0 +1,160 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// withCard answers the card step the person stands at, by the card program's own
+// window, as somebody with a reader does.
+func (b *tab) withCard(c worldCard, pin string) {
+	b.t.Helper()
+	agent := b.cardWindow()
+	agent.choose(c, pin)
+}
+
+// cardWindow starts the card step and returns the card program's window.
+func (b *tab) cardWindow() *tab {
+	b.t.Helper()
+	b.waitFor("form[data-card] button")
+	agent := b.newWindow("/confirm/", func() { b.click("form[data-card] button") })
+	agent.waitFor("#pin")
+	return agent
+}
+
+func (b *tab) choose(c worldCard, pin string) {
+	b.t.Helper()
+	b.do("choose the card of "+c.Name, chromedp.Evaluate[chromedp.Void](
+		`[...document.querySelectorAll('input[name=card]')].find(i => i.labels[0].textContent.includes("`+c.surname()+`")).click();0`))
+	b.fill("#pin", pin)
+	b.click(`button[value=confirm]`)
+}
+
+// The main job as people see it: in Chromium, through the card program and SoftHSM, in
+// the commune that is another site than the provider. Every page on the way is held to axe
+// and to 320 px.
+func TestBrowserJourney(t *testing.T) {
+	w := startWorld(t)
+	sofie, wim := browse(t), browse(t)
+
+	sofie.open(w.origin("zandvoorde"))
+	sofie.accessible("01-home")
+	sofie.click(`main a[href*="/documents/"]`)
+	sofie.at("/documents/")
+	sofie.accessible("02-product")
+	sofie.click(`main a[href*="/form"]`)
+	sofie.waitFor("form[data-card]")
+	sofie.accessible("03-card")
+	agent := sofie.cardWindow()
+	agent.accessible("04-agent")
+	agent.choose(w.card("sofie"), "9999")
+	agent.waitFor("#pin-error")
+	agent.accessible("05-agent-wrong-pin")
+	agent.choose(w.card("sofie"), w.card("sofie").PIN)
+
+	sofie.at("/form")
+	sofie.sees("Peeters")
+	sofie.accessible("06-form")
+	sofie.fill("#email", "no address")
+	sofie.click("main form button")
+	sofie.waitFor(".govuk-error-summary")
+	sofie.accessible("07-form-error")
+	if focus := sofie.text(".govuk-error-summary:focus-within, .govuk-error-summary:focus"); focus == "" {
+		t.Error("the error summary has not the focus")
+	}
+	sofie.fill("#email", "sofie@example.org")
+	sofie.click("main form button")
+	sofie.at("/check")
+	sofie.accessible("08-check")
+	sofie.click(`form[action*="/send"] button`)
+	sofie.at("/sent")
+	sofie.accessible("09-sent")
+	order := strings.TrimSuffix(sofie.location(), "/sent")
+	sofie.open(order)
+	sofie.accessible("10-order-submitted")
+
+	wim.open(w.invite("zandvoorde", "Wim Janssens"))
+	wim.accessible("11-join")
+	wim.click(`main a[href*="/sign-in"]`)
+	wim.withCard(w.card("wim"), w.card("wim").PIN)
+	wim.at("/desk/join")
+	wim.accessible("12-join-confirm")
+	wim.click(`form[action*="/join"] button`)
+	wim.waitFor("main table")
+	wim.accessible("13-inbox")
+	wim.click(`main table a[href*="/desk/orders/"]`)
+	wim.waitFor(`form[action*="/prepare"]`)
+	wim.accessible("14-desk-order")
+	wim.click(`form[action*="/prepare"] button`)
+	wim.waitFor(`form[action*="/approve"]`)
+	wim.accessible("15-desk-preview")
+	wim.click(`form[action*="/approve"] button`)
+	wim.until("be approved", `!document.querySelector('form[action*="/approve"]')`)
+	wim.accessible("16-desk-approved")
+
+	paper := sofie.download(order)
+	sofie.open(order)
+	sofie.accessible("17-order-issued")
+	accepted(t, paper)
+	bank := browse(t)
+	bank.open(w.origin("zandvoorde") + "/nl/verify")
+	bank.accessible("18-verify")
+	bank.upload("input[type=file]", paper)
+	bank.click(`form[enctype="multipart/form-data"] button`)
+	bank.sees("Peeters")
+	bank.accessible("19-verified-file")
+	bank.open(w.origin("zandvoorde") + "/nl/verify")
+	bank.upload("input[type=file]", spoiled(t, paper))
+	bank.click(`form[enctype="multipart/form-data"] button`)
+	bank.at("/verify/file")
+	if strings.Contains(bank.text("main"), "Peeters") {
+		t.Error("an altered paper is shown as genuine")
+	}
+	bank.accessible("20-altered-file")
+	w.noNumberLeaks()
+}
+
+// download waits until the order's paper can be had, with the browser's own cookies.
+func (b *tab) download(order string) string {
+	b.t.Helper()
+	file := filepath.Join(b.t.TempDir(), "paper.pdf")
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		pdf, err := see(b, chromedp.Evaluate[[]int](
+			`fetch("`+order+`/document").then(r => r.ok ? r.arrayBuffer() : new ArrayBuffer(0)).then(a => Array.from(new Uint8Array(a)))`, chromedp.EvalAwaitPromise))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if len(pdf) > 0 {
+			content := make([]byte, len(pdf))
+			for i, v := range pdf {
+				content[i] = byte(v)
+			}
+			if err := os.WriteFile(file, content, 0o600); err != nil {
+				b.t.Fatal(err)
+			}
+			return file
+		}
+	}
+	b.t.Fatalf("the paper is not issued\n%s", b.state())
+	return ""
+}
+
+// spoiled is a copy of a paper with one byte of its content changed.
+func spoiled(t *testing.T, paper string) string {
+	t.Helper()
+	content, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/3] ^= 1
+	file := filepath.Join(t.TempDir(), "altered.pdf")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
