@@ -160,7 +160,7 @@ func (s *scanner) line() (entry, error) {
 	}
 	s.skip()
 	switch w := s.word(); {
-	case generation > 65535:
+	case w == "n" && generation > 65535: // MuPDF writes 65536 for a free one
 		return entry{}, s.fail("generation %d", generation)
 	case w == "n" && offset > 0:
 		return entry{kind: plain, offset: offset, generation: uint16(generation)}, nil

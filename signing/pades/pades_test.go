@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -442,4 +444,62 @@ func FuzzPrepare(f *testing.F) {
 			t.Fatalf("what was signed cannot be read: %v", err)
 		}
 	})
+}
+
+// Files as qpdf and MuPDF rewrite them: linearised, with object streams, cleaned, in PDF 2.0.
+func TestFilesOfOtherPrograms(t *testing.T) {
+	w := signingtest.Shared()
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.pdf")
+	write(t, in, pdftest.Build(pdftest.Table, pdftest.Fields()))
+	for name, command := range map[string][]string{
+		"linearised":                     {"qpdf", "--linearize", in, "OUT"},
+		"object streams":                 {"qpdf", "--object-streams=generate", in, "OUT"},
+		"linearised with object streams": {"qpdf", "--linearize", "--object-streams=generate", in, "OUT"},
+		"2.0":                            {"qpdf", "--force-version=2.0", in, "OUT"},
+		"cleaned":                        {"mutool", "clean", "-gggz", in, "OUT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath(command[0]); err != nil {
+				if os.Getenv("CI") == "true" {
+					t.Fatal(err)
+				}
+				t.Skip(err)
+			}
+			out := filepath.Join(t.TempDir(), "out.pdf")
+			command[len(command)-1] = out
+			if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, said)
+			}
+			content, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			outside(t, "B-B", sign(t, content, w.P256, certify(options(w.P256))))
+		})
+	}
+}
+
+// Memory is used for what is appended, not for the content.
+func TestMemoryDoesNotGrowWithTheContent(t *testing.T) {
+	w := signingtest.Shared()
+	used := func(size int) uint64 {
+		content := document(size)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		p := prepare(t, content, options(w.P256))
+		signature, err := p.Sign(w.P256.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Embed(io.Discard, bytes.NewReader(content), signature, nil); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	used(1 << 10) // what is made once
+	if small, large := used(50<<10), used(20<<20); large > small+256<<10 {
+		t.Errorf("%d bytes for 50 KB, %d for 20 MB", small, large)
+	}
 }

@@ -12,9 +12,8 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // What a child may use. A file that needs more is one nobody can tell about.
@@ -42,6 +41,7 @@ type order struct {
 // Child checks a PDF in a process of its own with limits on time, memory and
 // files, and with no network. Whatever goes wrong there is a report of Unknown;
 // there is no error. The file is read from its beginning, wherever it stands.
+// Files and network are closed to a child on Linux only; the limits hold elsewhere too.
 // The program must call RunIfChild first thing in main.
 func Child(ctx context.Context, file *os.File, o Options) *Report {
 	report := func(c Code, err error) *Report {
@@ -88,11 +88,10 @@ func ChildBytes(ctx context.Context, b []byte, o Options) *Report {
 	unknown := func(err error) *Report {
 		return &Report{Result: Unknown, Findings: []Finding{{Crashed, err.Error()}}, Size: int64(len(b)), At: o.Now.UTC().Truncate(time.Second)}
 	}
-	fd, err := unix.MemfdCreate("verify", unix.MFD_CLOEXEC)
+	file, err := nameless()
 	if err != nil {
 		return unknown(err)
 	}
-	file := os.NewFile(uintptr(fd), "verify")
 	defer file.Close()
 	if _, err := file.Write(b); err != nil {
 		return unknown(err)
@@ -216,9 +215,9 @@ func confine() error {
 	debug.SetMemoryLimit(childHeap)
 	debug.SetMaxStack(64 << 20)
 	for resource, most := range map[int]uint64{
-		unix.RLIMIT_CPU: childCPU, unix.RLIMIT_DATA: childMemory, unix.RLIMIT_FSIZE: 0, unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 16,
+		syscall.RLIMIT_CPU: childCPU, syscall.RLIMIT_DATA: childMemory, syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_NOFILE: 16,
 	} {
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 			return fmt.Errorf("verify: limit %d: %w", resource, err)
 		}
 	}

@@ -2,11 +2,21 @@ package verify
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// nameless is a file in memory that no path leads to.
+func nameless() (*os.File, error) {
+	fd, err := unix.MemfdCreate("verify", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("verify: a file in memory: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "verify"), nil
+}
 
 // denied are the system calls a child has no use for: whatever reaches the
 // network, other processes, other files or the kernel's inner parts.
