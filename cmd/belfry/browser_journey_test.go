@@ -101,6 +101,7 @@ func TestBrowserJourney(t *testing.T) {
 	sofie.open(order)
 	sofie.accessible("17-order-issued")
 	accepted(t, paper)
+	keep(t, paper)
 	bank := browse(t)
 	bank.open(w.origin("zandvoorde") + "/nl/verify")
 	bank.accessible("18-verify")
@@ -142,6 +143,20 @@ func (b *tab) download(order string) string {
 	}
 	b.t.Fatalf("the paper is not issued\n%s", b.state())
 	return ""
+}
+
+// keep puts a paper beside the pictures, where BELFRY_SHOTS names a folder.
+func keep(t *testing.T, paper string) {
+	t.Helper()
+	dir := os.Getenv("BELFRY_SHOTS")
+	if dir == "" {
+		return
+	}
+	content, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(dir, "paper.pdf"), content, 0o644)
 }
 
 // spoiled is a copy of a paper with one byte of its content changed.
