@@ -241,7 +241,7 @@ func object(depth int) *rapid.Generator[pdf.Object] {
 	leaves := []*rapid.Generator[pdf.Object]{
 		rapid.Map(rapid.Bool(), func(b bool) pdf.Object { return b }),
 		rapid.Map(rapid.Int64(), func(n int64) pdf.Object { return pdf.Integer(n) }),
-		rapid.Map(rapid.Int32(), func(n int32) pdf.Object { return pdf.Real(float64(n) + .5) }),
+		rapid.Map(rapid.Int32(), func(n int32) pdf.Object { return pdf.Real(float64(n) / 4) }),
 		rapid.Map(text, func(s string) pdf.Object { return pdf.Name(s) }),
 		rapid.Map(text, func(s string) pdf.Object { return pdf.String(s) }),
 		rapid.Map(rapid.Uint32Range(0, 8388607), func(n uint32) pdf.Object { return pdf.Ref{Number: n, Generation: 7} }),

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // writer writes objects at known places of the file.
@@ -34,7 +35,11 @@ func (w *writer) object(o Object, depth int) error {
 		if math.IsNaN(float64(o)) || math.IsInf(float64(o), 0) {
 			return fmt.Errorf("pdf: %v cannot be written", float64(o))
 		}
-		w.WriteString(strconv.FormatFloat(float64(o), 'f', -1, 64))
+		text := strconv.FormatFloat(float64(o), 'f', -1, 64)
+		w.WriteString(text)
+		if !strings.Contains(text, ".") {
+			w.WriteString(".0") // a real number stays one
+		}
 	case Name:
 		w.name(o)
 	case String:

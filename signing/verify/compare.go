@@ -157,16 +157,33 @@ func (c *comparison) values(path string, before, after pdf.Object) error {
 		}
 		return c.dicts(path, a.Dict, b.Dict)
 	default:
-		switch after.(type) { // types that == cannot compare
-		case pdf.Dict, pdf.Array, *pdf.Stream:
-		default:
-			if before == after {
-				return nil
-			}
+		if sameScalar(before, after) {
+			return nil
 		}
 	}
 	c.find(Changed, path)
 	return nil
+}
+
+// sameScalar compares what is no container; 612 and 612.0 are the same number.
+func sameScalar(a, b pdf.Object) bool {
+	switch b.(type) { // types that == cannot compare
+	case pdf.Dict, pdf.Array, *pdf.Stream:
+		return false
+	}
+	x, isNumber := number(a)
+	y, alsoNumber := number(b)
+	return a == b || (isNumber && alsoNumber && x == y)
+}
+
+func number(o pdf.Object) (float64, bool) {
+	switch o := o.(type) {
+	case pdf.Integer:
+		return float64(o), true
+	case pdf.Real:
+		return float64(o), true
+	}
+	return 0, false
 }
 
 func (c *comparison) sameBytes(a, b *pdf.Stream) bool {
