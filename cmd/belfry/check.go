@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -26,7 +25,7 @@ import (
 )
 
 type checkCmd struct {
-	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"Settings file."`
+	settingsFlag
 }
 
 // question is one thing an install needs; ask returns what was seen, for the line.
@@ -37,16 +36,12 @@ type question struct {
 
 // Run asks the world and prints a line for each answer; it exits 1 where one is bad.
 func (c *checkCmd) Run() error {
-	s, err := loadSettings(c.Config)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("ok      settings: %d communes\n", len(s.Communes))
-	in, err := open(context.Background(), s, slog.New(slog.DiscardHandler))
+	in, err := c.open(context.Background())
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	fmt.Printf("ok      settings: %d communes\n", len(in.communes.All()))
 	bad := 0
 	for _, q := range in.questions() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

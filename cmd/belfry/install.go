@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -49,6 +50,9 @@ type install struct {
 // open makes what every command needs: secret, communes, database, files, journal.
 func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err error) {
 	in := &install{settings: s, log: log}
+	for name, value := range s.Environment {
+		os.Setenv(name, value) // cgo hands it on to the PKCS#11 libraries
+	}
 	defer func() {
 		if err != nil {
 			in.Close()
@@ -87,7 +91,7 @@ func (in *install) Close() error {
 }
 
 // sealer opens the tokens of the keys of one kind and the timestamp authorities.
-func (in *install) sealer(kind signing.GrantKind) (*seal.Sealer, error) {
+func (in *install) sealer(kind signing.GrantKind, level string) (*seal.Sealer, error) {
 	keys := map[commune.ID]seal.Key{}
 	for _, k := range in.settings.Seals {
 		if k.Operator != (kind == signing.Operator) {
@@ -105,7 +109,7 @@ func (in *install) sealer(kind signing.GrantKind) (*seal.Sealer, error) {
 	}
 	return seal.New(seal.Config{
 		DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System,
-		Keys: keys, Stamper: stamper, Level: signing.LevelBT,
+		Keys: keys, Stamper: stamper, Level: level,
 		Specimen: func(c *x509.Certificate) bool { return isTest(c) },
 	})
 }
@@ -200,7 +204,7 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 	if err != nil {
 		return nil, nil, err
 	}
-	sealer, err := in.sealer(signing.Approval)
+	sealer, err := in.sealer(signing.Approval, signing.LevelBT)
 	if err != nil {
 		return nil, nil, err
 	}

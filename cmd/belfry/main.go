@@ -1,11 +1,14 @@
 // Command belfry signs citizens in and gives them sealed certificates.
 //
 //	belfry serve [--config FILE]          the service; without a file, a complete local one
-//	belfry check --config FILE            is everything this install needs there, and does it answer?
+//	belfry check                          is everything this install needs there, and does it answer?
 //	belfry staff invite COMMUNE NAME      a one-time address for a clerk's first sign-in
 //	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
-//	belfry seal COMMUNE IN OUT            seal a file with a commune's operator key
+//	belfry seal IN OUT                    seal a file with a commune's operator key
 //	belfry journal COMMUNE                does the commune's audit journal hold?
+//
+// The operator's commands take --config FILE; without it they look for
+// var/belfry.toml of a local world, then for /etc/belfry/belfry.toml.
 //
 // It owns the settings file and the wiring: it makes each part, hands it what it
 // needs and decides nothing of its own. An error is one line that begins with

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,33 +23,30 @@ import (
 const sealLimit = 64 << 20
 
 type sealCmd struct {
-	Config  string     `required:"" type:"existingfile" placeholder:"FILE" help:"Settings file."`
-	Commune commune.ID `arg:"" help:"Whose key."`
+	settingsFlag
 	In      string     `arg:"" type:"existingfile" help:"The PDF to seal."`
 	Out     string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
-	Reason  string     `required:"" help:"Why; the journal keeps it."`
+	Commune commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
+	Level   string     `default:"B-T" enum:"B-B,B-T" help:"B-T adds a timestamp to the signature, B-B does not."`
+	Reason  string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
 }
 
 // Run seals one file. A grant that names the operator, the file's hash and the reason is
 // durable before the key is used; the key that issues documents is another (decision 8).
 func (c *sealCmd) Run() error {
 	ctx := context.Background()
-	s, err := loadSettings(c.Config)
-	if err != nil {
-		return err
-	}
-	if _, ok := s.seal(c.Commune, true); !ok {
-		return fmt.Errorf("commune %s has no [[seal]] with operator = true", c.Commune)
-	}
 	content, err := readLimited(c.In, sealLimit)
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, s, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	in, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	if c.Commune, err = in.settings.operatorOf(c.Commune); err != nil {
+		return err
+	}
 	receipt, err := in.sealFile(ctx, c, content)
 	if err != nil {
 		return err
@@ -60,12 +58,35 @@ func (c *sealCmd) Run() error {
 	if err := writeNew(c.Out, sealed); err != nil {
 		return err
 	}
-	fmt.Printf("%s: sealed by %s, %s, stamped %s\n", c.Out, receipt.Signer, receipt.Level, receipt.StampedAt.Format("2006-01-02 15:04:05Z07:00"))
+	fmt.Printf("%s: sealed by %s at %s, level %s\n", c.Out, receipt.Signer, receipt.SignedAt.Format(time.RFC3339), receipt.Level)
 	return nil
 }
 
+// operatorOf is the commune whose operator's key is meant; "" means the only one that has one.
+func (s *Settings) operatorOf(id commune.ID) (commune.ID, error) {
+	if id != "" {
+		if _, ok := s.seal(id, true); !ok {
+			return "", fmt.Errorf("commune %s has no [[seal]] with operator = true", id)
+		}
+		return id, nil
+	}
+	var all []string
+	for _, k := range s.Seals {
+		if k.Operator {
+			all = append(all, string(k.Commune))
+		}
+	}
+	switch len(all) {
+	case 0:
+		return "", errors.New("no [[seal]] has operator = true: the keys that issue documents do nothing else")
+	case 1:
+		return commune.ID(all[0]), nil
+	}
+	return "", fmt.Errorf("say whose key with --commune: one of %s", strings.Join(all, ", "))
+}
+
 func (in *install) sealFile(ctx context.Context, c *sealCmd, content []byte) (signing.Receipt, error) {
-	sealer, err := in.sealer(signing.Operator)
+	sealer, err := in.sealer(signing.Operator, c.Level)
 	if err != nil {
 		return signing.Receipt{}, err
 	}

@@ -29,10 +29,13 @@ type Settings struct {
 	Provider ProviderSettings `toml:"provider"`
 	Cards    CardSettings     `toml:"cards"`
 	Seals    []SealSettings   `toml:"seal"`
-	Stamps   []StampSettings  `toml:"stamp"`
-	Register RegisterSettings `toml:"register"`
-	Mail     MailSettings     `toml:"mail"`
-	Renderer RendererSettings `toml:"renderer"`
+	// Environment variables that the tokens' PKCS#11 libraries read, for example
+	// SOFTHSM2_CONF; they are set before the first library is loaded.
+	Environment map[string]string `toml:"environment"`
+	Stamps      []StampSettings   `toml:"stamp"`
+	Register    RegisterSettings  `toml:"register"`
+	Mail        MailSettings      `toml:"mail"`
+	Renderer    RendererSettings  `toml:"renderer"`
 	// Communes this install serves, one [[commune]] each.
 	Communes []*commune.Commune `toml:"commune"`
 

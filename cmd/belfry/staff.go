@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -19,24 +17,20 @@ type staffCmd struct {
 
 // atDesk is what the commands about staff share.
 type atDesk struct {
-	Config  string     `required:"" type:"existingfile" placeholder:"FILE" help:"Settings file."`
+	settingsFlag
 	Commune commune.ID `arg:"" help:"The commune's id."`
 }
 
 // open opens the register of staff; the caller closes the install.
 func (d atDesk) open(ctx context.Context) (*install, *commune.Commune, *staff.Register, error) {
-	s, err := loadSettings(d.Config)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	in, err := open(ctx, s, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	in, err := d.settingsFlag.open(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	c, ok := in.communes.ByID(d.Commune)
 	if !ok {
 		in.Close()
-		return nil, nil, nil, fmt.Errorf("no commune %q in %s", d.Commune, d.Config)
+		return nil, nil, nil, fmt.Errorf("no commune %q in the settings", d.Commune)
 	}
 	register, err := staff.New(ctx, in.db, in.audit, clock.System)
 	if err != nil {

@@ -30,7 +30,7 @@ type world struct {
 	PKI       struct{ Roots string }
 	Control   struct{ URL string }
 	Mail      struct{ URL string }
-	Belfry    struct{ Config, Operator, Log, Tokens string }
+	Belfry    struct{ Config, Operator, Log string }
 	belfry    string // the program
 	processes []*exec.Cmd
 }
@@ -226,7 +226,6 @@ func (w *world) invite(commune, name string) string {
 func (w *world) command(code int, args ...string) string {
 	w.t.Helper()
 	cmd := exec.Command(w.belfry, args...)
-	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+w.Belfry.Tokens)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
 		w.t.Fatalf("belfry %s: %v, want exit %d\n%s", strings.Join(args, " "), err, code, out)

@@ -127,7 +127,7 @@ func (c *child) stop() {
 // startChildren starts Belfry and the card reading program, each with its own tokens, and
 // waits until Belfry answers or has given up.
 func (w *world) startChildren(ctx context.Context) {
-	w.belfry = w.start("belfry", []string{"SOFTHSM2_CONF=" + w.path("belfry-softhsm", "softhsm2.conf")}, "serve", "--config", w.settingsFile())
+	w.belfry = w.start("belfry", nil, "serve", "--config", w.settingsFile())
 	w.agent = w.startAgent()
 	deadline := time.After(2 * time.Minute)
 	for !w.ready(ctx) {

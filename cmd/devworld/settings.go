@@ -15,8 +15,9 @@ import (
 // belfrySettings is the settings file of the Belfry in this world, as cmd/belfry reads it.
 // It is the only place that knows its keys.
 type belfrySettings struct {
-	Test   bool `toml:"test"`
-	Server struct {
+	Test        bool              `toml:"test"`
+	Environment map[string]string `toml:"environment"`
+	Server      struct {
 		Listen   string   `toml:"listen"`
 		Operator string   `toml:"operator"`
 		Proxies  []string `toml:"proxies"`
@@ -75,6 +76,7 @@ func (w *world) settingsFile() string { return w.path("belfry.toml") }
 func (w *world) writeSettings() error {
 	var s belfrySettings
 	s.Test = true
+	s.Environment = map[string]string{"SOFTHSM2_CONF": w.path("belfry-softhsm", "softhsm2.conf")}
 	s.Server.Listen = loopback(w.config.belfry)
 	s.Server.Operator = loopback(w.operator)
 	s.Server.Proxies = []string{"127.0.0.1/32", "::1/128"}

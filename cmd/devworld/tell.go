@@ -56,10 +56,9 @@ How to try it:
 	}
 	fmt.Fprintf(out, `  3. Download the paper and check it on the commune's page, or: belfry verify FILE --trust %s
   4. Make something go wrong: %s/#controls
-The operator's commands (belfry check, seal, staff) find the seals with
-  export SOFTHSM2_CONF=%s
-and --config %s. Ctrl-C ends all of it; the next start resumes.
-`, w.path("trust"), d.Page, d.Belfry.Tokens, d.Belfry.Config)
+The operator's commands are belfry check, seal, staff and journal; --config %s
+Ctrl-C ends all of it; the next start resumes.
+`, w.path("trust"), d.Page, d.Belfry.Config)
 }
 
 func pinOf(d description, name string) string {

@@ -249,8 +249,7 @@ func (w *world) invite(ctx context.Context, p testcerts.Person, last invitation)
 
 // staff runs one of Belfry's commands about staff.
 func (w *world) staff(ctx context.Context, command string, args ...string) (string, error) {
-	return w.command(ctx, "belfry", []string{"SOFTHSM2_CONF=" + w.path("belfry-softhsm", "softhsm2.conf")},
-		append([]string{"staff", command, "--config", w.settingsFile()}, args...)...)
+	return w.command(ctx, "belfry", nil, append([]string{"staff", command, "--config", w.settingsFile()}, args...)...)
 }
 
 func (w *world) clerkList() []describedClerk {

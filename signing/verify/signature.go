@@ -312,6 +312,8 @@ func (c *checker) chain(s *Signature, signed *cms.SignedData, at time.Time) {
 		s.find(RevocationNotChecked, "")
 	case at.Before(signer.NotBefore) || at.After(signer.NotAfter):
 		s.find(OutOfTime, err.Error())
+	case len(c.o.Roots) == 0:
+		s.find(NobodyTrusted, "")
 	default:
 		s.find(Untrusted, err.Error())
 	}

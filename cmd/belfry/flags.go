@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// settingsFlag is how the operator's commands find the settings file.
+type settingsFlag struct {
+	Config string `type:"path" placeholder:"FILE" env:"BELFRY_CONFIG" help:"Settings file. Where it is not given: var/belfry.toml of a local world, else /etc/belfry/belfry.toml."`
+}
+
+// places where the settings file is looked for, the first that is there counts.
+var places = []string{"var/belfry.toml", "/etc/belfry/belfry.toml"}
+
+func (f settingsFlag) load() (*Settings, error) {
+	if f.Config != "" {
+		return loadSettings(f.Config)
+	}
+	for _, p := range places {
+		if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
+			return loadSettings(p)
+		}
+	}
+	return nil, fmt.Errorf("no settings file: name one with --config, or make one of %s", strings.Join(places, ", "))
+}
+
+// open opens an install for a command, whose log tells of trouble only.
+func (f settingsFlag) open(ctx context.Context) (*install, error) {
+	s, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, s, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
