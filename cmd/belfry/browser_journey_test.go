@@ -21,7 +21,8 @@ func (b *tab) withCard(c worldCard, pin string) {
 // cardWindow starts the card step and returns the card program's window.
 func (b *tab) cardWindow() *tab {
 	b.t.Helper()
-	b.waitFor("form[data-card] button")
+	// A click before the script is there sends the form without a card.
+	b.until("have the card step's script", `!!document.querySelector("[data-card-status] [role=status]")`)
 	agent := b.newWindow("/confirm/", func() { b.click("form[data-card] button") })
 	agent.waitFor("#pin")
 	return agent
@@ -39,8 +40,8 @@ func (b *tab) choose(c worldCard, pin string) {
 // the commune that is another site than the provider. Every page on the way is held to axe
 // and to 320 px.
 func TestBrowserJourney(t *testing.T) {
-	w := startWorld(t)
 	sofie, wim := browse(t), browse(t)
+	w := startWorld(t)
 
 	sofie.open(w.origin("zandvoorde"))
 	sofie.accessible("01-home")

@@ -26,6 +26,9 @@ type tab struct {
 // browse opens a fresh browser of its own: no cookie of another person's is in it.
 func browse(t *testing.T) *tab {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser in a quick run")
+	}
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		missing(t, "chromium")
@@ -114,15 +117,6 @@ func (b *tab) text(css string) string {
 		b.t.Fatalf("text of %s: %v\n%s", css, err, b.state())
 	}
 	return strings.TrimSpace(s)
-}
-
-func (b *tab) attribute(css, name string) string {
-	b.t.Helper()
-	a, err := see(b, chromedp.AttributeValue(chromedp.CSS(css), name))
-	if err != nil {
-		b.t.Fatalf("%s of %s: %v\n%s", name, css, err, b.state())
-	}
-	return a.Value
 }
 
 func (b *tab) location() string {

@@ -20,19 +20,18 @@ import (
 // world is a local world on ports of its own: devworld, belfry and eid-agent as
 // `make run` starts them.
 type world struct {
-	t         testing.TB
-	dir       string
-	http      int
-	Provider  struct{ Issuers []string }
-	Communes  []worldCommune
-	Cards     []worldCard
-	Clerks    []struct{ Name, Commune, Desk, Invitation string }
-	PKI       struct{ Roots string }
-	Control   struct{ URL string }
-	Mail      struct{ URL string }
-	Belfry    struct{ Config, Operator, Log string }
-	belfry    string // the program
-	processes []*exec.Cmd
+	t        testing.TB
+	dir      string
+	http     int
+	Provider struct{ Issuers []string }
+	Communes []worldCommune
+	Cards    []worldCard
+	Clerks   []struct{ Name, Commune, Desk, Invitation string }
+	PKI      struct{ Roots string }
+	Control  struct{ URL string }
+	Mail     struct{ URL string }
+	Belfry   struct{ Config, Operator, Log string }
+	belfry   string // the program
 }
 
 type worldCommune struct {
