@@ -99,26 +99,30 @@ func (p *person) waitIssued(order string, patience time.Duration) []byte {
 }
 
 // The main job: sign in with a card, order, a clerk approves, download, verify. By HTTP
-// alone, on both demo communes, one of which is another site than the provider.
+// alone, on both demo communes, one of which is another site than the provider, and over
+// https with the local CA.
 func TestJourney(t *testing.T) {
 	w := startWorld(t)
-	for commune, who := range map[string]struct{ citizen, clerk string }{
-		"beaumarais": {"luc", "claire"},
-		"zandvoorde": {"sofie", "wim"},
+	desks := map[string]*person{"beaumarais": w.clerk("beaumarais", "claire"), "zandvoorde": w.clerk("zandvoorde", "wim")}
+	for name, j := range map[string]struct {
+		w                *world
+		commune, citizen string
+	}{
+		"same site":    {w, "beaumarais", "luc"},
+		"another site": {w, "zandvoorde", "sofie"},
+		"over https":   {w.secure(), "beaumarais", "amina"},
 	} {
-		t.Run(commune, func(t *testing.T) {
-			citizen := newPerson(t)
-			order := citizen.order(w, commune, w.card(who.citizen))
-			desk := w.clerk(commune, who.clerk)
-			desk.approve(order)
+		t.Run(name, func(t *testing.T) {
+			citizen := newPerson(t).trusting(w.TLS.CA)
+			order := citizen.order(j.w, j.commune, w.card(j.citizen))
+			desks[j.commune].approve(w.plain(order))
 			pdf := citizen.waitIssued(order, 30*time.Second)
 			file := filepath.Join(t.TempDir(), "paper.pdf")
 			if err := os.WriteFile(file, pdf, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			accepted(t, file)
-			out := w.command(0, "verify", file, "--trust", filepath.Dir(w.PKI.Roots))
-			t.Log(out)
+			w.command(0, "verify", file, "--trust", filepath.Dir(w.PKI.Roots))
 		})
 	}
 	for _, c := range []string{"beaumarais", "zandvoorde"} {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -41,6 +43,21 @@ func loopback(ctx context.Context, network, address string) (net.Conn, error) {
 func newPerson(t testing.TB) *person {
 	jar, _ := cookiejar.New(nil)
 	return &person{t: t, client: &http.Client{Jar: jar, Timeout: 60 * time.Second, Transport: &http.Transport{DialContext: loopback}}}
+}
+
+// trusting adds a CA, from a PEM file, to those the browser believes.
+func (p *person) trusting(ca string) *person {
+	p.t.Helper()
+	list, err := readCertificates(ca)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	for _, c := range list {
+		pool.AddCert(c)
+	}
+	p.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool}
+	return p
 }
 
 // try is get without a failing test: for requests whose server may just have died.

@@ -29,6 +29,7 @@ type world struct {
 	Clerks   []struct{ Name, Commune, Desk, Invitation string }
 	PKI      struct{ Roots string }
 	Control  struct{ URL string }
+	TLS      struct{ CA string }
 	Mail     struct{ URL string }
 	Belfry   struct{ Config, Operator, Log string }
 	belfry   string // the program
@@ -190,6 +191,32 @@ func (w *world) waitReady() {
 			w.t.Fatalf("belfry does not get ready: %v\n%s", err, tail(string(log), 20))
 		}
 	}
+}
+
+// secure is the same world by its https addresses.
+func (w *world) secure() *world {
+	other := *w
+	other.Communes = nil
+	for _, c := range w.Communes {
+		if len(c.Origins) > 1 {
+			c.Origins = c.Origins[1:]
+		}
+		other.Communes = append(other.Communes, c)
+	}
+	return &other
+}
+
+// plain is an address of the secure world in this one.
+func (w *world) plain(address string) string {
+	for i, c := range w.secure().Communes {
+		if len(c.Origins) == 0 {
+			continue
+		}
+		if path, ok := strings.CutPrefix(address, c.Origins[0]); ok {
+			return w.Communes[i].Origins[0] + path
+		}
+	}
+	return address
 }
 
 // origin is the first address of a commune.
