@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 
+	"github.com/belfry-eid/belfry/internal/benchtest"
 	"github.com/belfry-eid/belfry/internal/p11"
 )
 
@@ -25,6 +26,7 @@ func BenchmarkSign(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(string(kind), func(b *testing.B) {
+			defer benchtest.CPU(b)()
 			for b.Loop() {
 				if _, err := k.Sign(nil, digest[:], crypto.SHA256); err != nil {
 					b.Fatal(err)
@@ -63,6 +65,7 @@ func raw(b *testing.B, m *p11.Module, tok *p11.Token, kind p11.KeyKind, digest [
 		if kind == p11.RSA2048 {
 			mechanism = pkcs11.CKM_RSA_PKCS
 		}
+		defer benchtest.CPU(b)()
 		for b.Loop() {
 			if err := ctx.SignInit(session, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, keys[0]); err != nil {
 				b.Fatal(err)

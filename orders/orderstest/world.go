@@ -60,8 +60,9 @@ type World struct {
 	Log      *Log
 }
 
-// New makes a world upon an empty database. Its jobs run in Work and only there.
-func New(t testing.TB, db *sqldb.DB) *World {
+// New makes a world upon an empty database. Its jobs run in Work and only there. change
+// may put real parts in the place of those that stand in.
+func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *World {
 	t.Helper()
 	ctx := context.Background()
 	must := func(err error) {
@@ -90,10 +91,14 @@ func New(t testing.TB, db *sqldb.DB) *World {
 	must(err)
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
-	w.Service, err = orders.New(ctx, orders.Config{
+	cfg := orders.Config{
 		DB: db, Blobs: w.Blobs, Audit: w.Auditor, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
 		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Secret: secret, Mailer: w.Mail,
-	})
+	}
+	for _, f := range change {
+		f(w, &cfg)
+	}
+	w.Service, err = orders.New(ctx, cfg)
 	must(err)
 	return w
 }
