@@ -127,8 +127,8 @@ func (v *Verifier) issuerOf(ctx context.Context, leaf *x509.Certificate, now tim
 // comes is believed only below a root of ours; then it is kept.
 func (v *Verifier) fetchIssuer(ctx context.Context, leaf *x509.Certificate, now time.Time) (*issuer, error) {
 	var down []error
-	for _, address := range v.fetch.listed(leaf.IssuingCertificateURL) {
-		raw, err := v.fetch.get(ctx, address)
+	for _, address := range v.fetch.Listed(leaf.IssuingCertificateURL) {
+		raw, err := v.fetch.Get(ctx, address)
 		if err != nil {
 			down = append(down, err)
 			continue

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/belfry-eid/belfry/internal/revocation"
 )
 
 // What the responder may answer, and whether the card is believed on that alone
@@ -67,7 +69,7 @@ func TestOCSPAnswers(t *testing.T) {
 		"no algorithm":               {func(r *reply) { r.algorithm = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1} }, ErrResponderDown},
 		"too many certificates": {func(r *reply) {
 			r.signer = delegate
-			for range maxResponderCertificates {
+			for range 10 {
 				r.certs = append(r.certs, w.ca.cert)
 			}
 			r.certs = append(r.certs, delegate.cert)
@@ -256,7 +258,7 @@ func TestOCSPByAnotherImplementation(t *testing.T) {
 func TestOCSPRequestIsReadable(t *testing.T) {
 	w := newWorld(t)
 	card := w.card(nil)
-	der, nonce, err := newOCSPRequest(card, w.ca.cert)
+	der, nonce, err := revocation.Request(card, w.ca.cert)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +277,7 @@ func TestOCSPRequestIsReadable(t *testing.T) {
 	if req.SerialNumber.Cmp(same.SerialNumber) != 0 || string(req.IssuerKeyHash) != string(same.IssuerKeyHash) || string(req.IssuerNameHash) != string(same.IssuerNameHash) {
 		t.Error("the two requests name different certificates")
 	}
-	_, again, _ := newOCSPRequest(card, w.ca.cert)
+	_, again, _ := revocation.Request(card, w.ca.cert)
 	if len(nonce) != 34 || string(nonce) == string(again) {
 		t.Error("the nonce is short or repeats")
 	}

@@ -2,8 +2,8 @@
 // its holder may use today.
 //
 // It owns the path to the pinned Belgian roots, the key usages, the policies and
-// the revocation status (RFC 5280 §6, RFC 6960, RFC 9654), and the fetching of
-// those answers. It refuses to know tokens, nonces and sessions: whoever presents
+// the revocation status (RFC 5280 §6, RFC 6960, RFC 9654); internal/revocation
+// reads the answers, internal/fetch asks for them. It refuses to know tokens, nonces and sessions: whoever presents
 // a certificate must still prove that they hold its key. It guarantees that a
 // Certificate exists only for what passed every check at its instant, that a
 // certificate whose status nobody vouches for is refused, and that no address is
@@ -22,6 +22,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/fetch"
 )
 
 // What Authentication returns, wrapped around its cause; compare with errors.Is.
@@ -116,15 +117,15 @@ type Verifier struct {
 	now           clock.Clock
 	roots         *x509.CertPool
 	policies      []asn1.ObjectIdentifier
-	fetch         *fetcher
+	fetch         *fetch.Fetcher
 	maxAge, reuse time.Duration
 
 	mu      sync.RWMutex
 	issuers map[string][]*issuer // by raw subject
 
 	statements recent[statement]
-	delegates  recent[struct{}] // responders' certificates whose signature was checked
-	lists      sync.Map         // CRL address and issuer -> *list
+	delegates  delegates
+	lists      sync.Map // CRL address and issuer -> *list
 	turns      turns
 }
 
@@ -154,8 +155,12 @@ func New(cfg Config) (*Verifier, error) {
 		v.reuse = 5 * time.Minute
 	}
 	var err error
-	if v.fetch, err = newFetcher(cfg); err != nil {
-		return nil, err
+	hosts := cfg.Hosts
+	if len(hosts) == 0 {
+		hosts = BelgianHosts
+	}
+	if v.fetch, err = fetch.New(fetch.Config{Hosts: hosts, Client: cfg.Client, Clock: cfg.Clock, Limit: cfg.Limit}); err != nil {
+		return nil, fmt.Errorf("trust: %w", err)
 	}
 	for _, r := range cfg.Roots {
 		if !r.IsCA || r.CheckSignatureFrom(r) != nil {

@@ -191,7 +191,7 @@ func TestConfiguration(t *testing.T) {
 		"http://ocsp.eidpki.belgium.be.:80/":        false,
 		"http://ocsp.eidpki.belgium.be%2eevil.test": false,
 	} {
-		if got := v.fetch.allows(address); got != want {
+		if got := v.fetch.Allows(address); got != want {
 			t.Errorf("%q: %v", address, got)
 		}
 	}

@@ -111,7 +111,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		http.Redirect(rw, r, "/ocsp", http.StatusTemporaryRedirect)
 		return
 	case "/huge":
-		rw.Write(make([]byte, fetchLimit+1))
+		rw.Write(make([]byte, 1<<20+1))
 		return
 	case "/slow":
 		io.Copy(io.Discard, r.Body) // only then does the server notice that the client went away

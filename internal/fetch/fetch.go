@@ -1,4 +1,13 @@
-package trust
+// Package fetch asks the services that certificates name: OCSP, revocation lists,
+// certificates of authorities.
+//
+// It owns the way out: certificates name the addresses, so a stranger can choose
+// them. It refuses to know what an answer means. It guarantees that only listed
+// hosts are asked, that a name among them leads to a public address at the moment
+// of dialling (an answer of the DNS may change between a check and its use), that
+// redirects are not followed, that answers are bounded in size and time, and that
+// an address which hangs is left alone for a while.
+package fetch
 
 import (
 	"bytes"
@@ -18,12 +27,24 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 )
 
-// fetcher is the only way out of this package. Certificates name the addresses,
-// so a stranger can choose them: only listed hosts are asked, a name among them
-// must lead to a public address at the moment of dialling (an answer of the DNS
-// may change between a check and its use), redirects are not followed, and
-// answers are bounded in size and time.
-type fetcher struct {
+// Config says who may be asked.
+type Config struct {
+	// Hosts, as "host" (its ports 80 and 443) or "host:port". A listed name must lead
+	// to a public address; a listed IP address, "localhost" or "NAME.localhost" may be
+	// private.
+	Hosts []string
+	// Client fetches; nil means one that refuses private addresses when it dials.
+	// One given here, for a proxy for example, answers for that itself.
+	Client *http.Client
+	// Clock is the system's where nil.
+	Clock clock.Clock
+	// Limit is the size of the largest answer, in bytes; 1 MB where zero. Some
+	// revocation lists are larger.
+	Limit int64
+}
+
+// Fetcher asks. It is safe for concurrent use.
+type Fetcher struct {
 	client *http.Client
 	hosts  map[string]bool // "host:port"
 	limit  int64
@@ -33,8 +54,10 @@ type fetcher struct {
 	hangs map[string]time.Time // addresses that let us wait in vain, and until when they are left alone
 }
 
+// Timeout is how long one answer may take.
+const Timeout = 5 * time.Second
+
 const (
-	fetchTimeout = 5 * time.Second
 	fetchLimit   = 1 << 20
 	maxAddresses = 3 // of one certificate extension
 	// restTime is how long an address is left alone that did not answer in time, so
@@ -43,22 +66,19 @@ const (
 	maxHangs = 100
 )
 
-func newFetcher(cfg Config) (*fetcher, error) {
-	f := &fetcher{hosts: map[string]bool{}, limit: cfg.Limit, now: cfg.Clock, hangs: map[string]time.Time{}}
+// New checks the list of hosts.
+func New(cfg Config) (*Fetcher, error) {
+	f := &Fetcher{hosts: map[string]bool{}, limit: cfg.Limit, now: cfg.Clock, hangs: map[string]time.Time{}}
 	if f.now == nil {
 		f.now = clock.System
 	}
 	if f.limit == 0 {
 		f.limit = fetchLimit
 	}
-	list := cfg.Hosts
-	if len(list) == 0 {
-		list = BelgianHosts
-	}
-	for _, h := range list {
+	for _, h := range cfg.Hosts {
 		h = strings.ToLower(h)
 		if strings.ContainsAny(h, "/@ ") || h == "" {
-			return nil, fmt.Errorf("trust: hosts: %q is neither host nor host:port", h)
+			return nil, fmt.Errorf("hosts: %q is neither host nor host:port", h)
 		}
 		if _, _, err := net.SplitHostPort(h); err == nil {
 			f.hosts[h] = true
@@ -79,11 +99,11 @@ func newFetcher(cfg Config) (*fetcher, error) {
 	return f, nil
 }
 
-// listed keeps the first few addresses whose host may be asked.
-func (f *fetcher) listed(addresses []string) []string {
+// Listed keeps the first few addresses whose host may be asked.
+func (f *Fetcher) Listed(addresses []string) []string {
 	var kept []string
 	for _, a := range addresses {
-		if f.allows(a) && len(kept) < maxAddresses {
+		if f.Allows(a) && len(kept) < maxAddresses {
 			kept = append(kept, a)
 		}
 	}
@@ -92,7 +112,8 @@ func (f *fetcher) listed(addresses []string) []string {
 
 var defaultPort = map[string]string{"http": "80", "https": "443"}
 
-func (f *fetcher) allows(address string) bool {
+// Allows says whether the host of an address is listed.
+func (f *Fetcher) Allows(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Opaque != "" || defaultPort[u.Scheme] == "" {
 		return false
@@ -104,19 +125,21 @@ func (f *fetcher) allows(address string) bool {
 	return f.hosts[net.JoinHostPort(strings.ToLower(u.Hostname()), port)]
 }
 
-func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
+// Get fetches what an address holds.
+func (f *Fetcher) Get(ctx context.Context, address string) ([]byte, error) {
 	return f.do(ctx, http.MethodGet, address, "", nil)
 }
 
-func (f *fetcher) post(ctx context.Context, address, contentType string, body []byte) ([]byte, error) {
+// Post sends body and returns the answer.
+func (f *Fetcher) Post(ctx context.Context, address, contentType string, body []byte) ([]byte, error) {
 	return f.do(ctx, http.MethodPost, address, contentType, body)
 }
 
-func (f *fetcher) do(ctx context.Context, method, address, contentType string, body []byte) ([]byte, error) {
-	if !f.allows(address) {
+func (f *Fetcher) do(ctx context.Context, method, address, contentType string, body []byte) ([]byte, error) {
+	if !f.Allows(address) {
 		return nil, errors.New("the host is not listed")
 	}
-	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
+	bounded, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(bounded, method, address, bytes.NewReader(body))
 	if err != nil {
@@ -133,13 +156,13 @@ func (f *fetcher) do(ctx context.Context, method, address, contentType string, b
 	return answer, err
 }
 
-func (f *fetcher) hung(address string) bool {
+func (f *Fetcher) hung(address string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now().Before(f.hangs[address])
 }
 
-func (f *fetcher) rest(address string) {
+func (f *Fetcher) rest(address string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.hangs) >= maxHangs { // strangers' certificates can name any path of a listed host
@@ -148,7 +171,7 @@ func (f *fetcher) rest(address string) {
 	f.hangs[address] = f.now().Add(restTime)
 }
 
-func (f *fetcher) answer(req *http.Request, contentType string) ([]byte, error) {
+func (f *Fetcher) answer(req *http.Request, contentType string) ([]byte, error) {
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
@@ -173,8 +196,8 @@ func (f *fetcher) answer(req *http.Request, contentType string) ([]byte, error) 
 // guarded dials public addresses only, unless the listed host is itself an
 // address or a name of this machine.
 func guarded() *http.Transport {
-	free := &net.Dialer{Timeout: fetchTimeout}
-	public := &net.Dialer{Timeout: fetchTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+	free := &net.Dialer{Timeout: Timeout}
+	public := &net.Dialer{Timeout: Timeout, Control: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil || !isPublic(ap.Addr()) {
 			return fmt.Errorf("a listed name leads to %s, which is not public", address)
@@ -191,8 +214,8 @@ func guarded() *http.Transport {
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       time.Minute,
-		TLSHandshakeTimeout:   fetchTimeout,
-		ResponseHeaderTimeout: fetchTimeout,
+		TLSHandshakeTimeout:   Timeout,
+		ResponseHeaderTimeout: Timeout,
 	}
 }
 
