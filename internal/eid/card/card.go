@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/p11"
@@ -47,11 +48,13 @@ const (
 	signatureLabel      = "Signature"
 )
 
-// Card is a card that was in a reader when it was listed.
+// Card is a card that was in a reader when it was listed. Several may use it at
+// once; each use waits for the one before.
 type Card struct {
 	module         *p11.Module
-	info           p11.TokenInfo
-	hidden         bool // its certificates show only after the PIN
+	label, serial  string                    // of the token
+	flags          atomic.Pointer[p11.Flags] // as the card showed them last
+	hidden         bool                      // its certificates show only after the PIN
 	authentication *x509.Certificate
 	signature      *x509.Certificate
 }
@@ -67,7 +70,8 @@ func List(m *p11.Module) ([]*Card, error) {
 		if info.Label != tokenLabel && !strings.HasPrefix(info.Label, tokenLabel+" ") {
 			continue
 		}
-		c := &Card{module: m, info: info}
+		c := &Card{module: m, label: info.Label, serial: info.Serial}
+		c.flags.Store(&info.Flags)
 		if err := c.look(); err != nil {
 			if errors.Is(err, ErrRemoved) {
 				continue // taken out meanwhile
@@ -109,7 +113,7 @@ func (c *Card) look() error {
 	}
 	// OpenSC shows nothing of a card of applet 1.7 before login, not even its CA's
 	// certificate; a card whose holder declined the certificates shows that one.
-	c.hidden = len(found) == 0 && c.info.Flags.LoginRequired
+	c.hidden = len(found) == 0 && c.flags.Load().LoginRequired
 	c.authentication, c.signature = byLabel(found, authenticationLabel), byLabel(found, signatureLabel)
 	return nil
 }
@@ -129,11 +133,11 @@ func byLabel(found []p11.Object, label string) *x509.Certificate {
 }
 
 func (c *Card) selector() p11.Selector {
-	return p11.Selector{Label: c.info.Label, Serial: c.info.Serial}
+	return p11.Selector{Label: c.label, Serial: c.serial}
 }
 
 // Serial tells cards apart; it is printed on none.
-func (c *Card) Serial() string { return c.info.Serial }
+func (c *Card) Serial() string { return c.serial }
 
 // Name is the holder's, as the card's first certificate has it; "" where the card
 // hides its certificates until the PIN is given.
@@ -153,13 +157,16 @@ func (c *Card) Name() string {
 
 // AsksItself says that the PIN is typed into the middleware's own window or on the
 // reader's keypad: callers give none.
-func (c *Card) AsksItself() bool { return !c.info.Flags.LoginRequired || c.info.Flags.ProtectedPath }
+func (c *Card) AsksItself() bool {
+	f := c.flags.Load()
+	return !f.LoginRequired || f.ProtectedPath
+}
 
 // LastTry says that one more wrong PIN blocks the card.
-func (c *Card) LastTry() bool { return c.info.Flags.PINFinalTry }
+func (c *Card) LastTry() bool { return c.flags.Load().PINFinalTry }
 
 // Blocked says that the card takes no PIN any more.
-func (c *Card) Blocked() bool { return c.info.Flags.PINLocked }
+func (c *Card) Blocked() bool { return c.flags.Load().PINLocked }
 
 // Certificate is the authentication certificate. ErrNoCertificate where the card
 // has none, as children's cards and those of holders who declined it; nil without
@@ -220,6 +227,11 @@ func (c *Card) meaning(err error) error {
 	if errors.Is(err, p11.ErrPINIncorrect) {
 		return c.wrongPIN(err)
 	}
+	if errors.Is(err, p11.ErrPINFinalTry) { // another program spent the others meanwhile
+		flags := *c.flags.Load()
+		flags.PINFinalTry = true
+		c.flags.Store(&flags)
+	}
 	for _, m := range meanings {
 		if errors.Is(err, m.cause) {
 			return because(m.is, err)
@@ -236,10 +248,10 @@ func (c *Card) wrongPIN(cause error) error {
 		return because(ErrPINWrong, cause)
 	}
 	for _, t := range tokens {
-		if t.Serial != c.info.Serial || t.Label != c.info.Label {
+		if t.Serial != c.serial || t.Label != c.label {
 			continue
 		}
-		c.info = t
+		c.flags.Store(&t.Flags)
 		switch {
 		case t.Flags.PINLocked:
 			return because(ErrPINBlocked, cause)
