@@ -15,7 +15,8 @@ type File struct {
 	end      int64     // behind the last %%EOF and white space
 	sections []Section // the newest first
 	entries  map[uint32]entry
-	count    int // entries read in all sections
+	placed   map[place]bool // what any section ever named
+	count    int            // entries read in all sections
 	packs    map[uint32]*pack
 	packed   int64 // bytes held in packs
 	work     int64 // bytes decoded so far
@@ -25,7 +26,7 @@ type File struct {
 // Open reads the cross-reference sections of a file of this size. It does not
 // close src, and src must not change while the File is used.
 func Open(src io.ReaderAt, size int64) (*File, error) {
-	f := &File{src: src, size: size, entries: map[uint32]entry{}, packs: map[uint32]*pack{}}
+	f := &File{src: src, size: size, entries: map[uint32]entry{}, placed: map[place]bool{}, packs: map[uint32]*pack{}}
 	if err := f.header(); err != nil {
 		return nil, err
 	}

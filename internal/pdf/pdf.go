@@ -28,7 +28,7 @@ const (
 	maxDecoded   = 64 << 20   // bytes that one stream decodes to
 	maxWork      = 512 << 20  // bytes decoded from one file altogether
 	maxRefs      = 32         // references to references
-	maxTail      = 2048       // where startxref is looked for
+	maxTail      = 1024       // where startxref is looked for, as far as other readers do
 	maxTableSize = 9999999999 // offsets have ten digits in a cross-reference table
 )
 

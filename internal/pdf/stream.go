@@ -224,6 +224,20 @@ func (f *File) pack(number uint32) (*pack, error) {
 	if !ok || st.Dict["Type"] != Name("ObjStm") {
 		return nil, fmt.Errorf("%w: it is no object stream", ErrSyntax)
 	}
+	p, err := f.contents(st)
+	if err != nil {
+		return nil, err
+	}
+	if f.packed += int64(len(p.data)); f.packed > maxPacked {
+		clear(f.packs)
+		f.packed = int64(len(p.data))
+	}
+	f.packs[number] = p
+	return p, nil
+}
+
+// contents decodes an object stream.
+func (f *File) contents(st *Stream) (*pack, error) {
 	data, err := f.Data(st)
 	if err != nil {
 		return nil, err
@@ -234,6 +248,7 @@ func (f *File) pack(number uint32) (*pack, error) {
 		return nil, fmt.Errorf("%w: a broken /N or /First", ErrSyntax)
 	}
 	p := &pack{data: data}
+	seen := map[int64]bool{}
 	s := newScanner(bytes.NewReader(data), int64(first), 0)
 	for range count {
 		n, err := s.integer()
@@ -247,13 +262,12 @@ func (f *File) pack(number uint32) (*pack, error) {
 		if n > maxNumber || at > int64(len(data))-int64(first) {
 			return nil, fmt.Errorf("%w: object %d at %d", ErrSyntax, n, at)
 		}
+		if seen[n] { // readers differ on which one counts
+			return nil, fmt.Errorf("%w: object %d is there twice", ErrSyntax, n)
+		}
+		seen[n] = true
 		p.numbers = append(p.numbers, uint32(n))
 		p.offsets = append(p.offsets, int64(first)+at)
 	}
-	if f.packed += int64(len(data)); f.packed > maxPacked {
-		clear(f.packs)
-		f.packed = int64(len(data))
-	}
-	f.packs[number] = p
 	return p, nil
 }

@@ -36,6 +36,12 @@ func (f *File) add(number int64, e entry) error {
 	if number > maxNumber {
 		return limit("object number %d", number)
 	}
+	switch e.kind {
+	case plain:
+		f.placed[place{e.offset, 0}] = true
+	case packed:
+		f.placed[place{e.offset, uint32(number)}] = true
+	}
 	if _, newer := f.entries[uint32(number)]; !newer {
 		f.entries[uint32(number)] = e
 	}

@@ -34,6 +34,11 @@ func (c *checker) history(s *Signature, field pdf.Field, ref pdf.Ref, r ranges) 
 	if !c.file.Closed() {
 		found = append(found, Finding{Appended, fmt.Sprintf("the file has %d bytes", c.file.Size())})
 	}
+	if at, err := c.file.Stray(r.end); err != nil {
+		found = append(found, Finding{Broken, err.Error()})
+	} else if at >= 0 {
+		found = append(found, Finding{Appended, fmt.Sprintf("an object at byte %d that no cross-reference section names", at)})
+	}
 	for _, f := range found {
 		s.find(f.Code, f.Detail)
 	}
