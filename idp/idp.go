@@ -32,7 +32,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -58,7 +57,7 @@ import (
 )
 
 //go:embed templates
-var files embed.FS
+var templates embed.FS
 
 // Config of New. All must be set but Audit, Proxies and Limits.
 type Config struct {
@@ -104,10 +103,6 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("idp: %w", err)
 	}
-	templates, err := fs.Sub(files, "templates")
-	if err != nil {
-		return nil, err
-	}
 	p := &Provider{
 		Config:   cfg,
 		persons:  identity.New(cfg.Store, cfg.Secret),
@@ -119,6 +114,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	for _, m := range cfg.Methods {
 		p.methods[m.Name()] = m
 	}
+	var err error
 	if p.keys, err = token.New(ctx, cfg.Store, cfg.Secret, cfg.Clock, cfg.Log, cfg.algorithms()); err != nil {
 		return nil, fmt.Errorf("idp: %w", err)
 	}
@@ -229,10 +225,9 @@ func (p *Provider) only(site *web.Site, next http.Handler) http.Handler {
 }
 
 func (p *Provider) logout() *logout.Endpoint {
-	cfg := p.Config
 	return logout.New(logout.Config{
 		Path: pathLogout, KV: p.KV, Clients: p.Clients, Communes: p.Communes, Sessions: p.sessions,
-		Hint: func(ctx context.Context, hint string) (token.Hint, error) { return p.keys.Hint(ctx, hint, cfg.Issuers) },
+		Hint: func(ctx context.Context, hint string) (token.Hint, error) { return p.keys.Hint(ctx, hint, p.Issuers) },
 		SID:  p.sid, Frame: p.frame, Plain: p.plain, Ended: p.ended,
 	})
 }

@@ -615,7 +615,7 @@ func (word) Hint() string                            { return "idp.card_hint" }
 func (word) Level(commune.ID, string) (string, bool) { return method.Low, true }
 
 func (word) Show(_ context.Context, s method.Step) (method.View, error) {
-	pages := page.Parse(fstest.MapFS{"word.html": {Data: []byte(`<form method="post" action="{{.Action}}"></form>`)}})
+	pages := page.Parse(fstest.MapFS{"templates/word.html": {Data: []byte(`<form method="post" action="{{.Action}}"></form>`)}})
 	return method.View{Templates: pages, Name: "word", Title: "word", Content: s}, nil
 }
 

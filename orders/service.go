@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -98,11 +97,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := cfg.DB.Migrate(ctx, "orders", files); err != nil {
+	if err := cfg.DB.Migrate(ctx, "orders", migrations); err != nil {
 		return nil, err
 	}
 	s := &Service{Config: cfg, vault: vault}

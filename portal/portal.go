@@ -20,7 +20,6 @@ import (
 	"embed"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -98,7 +97,7 @@ func New(ctx context.Context, cfg Config) (*Portal, error) {
 	if cfg.Specimen == nil {
 		cfg.Specimen = func(commune.ID) bool { return false }
 	}
-	p := &Portal{cfg: cfg, templates: page.Parse(folder(templates))}
+	p := &Portal{cfg: cfg, templates: page.Parse(templates)}
 	var err error
 	if p.rp, err = rp.New(rp.Config{Issuers: cfg.Issuers, Clients: cfg.Clients, KV: cfg.KV, Clock: cfg.Clock, Roots: cfg.Roots, Transport: cfg.Transport}); err != nil {
 		return nil, err
@@ -111,14 +110,6 @@ func New(ctx context.Context, cfg Config) (*Portal, error) {
 	}
 	p.handler = p.routes()
 	return p, nil
-}
-
-func folder(files embed.FS) fs.FS {
-	sub, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic(err)
-	}
-	return sub
 }
 
 // ServeHTTP answers for every commune.

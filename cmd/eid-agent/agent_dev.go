@@ -8,7 +8,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"sync"
@@ -40,11 +39,7 @@ type pageWindow struct {
 }
 
 func newWindow(a *agent, _ string) window {
-	sub, err := fs.Sub(templates, "templates")
-	if err != nil {
-		panic(err) // embedded
-	}
-	return &pageWindow{agent: a, pages: page.Parse(sub), forms: map[*operation]string{}}
+	return &pageWindow{agent: a, pages: page.Parse(templates), forms: map[*operation]string{}}
 }
 
 func (p *pageWindow) open(o *operation) string {

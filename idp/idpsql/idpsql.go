@@ -17,7 +17,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
@@ -35,11 +34,7 @@ type Store struct {
 
 // New migrates the tables and returns the store.
 func New(ctx context.Context, db *sqldb.DB, now clock.Clock) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, "idp", files); err != nil {
+	if err := db.Migrate(ctx, "idp", migrations); err != nil {
 		return nil, fmt.Errorf("idpsql: %w", err)
 	}
 	return &Store{db: db, now: now}, nil

@@ -16,7 +16,6 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"net/url"
 
@@ -32,7 +31,7 @@ import (
 )
 
 //go:embed templates
-var files embed.FS
+var templates embed.FS
 
 // Party is the client of a request, as the pages show it.
 type Party struct {
@@ -70,10 +69,6 @@ type Dispatcher struct {
 
 // New returns the dispatcher.
 func New(cfg Config) *Dispatcher {
-	templates, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic(err) // embedded
-	}
 	d := &Dispatcher{Config: cfg, requests: requests{cfg.KV}, pages: page.Parse(templates), byName: map[string]method.Method{}}
 	for _, m := range cfg.Methods {
 		d.byName[m.Name()] = m

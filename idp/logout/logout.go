@@ -12,7 +12,6 @@ package logout
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,7 +30,7 @@ import (
 )
 
 //go:embed templates
-var files embed.FS
+var templates embed.FS
 
 // Config of New. All must be set.
 type Config struct {
@@ -59,10 +58,6 @@ type Endpoint struct {
 
 // New returns the endpoint.
 func New(cfg Config) *Endpoint {
-	templates, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic(err) // embedded
-	}
 	return &Endpoint{cfg, page.Parse(templates)}
 }
 

@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -49,11 +48,7 @@ type Log struct {
 
 // New makes the tables and opens the folder of head files, made where it does not exist.
 func New(db *sqldb.DB, headDir string) (*Log, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(context.Background(), "audit", files); err != nil {
+	if err := db.Migrate(context.Background(), "audit", migrations); err != nil {
 		return nil, err
 	}
 	heads, err := openHeads(headDir)

@@ -33,7 +33,7 @@ func newQueue(t testing.TB, db *sqldb.DB) *jobs.Queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Migrate(context.Background(), "cause", fstest.MapFS{"001_cause.sql": {Data: []byte(`CREATE TABLE cause (id TEXT PRIMARY KEY);`)}})
+	err = db.Migrate(context.Background(), "cause", fstest.MapFS{"migrations/001_cause.sql": {Data: []byte(`CREATE TABLE cause (id TEXT PRIMARY KEY);`)}})
 	if err != nil {
 		t.Fatal(err)
 	}

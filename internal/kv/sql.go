@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -29,11 +28,7 @@ type sqlStore struct {
 
 // NewSQL returns a Store in the database, and makes its tables.
 func NewSQL(db *sqldb.DB, now clock.Clock) (Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(context.Background(), "kv", files); err != nil {
+	if err := db.Migrate(context.Background(), "kv", migrations); err != nil {
 		return nil, err
 	}
 	return &sqlStore{db: db, now: now}, nil

@@ -8,8 +8,8 @@
 // byte is sent), that texts come from the catalogues only ({{t "key"}}), and
 // that nothing inline needs a looser Content-Security-Policy.
 //
-// A room keeps its templates in a folder of its own, one file a page, and each
-// file is the content alone:
+// A room keeps its templates in a folder "templates" of its own, one file a page, and
+// each file is the content alone:
 //
 //	<h1 class="govuk-heading-l">{{t "portal.home.title" "Commune" .Name}}</h1>
 //
@@ -80,10 +80,10 @@ type Templates struct {
 	pages map[i18n.Language]map[string]*template.Template
 }
 
-// Parse reads every *.html of files; a broken template is a broken build, so it panics.
+// Parse reads templates/*.html of a room's embedded files; a broken template is a
+// broken build, so it panics.
 func Parse(files fs.FS) *Templates {
-	shared := sources(templates, "templates")
-	room := sources(files, ".")
+	shared, room := sources(templates), sources(files)
 	t := &Templates{pages: map[i18n.Language]map[string]*template.Template{}}
 	for _, l := range i18n.Languages {
 		t.pages[l] = map[string]*template.Template{}
@@ -96,9 +96,9 @@ func Parse(files fs.FS) *Templates {
 	return t
 }
 
-func sources(files fs.FS, dir string) map[string]string {
+func sources(files fs.FS) map[string]string {
 	made := map[string]string{}
-	names, err := fs.Glob(files, path.Join(dir, "*.html"))
+	names, err := fs.Glob(files, "templates/*.html")
 	if err != nil {
 		panic(err)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestAPageIsWholeInEveryLanguage(t *testing.T) {
-	room := page.Parse(fstest.MapFS{"hello.html": {Data: []byte(`<h1>{{t "page.back"}} {{.}}</h1>`)}})
+	room := page.Parse(fstest.MapFS{"templates/hello.html": {Data: []byte(`<h1>{{t "page.back"}} {{.}}</h1>`)}})
 	for _, l := range i18n.Languages {
 		w := httptest.NewRecorder()
 		err := room.Render(w, 200, "hello", page.Frame{Language: l, Title: "T", Site: "S"}, `<b>&`)
@@ -31,7 +31,7 @@ func TestAPageIsWholeInEveryLanguage(t *testing.T) {
 }
 
 func TestABrokenPageSendsNothing(t *testing.T) {
-	room := page.Parse(fstest.MapFS{"broken.html": {Data: []byte(`begin {{.Nothing}}`)}})
+	room := page.Parse(fstest.MapFS{"templates/broken.html": {Data: []byte(`begin {{.Nothing}}`)}})
 	w := httptest.NewRecorder()
 	if err := room.Render(w, 200, "broken", page.Frame{Language: i18n.French}, struct{}{}); err == nil || w.Body.Len() != 0 {
 		t.Errorf("err %v, %d bytes sent", err, w.Body.Len())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,9 +26,9 @@ type step struct {
 
 var stepName = regexp.MustCompile(`^([0-9]{3})_[a-z0-9_]+\.sql$`)
 
-// Migrate brings the tables of one room up to date: each file of files (in its
-// top folder, 001_name.sql, 002_name.sql, ... without gaps) is applied once, all
-// of what is missing in one transaction. It refuses a database that a newer
+// Migrate brings the tables of one room up to date: each of the files
+// migrations/001_name.sql, 002_name.sql, ... (without gaps) is applied once, all of
+// what is missing in one transaction. It refuses a database that a newer
 // program has used, and a file whose text was changed after it was applied.
 // Several processes may call it at once.
 func (db *DB) Migrate(ctx context.Context, room string, files fs.FS) error {
@@ -95,13 +96,14 @@ func appliedSteps(tx *Tx, room string) (sums []string, err error) {
 }
 
 func readSteps(files fs.FS) ([]step, error) {
-	names, err := fs.Glob(files, "*.sql")
+	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
 	var steps []step
-	for i, name := range names {
+	for i, file := range names {
+		name := path.Base(file)
 		m := stepName.FindStringSubmatch(name)
 		if m == nil {
 			return nil, fmt.Errorf("%s is not named like 001_name.sql", name)
@@ -109,7 +111,7 @@ func readSteps(files fs.FS) ([]step, error) {
 		if version, _ := strconv.Atoi(m[1]); version != i+1 {
 			return nil, fmt.Errorf("%s where %03d was to come", name, i+1)
 		}
-		text, err := fs.ReadFile(files, name)
+		text, err := fs.ReadFile(files, file)
 		if err != nil {
 			return nil, err
 		}

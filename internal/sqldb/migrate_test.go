@@ -16,7 +16,7 @@ import (
 func files(texts ...string) fs.FS {
 	m := fstest.MapFS{}
 	for i, text := range texts {
-		m["00"+string(rune('1'+i))+"_step.sql"] = &fstest.MapFile{Data: []byte(text)}
+		m["migrations/00"+string(rune('1'+i))+"_step.sql"] = &fstest.MapFile{Data: []byte(text)}
 	}
 	return m
 }
@@ -81,7 +81,10 @@ func TestMigrateFromSeveralProcesses(t *testing.T) {
 
 func TestMigrationFileNames(t *testing.T) {
 	db := sqldbtest.SQLite(t)
-	for _, f := range []fstest.MapFS{{}, {"1_a.sql": {}}, {"002_a.sql": {}}, {"001_a.sql": {}, "001_b.sql": {}}, {"001_A.sql": {}}} {
+	for _, f := range []fstest.MapFS{
+		{}, {"001_a.sql": {}}, {"migrations/1_a.sql": {}}, {"migrations/002_a.sql": {}},
+		{"migrations/001_a.sql": {}, "migrations/001_b.sql": {}}, {"migrations/001_A.sql": {}},
+	} {
 		if err := db.Migrate(context.Background(), "a", f); err == nil {
 			t.Errorf("accepted %v", f)
 		}

@@ -31,7 +31,7 @@ func each(t *testing.T, f func(*testing.T, *sqldb.DB)) {
 
 func makeNotes(t testing.TB, db *sqldb.DB) {
 	t.Helper()
-	err := db.Migrate(context.Background(), "note", fstest.MapFS{"001_note.sql": {Data: []byte(
+	err := db.Migrate(context.Background(), "note", fstest.MapFS{"migrations/001_note.sql": {Data: []byte(
 		`CREATE TABLE note (id TEXT PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE counter (id TEXT PRIMARY KEY, n BIGINT NOT NULL);
 		 INSERT INTO counter (id, n) VALUES ('a', 0);`)}})
 	if err != nil {
@@ -351,7 +351,7 @@ func TestParametersAreBoundByNumber(t *testing.T) {
 
 func TestTypesComeBack(t *testing.T) {
 	each(t, func(t *testing.T, db *sqldb.DB) {
-		err := db.Migrate(context.Background(), "kinds", fstest.MapFS{"001_kinds.sql": {Data: []byte(
+		err := db.Migrate(context.Background(), "kinds", fstest.MapFS{"migrations/001_kinds.sql": {Data: []byte(
 			`CREATE TABLE kinds (at BIGINT, never BIGINT, raw BYTEA NOT NULL, ok BOOLEAN NOT NULL);`)}})
 		if err != nil {
 			t.Fatal(err)

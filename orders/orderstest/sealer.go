@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -53,11 +52,7 @@ type Sealer struct {
 var migrations embed.FS
 
 func newSealer(ctx context.Context, db *sqldb.DB, blobs *Blobs) (*Sealer, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return &Sealer{db: db, blobs: blobs, kill: map[Point]int{}}, db.Migrate(ctx, "orderstest", files)
+	return &Sealer{db: db, blobs: blobs, kill: map[Point]int{}}, db.Migrate(ctx, "orderstest", migrations)
 }
 
 // Kill has the sealer die at a point, the next n times it comes there.

@@ -11,7 +11,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -50,18 +49,9 @@ type Pages struct {
 //go:embed all:templates
 var templates embed.FS
 
-// Templates are the pages, for tests that hold templates and texts together.
-func Templates() fs.FS {
-	sub, err := fs.Sub(templates, "templates")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
-
 // New parses the pages.
 func New(o Orders, s *session.Store, now clock.Clock) *Pages {
-	return &Pages{orders: o, sessions: s, now: now, templates: page.Parse(Templates())}
+	return &Pages{orders: o, sessions: s, now: now, templates: page.Parse(templates)}
 }
 
 // Routes adds the pages' addresses, which the portal has freed of their language.

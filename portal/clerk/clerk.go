@@ -11,7 +11,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"io/fs"
 	"net/http"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -51,18 +50,9 @@ type Pages struct {
 //go:embed all:templates
 var templates embed.FS
 
-// Templates are the pages, for tests that hold templates and texts together.
-func Templates() fs.FS {
-	sub, err := fs.Sub(templates, "templates")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
-
 // New parses the pages.
 func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock) *Pages {
-	return &Pages{orders: o, staff: s, kv: store, now: now, templates: page.Parse(Templates())}
+	return &Pages{orders: o, staff: s, kv: store, now: now, templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.

@@ -20,7 +20,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -83,11 +82,7 @@ var migrations embed.FS
 
 // New brings the tables up to date.
 func New(ctx context.Context, db *sqldb.DB, journal Journal, now clock.Clock) (*Register, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx, "staff", files); err != nil {
+	if err := db.Migrate(ctx, "staff", migrations); err != nil {
 		return nil, fmt.Errorf("staff: %w", err)
 	}
 	return &Register{db: db, journal: journal, now: now}, nil

@@ -16,7 +16,6 @@ import (
 	"embed"
 	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -82,15 +81,6 @@ type Pages struct {
 //go:embed all:templates
 var templates embed.FS
 
-// Templates are the pages, for tests that hold templates and texts together.
-func Templates() fs.FS {
-	sub, err := fs.Sub(templates, "templates")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
-
 const (
 	maxFile    = 20 << 20 // bytes of a file to check
 	atOnce     = 2        // files read at once
@@ -103,7 +93,7 @@ const (
 
 // New parses the pages.
 func New(o Orders, c Checker, store kv.Store) *Pages {
-	return &Pages{orders: o, checker: c, kv: store, busy: make(chan struct{}, atOnce), templates: page.Parse(Templates())}
+	return &Pages{orders: o, checker: c, kv: store, busy: make(chan struct{}, atOnce), templates: page.Parse(templates)}
 }
 
 // Routes adds the pages' addresses, which the portal has freed of their language.

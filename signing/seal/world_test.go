@@ -81,7 +81,7 @@ func newWorld(t testing.TB, db *sqldb.DB, level string, id signingtest.Identity)
 // migrateRecorded makes the table of what record was told.
 func migrateRecorded(t testing.TB, db *sqldb.DB) {
 	t.Helper()
-	err := db.Migrate(ctx, "recorded", fstest.MapFS{"001_recorded.sql": {Data: []byte(
+	err := db.Migrate(ctx, "recorded", fstest.MapFS{"migrations/001_recorded.sql": {Data: []byte(
 		`CREATE TABLE recorded (id TEXT NOT NULL, stage TEXT NOT NULL, document TEXT, times BIGINT NOT NULL, PRIMARY KEY (id, stage));`)}})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -72,11 +71,7 @@ type Store struct{ db *sqldb.DB }
 
 // New makes the tables.
 func New(db *sqldb.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(context.Background(), "signing", files); err != nil {
+	if err := db.Migrate(context.Background(), "signing", migrations); err != nil {
 		return nil, err
 	}
 	return &Store{db}, nil

@@ -69,11 +69,7 @@ type Card struct {
 
 // New returns the method.
 func New(cfg Config) *Card {
-	templates, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic(err) // embedded
-	}
-	return &Card{Config: cfg, pages: page.Parse(templates)}
+	return &Card{Config: cfg, pages: page.Parse(files)}
 }
 
 func (*Card) Name() string  { return "card" }
