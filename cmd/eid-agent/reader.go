@@ -27,7 +27,7 @@ func (r *reader) with(f func([]*card.Card) error) error {
 	}
 	m, err := p11.Load(r.module)
 	if err != nil {
-		return fault.New(errNoMiddleware.Kind, errNoMiddleware.Key, err)
+		return errNoMiddleware.Because(err)
 	}
 	defer m.Close()
 	all, err := card.List(m)

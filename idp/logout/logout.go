@@ -97,7 +97,7 @@ func (e *Endpoint) read(ctx context.Context, v url.Values) (ask, error) {
 	if raw := v.Get("id_token_hint"); raw != "" {
 		hint, err := e.Hint(ctx, raw)
 		if err != nil || len(hint.Audience) != 1 || (id != "" && id != hint.Audience[0]) {
-			return ask{}, fault.New(errBad.Kind, errBad.Key, err)
+			return ask{}, errBad.Because(err)
 		}
 		a.hint, id = &hint, hint.Audience[0]
 	}

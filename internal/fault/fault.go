@@ -60,6 +60,12 @@ func (e *Error) With(name string, value any) *Error {
 	return &Error{Kind: e.Kind, Key: e.Key, Args: args, Err: e.Err}
 }
 
+// Because returns a copy of e with its cause: e is the sentinel of a package, which
+// errors.Is still finds in the copy.
+func (e *Error) Because(cause error) *Error {
+	return &Error{Kind: e.Kind, Key: e.Key, Args: e.Args, Err: cause}
+}
+
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return fmt.Sprintf("%s (%s)", e.Key, e.Kind)

@@ -39,6 +39,14 @@ func TestWithLeavesTheOriginalAlone(t *testing.T) {
 	}
 }
 
+func TestBecauseKeepsTheSentinel(t *testing.T) {
+	sentinel, cause := fault.New(fault.Conflict, "orders.moved", nil).With("By", "Anne"), errors.New("row changed")
+	err := sentinel.Because(cause)
+	if !errors.Is(err, sentinel) || !errors.Is(err, cause) || err.Args["By"] != "Anne" || sentinel.Err != nil {
+		t.Errorf("copy %+v, sentinel %+v", err, sentinel)
+	}
+}
+
 func TestEveryKindHasAName(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range fault.Kinds {

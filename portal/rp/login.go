@@ -141,16 +141,16 @@ func (rp *RP) take(ctx context.Context, site Site, secret, state string) (pendin
 	return wait, nil
 }
 
-func stale(cause error) error { return fault.New(errStale.Kind, errStale.Key, cause) }
+func stale(cause error) error { return errStale.Because(cause) }
 
 // refused words an error answer (RFC 6749 §4.1.2.1; OpenID Connect Core §3.1.2.6).
 func refused(code, description string) error {
 	cause := fmt.Errorf("provider answered %q: %q", clip(code), clip(description))
 	switch code {
 	case "access_denied":
-		return fault.New(errCancelled.Kind, errCancelled.Key, cause)
+		return errCancelled.Because(cause)
 	case "unmet_authentication_requirements": // OpenID Connect Core Error Code unmet_authentication_requirements 1.0
-		return fault.New(errLevel.Kind, errLevel.Key, cause)
+		return errLevel.Because(cause)
 	case "server_error", "temporarily_unavailable":
 		return unreachable(cause)
 	}
@@ -211,7 +211,7 @@ func (rp *RP) exchange(ctx context.Context, wait pending, code string) (Login, e
 		}
 	}
 	if login.ACR != High && login.ACR != Substantial {
-		return Login{}, fault.New(errLevel.Kind, errLevel.Key, fmt.Errorf("acr %q", clip(login.ACR)))
+		return Login{}, errLevel.Because(fmt.Errorf("acr %q", clip(login.ACR)))
 	}
 	return login, nil
 }

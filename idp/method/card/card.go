@@ -148,7 +148,7 @@ func (c *Card) Answer(ctx context.Context, s method.Step, form url.Values) (meth
 	}
 	proved, err := Validate(ctx, c.Authority, text, s.Origin, nonce)
 	if errors.Is(err, errSignature) {
-		return method.Proof{}, fault.New(errSignature.Kind, errSignature.Key, err).With("Host", hostOf(s.Origin))
+		return method.Proof{}, errSignature.Because(err).With("Host", hostOf(s.Origin))
 	}
 	if err != nil {
 		return method.Proof{}, err

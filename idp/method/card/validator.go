@@ -85,7 +85,7 @@ func Validate(ctx context.Context, authority Authority, text, origin, nonce stri
 		return Proved{}, malformed(errors.New("another algorithm than ES, PS or RS with SHA-2"))
 	}
 	if err := alg.verify(unverified.PublicKey, signed(alg.hash, origin, nonce), signature); err != nil {
-		return Proved{}, fault.New(errSignature.Kind, errSignature.Key, err)
+		return Proved{}, errSignature.Because(err)
 	}
 	certificate, err := authority.Authentication(ctx, der)
 	if err != nil {
@@ -99,7 +99,7 @@ func Validate(ctx context.Context, authority Authority, text, origin, nonce stri
 }
 
 func malformed(err error) error {
-	return fault.New(trust.ErrMalformed.Kind, trust.ErrMalformed.Key, fmt.Errorf("web-eid token: %w", err))
+	return trust.ErrMalformed.Because(fmt.Errorf("web-eid token: %w", err))
 }
 
 // decode reads standard base64 in its one spelling: no line breaks, no stray bits.

@@ -39,8 +39,6 @@ var (
 	ErrFailed        = fault.New(fault.Internal, "card.failed", nil)
 )
 
-func because(e *fault.Error, cause error) error { return fault.New(e.Kind, e.Key, cause) }
-
 // The labels are the same in every module; ids and slot numbers are not.
 const (
 	tokenLabel          = "BELPIC" // OpenSC adds " (Basic PIN)"
@@ -63,7 +61,7 @@ type Card struct {
 func List(m *p11.Module) ([]*Card, error) {
 	tokens, err := m.Tokens()
 	if err != nil {
-		return nil, because(ErrFailed, err)
+		return nil, ErrFailed.Because(err)
 	}
 	var cards []*Card
 	for _, info := range tokens {
@@ -198,7 +196,7 @@ func (c *Card) use(pin p11.PIN, f func(*p11.Token) error, opts ...p11.Option) er
 		return c.meaning(err)
 	}
 	if closeErr != nil && !errors.Is(closeErr, p11.ErrTokenGone) {
-		return because(ErrFailed, fmt.Errorf("the card stays logged in: %w", closeErr))
+		return ErrFailed.Because(fmt.Errorf("the card stays logged in: %w", closeErr))
 	}
 	return nil
 }
@@ -234,10 +232,10 @@ func (c *Card) meaning(err error) error {
 	}
 	for _, m := range meanings {
 		if errors.Is(err, m.cause) {
-			return because(m.is, err)
+			return m.is.Because(err)
 		}
 	}
-	return because(ErrFailed, err)
+	return ErrFailed.Because(err)
 }
 
 // wrongPIN asks the card how many tries are left. Modules tell only the last one
@@ -245,7 +243,7 @@ func (c *Card) meaning(err error) error {
 func (c *Card) wrongPIN(cause error) error {
 	tokens, err := c.module.Tokens()
 	if err != nil {
-		return because(ErrPINWrong, cause)
+		return ErrPINWrong.Because(cause)
 	}
 	for _, t := range tokens {
 		if t.Serial != c.serial || t.Label != c.label {
@@ -254,12 +252,12 @@ func (c *Card) wrongPIN(cause error) error {
 		c.flags.Store(&t.Flags)
 		switch {
 		case t.Flags.PINLocked:
-			return because(ErrPINBlocked, cause)
+			return ErrPINBlocked.Because(cause)
 		case t.Flags.PINFinalTry:
-			return fault.New(ErrPINIncorrect.Kind, ErrPINIncorrect.Key, cause).With("Count", 1)
+			return ErrPINIncorrect.Because(cause).With("Count", 1)
 		}
 	}
-	return because(ErrPINWrong, cause)
+	return ErrPINWrong.Because(cause)
 }
 
 // same says whether the card still is the one that was shown to the holder.

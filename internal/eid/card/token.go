@@ -100,7 +100,7 @@ func CheckNonce(nonce string) error {
 // a wrong one would block the card.
 func (c *Card) Authenticate(origin, nonce string, pin p11.PIN, opts ...p11.Option) (Token, error) {
 	if err := errors.Join(CheckOrigin(origin), CheckNonce(nonce)); err != nil {
-		return Token{}, because(ErrFailed, err)
+		return Token{}, ErrFailed.Because(err)
 	}
 	if _, err := c.Certificate(); err != nil {
 		return Token{}, err
@@ -144,7 +144,7 @@ type Signature struct {
 func (c *Card) Sign(hash crypto.Hash, digest []byte, pin p11.PIN, opts ...p11.Option) (Signature, error) {
 	bits := map[crypto.Hash]string{crypto.SHA256: "256", crypto.SHA384: "384", crypto.SHA512: "512"}[hash]
 	if bits == "" || len(digest) != hash.Size() {
-		return Signature{}, because(ErrFailed, errors.New("a digest of SHA-256, SHA-384 or SHA-512 wanted"))
+		return Signature{}, ErrFailed.Because(errors.New("a digest of SHA-256, SHA-384 or SHA-512 wanted"))
 	}
 	if _, err := c.SignatureCertificate(); err != nil {
 		return Signature{}, err
@@ -178,7 +178,7 @@ func (c *Card) certificateInside(token *p11.Token, label string, shown *x509.Cer
 	}
 	cert := byLabel(found, label)
 	if !same(shown, cert) {
-		return nil, because(ErrRemoved, errors.New("another card than was shown"))
+		return nil, ErrRemoved.Because(errors.New("another card than was shown"))
 	}
 	if cert == nil {
 		return nil, ErrNoCertificate

@@ -39,7 +39,7 @@ var (
 
 // because is the failure e with its cause, for the log.
 func because(e *fault.Error, format string, args ...any) error {
-	return fault.New(e.Kind, e.Key, fmt.Errorf(format, args...))
+	return e.Because(fmt.Errorf(format, args...))
 }
 
 // BelgianPolicies are the policies of authentication certificates: of citizens
