@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -172,7 +173,7 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 		return r, nil
 	}
 	at := s.now()
-	token, code := newToken(), random(codeLength)
+	token, check := newToken(), code.New(codeLength)
 	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := step(tx, r, InReview, by, at); err != nil {
 			return err
@@ -190,7 +191,7 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 		if err != nil {
 			return err
 		}
-		if err := allocate(tx, r.Commune, r.ID, n, token, code, at); err != nil {
+		if err := allocate(tx, r.Commune, r.ID, n, token, check, at); err != nil {
 			return err
 		}
 		if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: EventInReview, Public: true}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -34,13 +35,13 @@ func errUnknownPaper() error { return fault.New(fault.NotFound, "orders.document
 
 // LookupNumber finds a paper by its number and check code, both as people type them.
 // A number that is not there takes the same path as a wrong code.
-func (s *Service) LookupNumber(ctx context.Context, c commune.ID, number, code string) (Facts, error) {
+func (s *Service) LookupNumber(ctx context.Context, c commune.ID, number, check string) (Facts, error) {
 	n, ok1 := ParseNumber(number)
-	typed, ok2 := ParseCode(code)
+	typed, ok2 := ParseCode(check)
 	if !ok1 || !ok2 {
 		return Facts{}, errUnknownPaper()
 	}
-	kept := random(codeLength) // what a number that is not there is compared with
+	kept := code.New(codeLength) // what a number that is not there is compared with
 	err := s.DB.QueryRow(ctx, `SELECT code FROM orders_paper WHERE commune = $1 AND number = $2`, string(c), string(n)).Scan(&kept)
 	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 		return Facts{}, err

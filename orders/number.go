@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/belfry-eid/belfry/internal/code"
 )
 
 // Number is a paper's number within its commune: year and counter, "2026-000123".
@@ -30,39 +32,16 @@ func ParseNumber(s string) (Number, bool) {
 	return numberOf(year, counter), true
 }
 
-// alphabet has 32 characters, without 0 O 1 I, which people mistake for each other.
-const alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-
 const (
 	codeLength      = 10 // 50 bits: with a limit on tries, not to be guessed (T18)
 	referenceLength = 8
 )
 
-func random(length int) string {
-	b := make([]byte, length)
-	_, _ = rand.Read(b) // never fails since Go 1.24
-	for i := range b {
-		b[i] = alphabet[b[i]&31] // 256 is a multiple of 32, so each is as likely
-	}
-	return string(b)
-}
-
 // grouped puts a hyphen in the middle, for reading.
-func grouped(s string) string { return s[:len(s)/2] + "-" + s[len(s)/2:] }
+func grouped(s string) string { return code.Grouped(s, len(s)/2) }
 
 // ParseCode reads a check code as people type it: lower case, spaces, hyphens.
-func ParseCode(s string) (string, bool) { return parseAlphabet(s, codeLength) }
-
-func parseAlphabet(s string, length int) (string, bool) {
-	if len(s) > 64 {
-		return "", false
-	}
-	s = strings.ToUpper(strings.NewReplacer(" ", "", "-", "", ".", "").Replace(s))
-	if len(s) != length || strings.Trim(s, alphabet) != "" {
-		return "", false
-	}
-	return s, true
-}
+func ParseCode(s string) (string, bool) { return code.Parse(s, codeLength) }
 
 // NewKey makes the key of a form: 128 random bits.
 func NewKey() string { return newToken() }

@@ -1,11 +1,6 @@
 package orders
 
-import (
-	"strings"
-	"testing"
-
-	"pgregory.net/rapid"
-)
+import "testing"
 
 func TestParseNumber(t *testing.T) {
 	for in, want := range map[string]Number{
@@ -15,42 +10,6 @@ func TestParseNumber(t *testing.T) {
 		if got, ok := ParseNumber(in); got != want || ok != (want != "") {
 			t.Errorf("%q: %q %v", in, got, ok)
 		}
-	}
-}
-
-func TestCodesAreReadAsTyped(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		code := random(codeLength)
-		typed := strings.ToLower(grouped(code))
-		if rapid.Bool().Draw(t, "spaces") {
-			typed = " " + strings.ReplaceAll(typed, "-", " ") + " "
-		}
-		if got, ok := ParseCode(typed); !ok || got != code {
-			t.Errorf("%q is read as %q", typed, got)
-		}
-	})
-	for _, bad := range []string{"", "ABCDEFGH", "O2345ABCDE", "I2345ABCDE", "12345ABCDE", "02345ABCDE", strings.Repeat("A", 11), strings.Repeat("-", 1000)} {
-		if _, ok := ParseCode(bad); ok {
-			t.Errorf("%q is taken for a code", bad)
-		}
-	}
-}
-
-// Every character of the alphabet comes up about as often as the others.
-func TestRandomIsEven(t *testing.T) {
-	count := map[rune]int{}
-	for range 3200 {
-		for _, r := range random(10) {
-			count[r]++
-		}
-	}
-	for _, r := range alphabet {
-		if count[r] < 800 || count[r] > 1200 { // 1000 expected, 6 standard deviations
-			t.Errorf("%c comes %d times", r, count[r])
-		}
-	}
-	if len(count) != 32 {
-		t.Errorf("%d characters", len(count))
 	}
 }
 

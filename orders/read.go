@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -138,7 +139,7 @@ func (s *Service) where(f Filter) (string, []any, error) {
 	} else if name := words(f.Search); name != "" {
 		// words has left letters, digits and spaces: nothing that LIKE would read as a pattern.
 		match := "o.search_name LIKE " + arg(cut(name, maxSearch)+"%")
-		if ref, ok := parseAlphabet(f.Search, referenceLength); ok {
+		if ref, ok := code.Parse(f.Search, referenceLength); ok {
 			match += " OR o.reference = " + arg(ref)
 		}
 		where += " AND (" + match + ")"

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -220,7 +221,7 @@ func (s *Service) newOrder(of *commune.Commune, chosen *catalogue.Product, p Per
 	}
 	at := s.now()
 	r := row{formHash: hash, Order: Order{
-		Commune: of.ID, ID: id.String(), Reference: random(referenceLength), Product: chosen, State: Submitted, Version: 1,
+		Commune: of.ID, ID: id.String(), Reference: code.New(referenceLength), Product: chosen, State: Submitted, Version: 1,
 		Subject: p.Subject, GivenNames: form.Line(p.GivenNames), Surname: form.Line(p.Surname), Answers: answers, Attention: a,
 		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
 	}}

@@ -13,8 +13,6 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"log/slog"
 	"net"
@@ -25,6 +23,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/fault"
 )
 
@@ -92,7 +91,7 @@ func (s *Site) Wrap(routes http.Handler) http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.Clock()
-		rec := &record{reference: newReference(), origin: s.origin(r), remote: s.remote(r)}
+		rec := &record{reference: code.Grouped(code.New(8), 4), origin: s.origin(r), remote: s.remote(r)}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		answer := &recorder{ResponseWriter: w}
 		secure(answer.Header(), rec.origin)
@@ -234,16 +233,6 @@ func (s *Site) line(r *http.Request, rec *record, a *recorder, took time.Duratio
 	}
 	attrs := append([]any{"ref", rec.reference, "host", r.Host, "route", route, "status", a.status, "bytes", a.bytes, "ms", float64(took.Microseconds()) / 1000}, rec.attrs...)
 	s.Log.Log(r.Context(), level, "request", attrs...)
-}
-
-// alphabet has no 0, 1, 8 and 9 look-alikes: people read references aloud.
-var alphabet = base32.NewEncoding("ABCDEFGHJKLMNPQRSTUVWXYZ23456789").WithPadding(base32.NoPadding)
-
-func newReference() string {
-	var b [5]byte
-	rand.Read(b[:])
-	s := alphabet.EncodeToString(b[:])
-	return s[:4] + "-" + s[4:]
 }
 
 func (s *Site) trusted(r *http.Request) bool {

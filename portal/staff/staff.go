@@ -13,10 +13,8 @@ package staff
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"embed"
-	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,6 +23,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -102,8 +101,8 @@ func (s *Register) Invite(ctx context.Context, c commune.ID, name string, role R
 	if name == "" || len(name) > 200 || !role.Known() {
 		return "", fault.New(fault.Invalid, "clerk.staff.invite_incomplete", nil)
 	}
-	code, id := newCode()
-	now := s.now()
+	made := code.Grouped(code.New(codeLength), 5)
+	id, now := hash(made), s.now()
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`INSERT INTO staff_invitation (commune, id, name, role, made_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 			string(c), id, name, string(role), sqldb.Micros(now), sqldb.Micros(now.Add(Lifetime)))
@@ -112,12 +111,12 @@ func (s *Register) Invite(ctx context.Context, c commune.ID, name string, role R
 		}
 		return s.journal.Append(tx, audit.Entry{Commune: c, At: now, Actor: by, Action: "staff.invite", Subject: id, Detail: map[string]string{"role": string(role)}})
 	})
-	return code, err
+	return made, err
 }
 
 // Invited is the open invitation of a code.
-func (s *Register) Invited(ctx context.Context, c commune.ID, code string) (Invitation, error) {
-	inv := Invitation{ID: hash(code)}
+func (s *Register) Invited(ctx context.Context, c commune.ID, typed string) (Invitation, error) {
+	inv := Invitation{ID: hash(typed)}
 	var made, expires int64
 	err := s.db.QueryRow(ctx, `SELECT name, role, made_at, expires_at FROM staff_invitation WHERE commune = $1 AND id = $2 AND used_at IS NULL AND expires_at > $3`,
 		string(c), inv.ID, sqldb.Micros(s.now())).Scan(&inv.Name, &inv.Role, &made, &expires)
@@ -133,8 +132,8 @@ func (s *Register) Invited(ctx context.Context, c commune.ID, code string) (Invi
 
 // Join binds the invitation of a code to a person. A person who was removed may be
 // invited again.
-func (s *Register) Join(ctx context.Context, c commune.ID, code, subject, name string) (Member, error) {
-	inv, err := s.Invited(ctx, c, code)
+func (s *Register) Join(ctx context.Context, c commune.ID, typed, subject, name string) (Member, error) {
+	inv, err := s.Invited(ctx, c, typed)
 	if err != nil {
 		return Member{}, err
 	}
@@ -270,21 +269,12 @@ func (s *Register) Withdraw(ctx context.Context, c commune.ID, id, by string) er
 	})
 }
 
-// alphabet of codes, without 0 O 1 I: people read them aloud.
-var alphabet = base32.NewEncoding("ABCDEFGHJKLMNPQRSTUVWXYZ23456789").WithPadding(base32.NoPadding)
+// codeLength makes codes of 100 random bits, so that a plain hash tells nothing.
+const codeLength = 20
 
-// newCode makes a code of 100 random bits, so that its plain hash tells nothing.
-func newCode() (code, id string) {
-	var b [13]byte
-	rand.Read(b[:])
-	s := alphabet.EncodeToString(b[:])[:20]
-	code = s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:]
-	return code, hash(code)
-}
-
-// hash takes a code as people type it: case, spaces and hyphens do not count.
-func hash(code string) string {
-	plain := strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(strings.TrimSpace(code)))
+// hash takes a code as people type it.
+func hash(typed string) string {
+	plain, _ := code.Parse(typed, codeLength) // what is no code is no invitation's either
 	sum := sha256.Sum256([]byte(plain))
 	return hex.EncodeToString(sum[:])
 }
