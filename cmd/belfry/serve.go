@@ -109,6 +109,11 @@ func serve(ctx context.Context, s *Settings, log *slog.Logger) error {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+	case <-in.db.Broken():
+		// At once, for the supervisor to start it again: what is under way can
+		// no longer be kept, and closing the database would sync what the disk has refused.
+		log.Error("the disk failed under a commit: ending, to be started again")
+		os.Exit(1)
 	}
 	log.Info("stopping")
 	last, cancel := context.WithTimeout(context.Background(), drain)
