@@ -72,6 +72,15 @@ func TestMain(m *testing.M) {
 // arguments go to devworld.
 func startWorld(t testing.TB, args ...string) *world {
 	t.Helper()
+	w := startOutside(t, args...)
+	w.waitReady()
+	w.read() // invitations are made once belfry is up
+	return w
+}
+
+// startOutside starts devworld, and returns before what it starts is ready.
+func startOutside(t testing.TB, args ...string) *world {
+	t.Helper()
 	if _, err := exec.LookPath("softhsm2-util"); err != nil {
 		missing(t, "softhsm2")
 	}
@@ -88,8 +97,6 @@ func startWorld(t testing.TB, args ...string) *world {
 	}
 	w.run(exec.Command(filepath.Join(bin, "devworld"), append(flags, args...)...))
 	w.read()
-	w.waitReady()
-	w.read() // invitations are made once belfry is up
 	return w
 }
 
