@@ -199,12 +199,7 @@ func redirect(w http.ResponseWriter, r *http.Request, ask login.Ask, answer url.
 	if ask.State != "" {
 		answer.Set("state", ask.State)
 	}
-	separator := "?"
-	if strings.Contains(ask.RedirectURI, "?") {
-		separator = "&"
-	}
-	http.Redirect(w, r, ask.RedirectURI+separator+answer.Encode(), http.StatusSeeOther)
-	return nil
+	return web.See(w, r, client.WithQuery(ask.RedirectURI, answer))
 }
 
 const codeLifetime = time.Minute

@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -50,7 +49,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, ask login.Ask
 	if err != nil {
 		return err
 	}
-	code := random()
+	code := web.NewSecret()
 	row := idpsql.Code{Code: code, Client: g.Client, Session: s.ID, Content: content, Expires: p.Clock().Add(codeLifetime)}
 	first, err := p.Store.AddCode(r.Context(), row, ask.Pushed, func(tx *sqldb.Tx) error {
 		return p.record(tx, g.Commune, "sign_in.passed", g.Subject, map[string]string{
@@ -107,13 +106,6 @@ func (p *Provider) record(tx *sqldb.Tx, c commune.ID, action, subject string, de
 		return nil
 	}
 	return p.Audit.Append(tx, audit.Entry{Commune: c, At: p.Clock(), Actor: subject, Action: action, Subject: subject, Detail: detail})
-}
-
-// random is a secret of 256 bits.
-func random() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // party is the client as the login pages show it.

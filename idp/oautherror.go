@@ -40,11 +40,11 @@ var codes = map[fault.Kind]string{
 
 // oauth is err as a client is told it.
 func oauth(err error) *oauthError {
-	if e, ok := errors.AsType[*oauthError](err); ok {
-		return e
-	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return &oauthError{"invalid_request", "the request is too large", err}
+	}
+	if e, ok := errors.AsType[*oauthError](err); ok {
+		return e
 	}
 	return &oauthError{codes[fault.KindOf(err)], "the provider could not answer", err}
 }

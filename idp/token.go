@@ -32,9 +32,6 @@ func invalid(code, format string, args ...any) *oauthError {
 // form reads the body's parameters; those of the address do not count.
 func form(r *http.Request) (url.Values, error) {
 	if err := r.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return nil, err
-		}
 		return nil, &oauthError{"invalid_request", "the body is no form", err}
 	}
 	for name, all := range r.PostForm {
@@ -121,7 +118,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 	if _, err := p.checked(r.Context(), c, issuer, asked); err != nil {
 		return pushable(err)
 	}
-	handle := random()
+	handle := web.NewSecret()
 	row := idpsql.Pushed{Handle: handle, Client: c.ID, Parameters: asked.Encode(), Expires: p.Clock().Add(pushedLifetime)}
 	if err := p.Store.Push(r.Context(), row, assertion); err != nil {
 		return replayed(err)
@@ -194,7 +191,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Provider) redeem(r *http.Request, c *client.Client, assertion idpsql.Assertion, v url.Values, issuer string) (grant, string, error) {
-	accessToken := random()
+	accessToken := web.NewSecret()
 	expires := p.Clock().Add(accessLifetime)
 	content, err := p.Store.Redeem(r.Context(), idpsql.Redemption{
 		Code: v.Get("code"), Client: c.ID, Assertion: assertion,

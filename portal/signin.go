@@ -16,7 +16,6 @@ import (
 const (
 	signinCookie   = "signin" // binds sign-ins under way to the browser
 	signinLifetime = time.Hour
-	maxReturn      = 2000 // bytes of a return path
 )
 
 // signIn sends the visitor to the provider. A visitor for the desk has used the card
@@ -32,7 +31,7 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret := web.Cookie(r, signinCookie)
 	if secret == "" {
-		secret = rp.NewBrowserSecret()
+		secret = web.NewSecret()
 	}
 	to, err := p.rp.Begin(r.Context(), v.Site, secret, o)
 	if err != nil {
@@ -43,7 +42,7 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func localReturn(v *visit.Visit, path string) string {
-	if path = rp.LocalPath(path); path == "/" || len(path) > maxReturn {
+	if path = rp.LocalPath(path); path == "/" {
 		return v.To("/")
 	}
 	return path

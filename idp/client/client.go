@@ -138,6 +138,14 @@ func (c *Client) Redirects(uri string) bool { return slices.Contains(c.RedirectU
 // Leaves says whether uri is one of the registered addresses for after sign-out.
 func (c *Client) Leaves(uri string) bool { return slices.Contains(c.PostLogoutRedirectURIs, uri) }
 
+// WithQuery is a registered address with parameters behind those it may have itself.
+func WithQuery(uri string, v url.Values) string {
+	if strings.Contains(uri, "?") {
+		return uri + "&" + v.Encode()
+	}
+	return uri + "?" + v.Encode()
+}
+
 // KnowsSecret compares in constant time.
 func (c *Client) KnowsSecret(secret string) bool {
 	sum := sha256.Sum256([]byte(secret))

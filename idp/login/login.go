@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/session"
@@ -198,7 +197,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+		return fault.New(fault.Invalid, "idp.error_form", err)
 	}
 	party, ok := d.Party(req)
 	if !ok {
@@ -303,8 +302,7 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 }
 
 func (d *Dispatcher) frame(w http.ResponseWriter, r *http.Request, req Request, party Party) page.Frame {
-	// Chromium holds the redirects that follow a form to form-action as well.
-	web.Allow(w, "form-action", originOf(req.Ask.RedirectURI))
+	web.AllowForm(w, req.Ask.RedirectURI)
 	frame := d.Frame(r, party.Commune, req.Language)
 	for _, l := range party.Commune.Languages {
 		frame.Languages = append(frame.Languages, page.LanguageLink{
@@ -312,19 +310,4 @@ func (d *Dispatcher) frame(w http.ResponseWriter, r *http.Request, req Request, 
 		})
 	}
 	return frame
-}
-
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "'self'"
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func badForm(err error) error {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return err
-	}
-	return fault.New(fault.Invalid, "idp.error_form", err)
 }

@@ -46,11 +46,11 @@ func place(id string) string { return "idp:login:" + id }
 // begin stores a new request of this browser, which gets its cookie if it has none.
 func (rs requests) begin(w http.ResponseWriter, r *http.Request, ask Ask, lang i18n.Language, now time.Time) (Request, error) {
 	cookie := web.Cookie(r, Cookie)
-	if len(cookie) != cookieLength {
-		cookie = random(32)
+	if len(cookie) != len(web.NewSecret()) {
+		cookie = web.NewSecret()
 	}
 	web.SetCookie(w, r, Cookie, cookie, patience) // again, so that it outlives the newest request
-	req := Request{ID: random(16), Browser: hash(cookie), Ask: ask, Language: lang, Created: now}
+	req := Request{ID: rand.Text(), Browser: hash(cookie), Ask: ask, Language: lang, Created: now}
 	return req, rs.save(r.Context(), req, now)
 }
 
@@ -103,14 +103,6 @@ func belonging(r *http.Request, text []byte, err error) (Request, error) {
 
 func unreachable(err error) error {
 	return fault.New(fault.Unreachable, "idp.error_store", fmt.Errorf("login: %w", err))
-}
-
-var cookieLength = len(random(32))
-
-func random(bytes int) string {
-	b := make([]byte, bytes)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 func hash(s string) string {

@@ -151,7 +151,7 @@ func (e *Endpoint) question(w http.ResponseWriter, r *http.Request, a ask, s *se
 		wishes["client_id"] = a.client.ID
 	}
 	if a.redirect != "" {
-		web.Allow(w, "form-action", originOf(a.redirect))
+		web.AllowForm(w, a.redirect)
 	}
 	return e.pages.Render(w, http.StatusOK, "question", frame, struct {
 		Name, Action string
@@ -206,11 +206,7 @@ func (e *Endpoint) leave(w http.ResponseWriter, r *http.Request, a ask) error {
 	}
 	to := a.redirect
 	if a.state != "" {
-		separator := "?"
-		if strings.Contains(to, "?") {
-			separator = "&"
-		}
-		to += separator + url.Values{"state": {a.state}}.Encode()
+		to = client.WithQuery(to, url.Values{"state": {a.state}})
 	}
 	return web.See(w, r, to)
 }
@@ -228,12 +224,4 @@ func (e *Endpoint) frame(r *http.Request, a ask) page.Frame {
 		l = a.language
 	}
 	return e.Frame(r, home, l)
-}
-
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "'self'"
-	}
-	return u.Scheme + "://" + u.Host
 }

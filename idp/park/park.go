@@ -7,8 +7,6 @@
 package park
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,14 +27,9 @@ const lifetime = 2 * time.Minute
 // Post keeps the form that was posted and answers 303 to the same path.
 func Post(store kv.Store, w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return err
-		}
 		return fault.New(fault.Invalid, "idp.error_form", err)
 	}
-	var random [32]byte
-	rand.Read(random[:])
-	handle := base64.RawURLEncoding.EncodeToString(random[:])
+	handle := web.NewSecret()
 	if err := store.Put(r.Context(), place(handle), []byte(r.PostForm.Encode()), lifetime); err != nil {
 		return fault.New(fault.Unreachable, "idp.error_store", fmt.Errorf("park: %w", err))
 	}

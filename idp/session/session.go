@@ -95,8 +95,8 @@ func (ss *Sessions) Start(w http.ResponseWriter, r *http.Request, s Session) (Se
 		}
 	}
 	now := ss.Clock()
-	s.ID, s.At, s.seen = random(16), now, now
-	handle := random(32)
+	s.ID, s.At, s.seen = rand.Text(), now, now
+	handle := web.NewSecret()
 	if err := ss.put(r.Context(), handle, s); err != nil {
 		return Session{}, err
 	}
@@ -190,10 +190,4 @@ func key(handle string) string {
 // unreachable: without its store nobody is signed in, and nobody is taken for somebody (fault F4).
 func unreachable(err error) error {
 	return fault.New(fault.Unreachable, "idp.error_store", fmt.Errorf("session: %w", err))
-}
-
-func random(bytes int) string {
-	b := make([]byte, bytes)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -1,10 +1,15 @@
 package web
 
 import (
+	"crypto/rand"
 	"net/http"
 	"strings"
 	"time"
 )
+
+// NewSecret makes 260 random bits of text, for a cookie, an address or a token that
+// nobody is to guess.
+func NewSecret() string { return rand.Text() + rand.Text() }
 
 // SetCookie gives the browser a cookie for this host alone: HttpOnly, SameSite=Lax,
 // and on https with the __Host- prefix (RFC 6265bis §4.1.3.2). On http, which only a

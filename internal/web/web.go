@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -186,6 +187,14 @@ func Allow(w http.ResponseWriter, directive string, sources ...string) {
 		parts[i] = strings.TrimSpace(name + " " + strings.TrimSpace(have+" "+strings.Join(sources, " ")))
 	}
 	w.Header().Set("Content-Security-Policy", strings.Join(parts, "; "))
+}
+
+// AllowForm lets a form of this answer lead to the site of address: browsers hold the
+// redirects that follow a form to form-action as well.
+func AllowForm(w http.ResponseWriter, address string) {
+	if u, err := url.Parse(address); err == nil {
+		Allow(w, "form-action", u.Scheme+"://"+u.Host)
+	}
 }
 
 type recordKey struct{}

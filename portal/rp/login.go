@@ -36,12 +36,9 @@ type pending struct {
 	MaxAge   time.Duration
 }
 
-// NewBrowserSecret makes the value that binds a sign-in to a browser. It belongs in
-// a cookie; one secret serves several sign-ins, in several tabs, at once.
-func NewBrowserSecret() string { return rand.Text() + rand.Text() }
-
-// Begin registers a sign-in for the browser that keeps secret and returns the
-// provider's address to send it to.
+// Begin registers a sign-in for the browser that keeps secret (web.NewSecret, in a
+// cookie) and returns the provider's address to send it to. One secret serves several
+// sign-ins, in several tabs, at once.
 func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (string, error) {
 	p, client, err := rp.parties(ctx, site)
 	if err != nil {

@@ -89,7 +89,7 @@ func (v *Visit) Frame(w http.ResponseWriter, r *http.Request, title string) page
 	if v.Person != nil {
 		f.Person, f.SignOut, f.NoIndex = v.Person.Name(), v.To("/sign-out"), true
 		if v.Issuer != "" {
-			web.Allow(w, "form-action", v.Issuer)
+			web.AllowForm(w, v.Issuer)
 		}
 	}
 	return f
