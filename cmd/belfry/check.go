@@ -18,6 +18,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/signing"
@@ -208,7 +209,7 @@ func (in *install) checkProvider(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: dialLocal}}
+	client := http.Client{Transport: &http.Transport{DialContext: loopback.DialContext}}
 	answer, err := client.Do(r)
 	if err != nil {
 		return "", err
@@ -222,14 +223,6 @@ func (in *install) checkProvider(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("it calls itself %s: does the proxy set X-Forwarded-Proto, and is it in server.proxies?", found.Issuer)
 	}
 	return "answers as itself", nil
-}
-
-// dialLocal leads *.localhost to loopback, which Go's resolver does not do everywhere.
-func dialLocal(ctx context.Context, network, address string) (net.Conn, error) {
-	if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".localhost") {
-		address = net.JoinHostPort("127.0.0.1", port)
-	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 func (in *install) checkMail(ctx context.Context) (string, error) {

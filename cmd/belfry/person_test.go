@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -16,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/belfry-eid/belfry/internal/loopback"
 )
 
 // person is somebody with a browser that has no script: pages are read, links
@@ -30,19 +30,9 @@ type person struct {
 	page   *html.Node
 }
 
-// loopback dials every *.localhost name on 127.0.0.1: Go does not resolve them on
-// every system, browsers do.
-func loopback(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err == nil && (host == "localhost" || strings.HasSuffix(host, ".localhost")) {
-		address = net.JoinHostPort("127.0.0.1", port)
-	}
-	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
-}
-
 func newPerson(t testing.TB) *person {
 	jar, _ := cookiejar.New(nil)
-	return &person{t: t, client: &http.Client{Jar: jar, Timeout: 60 * time.Second, Transport: &http.Transport{DialContext: loopback}}}
+	return &person{t: t, client: &http.Client{Jar: jar, Timeout: 60 * time.Second, Transport: &http.Transport{DialContext: loopback.DialContext}}}
 }
 
 // trusting adds a CA, from a PEM file, to those the browser believes.

@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -28,6 +27,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/loopback"
 )
 
 // Profile says how strictly a client is held.
@@ -311,17 +311,8 @@ func checkRedirect(uri string) error {
 	if err != nil || u.Host == "" || u.User != nil || strings.Contains(uri, "#") || strings.ContainsAny(uri, "* \t\r\n") {
 		return fmt.Errorf("%q is no address to return to: absolute, without fragment, user or wildcard", uri)
 	}
-	if u.Scheme == "https" || (u.Scheme == "http" && Loopback(u.Hostname())) {
+	if u.Scheme == "https" || (u.Scheme == "http" && loopback.Is(u.Hostname())) {
 		return nil
 	}
 	return fmt.Errorf("%q: https is needed but on loopback", uri)
-}
-
-// Loopback says whether host names this machine and no other (RFC 6761 §6.3).
-func Loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

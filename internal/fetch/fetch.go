@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/loopback"
 )
 
 // Config says who may be asked.
@@ -221,7 +222,7 @@ func guarded() *http.Transport {
 
 func namesItself(host string) bool {
 	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || strings.HasSuffix(host, ".localhost")
+	return err == nil || loopback.Is(host)
 }
 
 // notPublic are blocks of the IANA special-purpose registries that netip has no question for.

@@ -19,6 +19,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/orders/form"
 )
 
@@ -52,7 +53,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("register: url %q is no address of a service", cfg.URL)
 	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+	if u.Scheme != "https" && !(u.Scheme == "http" && loopback.Is(u.Hostname())) {
 		return nil, fmt.Errorf("register: url %q: only https carries national numbers", cfg.URL)
 	}
 	if cfg.TokenFile == "" {
@@ -69,10 +70,6 @@ func New(cfg Config) (*Client, error) {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.http = &h
 	return c, nil
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "127.0.0.1" || host == "::1"
 }
 
 // Residence asks for one person. Its errors are faults: register.unknown_person

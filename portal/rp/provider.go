@@ -2,16 +2,14 @@ package rp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
@@ -19,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/loopback"
 )
 
 // signingAlgs are named because go-oidc takes RS256 alone where nothing is named.
@@ -131,16 +130,12 @@ func unreachable(err error) error {
 
 const maxAnswer = 1 << 20 // bytes the provider may answer with
 
-// newHTTPClient follows no redirect, reads bounded answers and finds names under
-// .localhost, which Go does not resolve on every system (RFC 6761 §6.3).
+// newHTTPClient follows no redirect and reads bounded answers.
 func newHTTPClient(cfg Config) *http.Client {
 	transport := cfg.Transport
 	if transport == nil {
-		dialer := &net.Dialer{Timeout: 5 * time.Second}
 		transport = &http.Transport{
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, loopback(addr))
-			},
+			DialContext:         loopback.DialContext,
 			TLSClientConfig:     &tls.Config{RootCAs: cfg.Roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout: 5 * time.Second,
 			IdleConnTimeout:     time.Minute,
@@ -153,18 +148,6 @@ func newHTTPClient(cfg Config) *http.Client {
 		Timeout:       15 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-func loopback(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return addr
 }
 
 type bounded struct{ http.RoundTripper }

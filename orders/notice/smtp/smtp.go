@@ -21,6 +21,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/orders/notice"
 )
 
@@ -34,8 +35,8 @@ type Server struct {
 }
 
 // New names the server ("host:port") and the address that messages come from, whose
-// display name each message replaces by its commune's. On a
-// loopback address mail goes in the clear; elsewhere STARTTLS is demanded.
+// display name each message replaces by its commune's. On a loopback address mail goes
+// in the clear; elsewhere STARTTLS is demanded.
 func New(address, from string) (*Server, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
@@ -51,7 +52,7 @@ func New(address, from string) (*Server, error) {
 	}
 	_, domain, _ := strings.Cut(sender.Address, "@")
 	policy := mail.TLSMandatory
-	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) {
+	if loopback.Is(host) {
 		policy = mail.NoTLS
 	}
 	client, err := mail.NewClient(host, mail.WithPort(port), mail.WithTLSPolicy(policy), mail.WithTimeout(timeout), mail.WithHELO(domain))
