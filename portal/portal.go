@@ -203,9 +203,16 @@ func (p *Portal) recognise(r *http.Request, v *visit.Visit) error {
 	if err != nil {
 		return err
 	}
-	v.Person, v.Secret = person, secret
-	v.Member, err = p.staff.Member(r.Context(), v.Commune.ID, person.Subject)
-	return err
+	member, err := p.staff.Member(r.Context(), v.Commune.ID, person.Subject)
+	if err != nil {
+		return err
+	}
+	if member != nil && p.cfg.Clock().Sub(person.Seen) > visit.DeskIdle {
+		// Before it counts as used: else whoever sits down at a clerk's desk asks twice (T24).
+		return p.sessions.End(r.Context(), v.Commune.ID, secret)
+	}
+	v.Person, v.Secret, v.Member = person, secret, member
+	return p.sessions.Used(r.Context(), secret, person)
 }
 
 // official leads an address without language to the same page in the first language.

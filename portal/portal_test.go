@@ -406,6 +406,11 @@ func TestAClerkUsesTheCardAgain(t *testing.T) {
 	if to := desk.get(page).to(t); !strings.HasPrefix(to, "/fr/sign-in?desk=1") {
 		t.Errorf("an idle clerk goes to %s", to)
 	}
+	for _, at := range []string{page, "/fr/desk", "/fr/orders"} { // another try is no card
+		if a := desk.get(at); a.status != 303 {
+			t.Errorf("whoever asks again at an idle clerk's desk sees %s: %d", at, a.status)
+		}
+	}
 	desk.signIn(page, clerkCard(2))
 	if asked := w.provider.Asked[len(w.provider.Asked)-1]; asked.Get("max_age") != "900" {
 		t.Errorf("max_age %q", asked.Get("max_age"))

@@ -105,7 +105,8 @@ func (st *Store) touch(ctx context.Context, c commune.ID, secret string) error {
 	return st.seal(ctx, place(c, secret, "seen"), st.now(), Idle+touchAfter)
 }
 
-// Get returns the session of a secret at this commune and notes that it is in use.
+// Get returns the session of a secret at this commune. Used is to be called once it
+// is known that the request may go on in it.
 func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session, error) {
 	if secret == "" || len(secret) > 100 {
 		return nil, ErrNone
@@ -125,10 +126,15 @@ func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session
 	if now.Sub(s.Seen) > Idle || now.Sub(s.Began) > Whole {
 		return nil, ErrNone
 	}
-	if now.Sub(s.Seen) >= touchAfter {
-		return s, st.touch(ctx, c, secret)
-	}
 	return s, nil
+}
+
+// Used notes that session s of a secret is in use; s.Seen stays the request before.
+func (st *Store) Used(ctx context.Context, secret string, s *Session) error {
+	if st.now().Sub(s.Seen) < touchAfter {
+		return nil
+	}
+	return st.touch(ctx, s.Commune, secret)
 }
 
 // End forgets a session. What was kept for it runs out by itself; nobody can name it any more.

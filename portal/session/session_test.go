@@ -150,6 +150,15 @@ func TestAnotherInstallKeyEndsSessions(t *testing.T) {
 	}
 }
 
+// use is a request that goes on in the session.
+func use(st *session.Store, secret string) (*session.Session, error) {
+	s, err := st.Get(ctx, "beaumarais", secret)
+	if err != nil {
+		return nil, err
+	}
+	return s, st.Used(ctx, secret, s)
+}
+
 func TestSeenTellsTheRequestBefore(t *testing.T) {
 	st, _, hand := made(t)
 	began := hand.Now()
@@ -158,15 +167,15 @@ func TestSeenTellsTheRequestBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	hand.Add(20 * time.Minute)
-	if s, err := st.Get(ctx, "beaumarais", secret); err != nil || !s.Seen.Equal(began) {
+	if s, err := use(st, secret); err != nil || !s.Seen.Equal(began) {
 		t.Errorf("first: %v", err)
 	}
 	hand.Add(20 * time.Minute)
-	if s, err := st.Get(ctx, "beaumarais", secret); err != nil || !s.Seen.Equal(began.Add(20*time.Minute)) {
+	if s, err := use(st, secret); err != nil || !s.Seen.Equal(began.Add(20*time.Minute)) {
 		t.Errorf("second: %v", err)
 	}
 	hand.Add(session.Idle + time.Second)
-	if _, err := st.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+	if _, err := use(st, secret); !errors.Is(err, session.ErrNone) {
 		t.Errorf("idle: %v", err)
 	}
 }
@@ -203,11 +212,11 @@ func TestARequestUnderWayDoesNotReviveASession(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := st.Get(ctx, "beaumarais", secret); err != nil || !ended {
+	if _, err := use(st, secret); err != nil || !ended {
 		t.Fatalf("the request under way: %v, ended %v", err, ended)
 	}
 	late.before = nil
-	if _, err := st.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+	if _, err := use(st, secret); !errors.Is(err, session.ErrNone) {
 		t.Errorf("the session is alive again: %v", err)
 	}
 }
