@@ -6,7 +6,8 @@
 // records: those are worked out for each commune that asks (decision 3). It
 // guarantees that a sign-in gets an identifier nobody knew before it (no
 // fixation), that the store holds neither the cookie nor a name in clear, and
-// that a session ends when idle too long or too old, whatever is done in it.
+// that a session ends when idle too long or too old, whatever is done in it, and
+// that a request which was under way at sign-out does not bring it back.
 package session
 
 import (
@@ -31,8 +32,11 @@ import (
 // Cookie is the name of the session's cookie, before the prefix that web gives it on https.
 const Cookie = "belfry-id"
 
-// touch is how often an active session is written again.
+// touch is how often the use of an active session is noted.
 const touch = time.Minute
+
+// seen ends the key under which it is noted.
+const seen = "/seen"
 
 // Session is one sign-in.
 type Session struct {
@@ -43,7 +47,6 @@ type Session struct {
 	Upstream string // the raw level another service stated
 	AMR      []string
 	At       time.Time // when the citizen proved who they are: auth_time
-	seen     time.Time
 }
 
 // Limits of a session.
@@ -83,7 +86,7 @@ type stored struct {
 	ID, Login, Number, GivenNames, Surname, Method, Upstream string
 	Foreigner                                                bool
 	AMR                                                      []string
-	At, Seen                                                 time.Time
+	At                                                       time.Time
 }
 
 // Start signs s in at this browser: a new cookie and a new ID, and whatever session
@@ -95,9 +98,12 @@ func (ss *Sessions) Start(w http.ResponseWriter, r *http.Request, s Session) (Se
 		}
 	}
 	now := ss.Clock()
-	s.ID, s.At, s.seen = rand.Text(), now, now
+	s.ID, s.At = rand.Text(), now
 	handle := web.NewSecret()
 	if err := ss.put(r.Context(), handle, s); err != nil {
+		return Session{}, err
+	}
+	if err := ss.touch(r.Context(), handle, now); err != nil {
 		return Session{}, err
 	}
 	web.SetCookie(w, r, Cookie, handle, 0)
@@ -121,13 +127,23 @@ func (ss *Sessions) Current(r *http.Request) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := ss.Clock()
-	if now.Sub(s.seen) >= ss.Idle || now.Sub(s.At) >= ss.Absolute {
+	noted, err := ss.KV.Get(r.Context(), key(handle)+seen)
+	if errors.Is(err, kv.ErrMissing) {
 		return nil, nil
 	}
-	if now.Sub(s.seen) >= touch {
-		s.seen = now
-		if err := ss.put(r.Context(), handle, s); err != nil {
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	var last time.Time
+	if err := last.UnmarshalText(noted); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	now := ss.Clock()
+	if now.Sub(last) >= ss.Idle || now.Sub(s.At) >= ss.Absolute {
+		return nil, nil
+	}
+	if now.Sub(last) >= touch {
+		if err := ss.touch(r.Context(), handle, now); err != nil {
 			return nil, err
 		}
 	}
@@ -147,16 +163,28 @@ func (ss *Sessions) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// touch notes when the session was in use: beside it, so that it never writes the
+// session itself again.
+func (ss *Sessions) touch(ctx context.Context, handle string, now time.Time) error {
+	text, err := now.MarshalText()
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := ss.KV.Put(ctx, key(handle)+seen, text, ss.Idle); err != nil {
+		return unreachable(err)
+	}
+	return nil
+}
+
 func (ss *Sessions) put(ctx context.Context, handle string, s Session) error {
 	plain, err := json.Marshal(stored{
 		ID: s.ID, Login: s.Login, Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
-		Foreigner: s.Citizen.Foreigner, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Seen: s.seen,
+		Foreigner: s.Citizen.Foreigner, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	left := min(ss.Idle, ss.Absolute-ss.Clock().Sub(s.At))
-	if err := ss.KV.Put(ctx, key(handle), ss.sealer.Seal(plain, key(handle)), left); err != nil {
+	if err := ss.KV.Put(ctx, key(handle), ss.sealer.Seal(plain, key(handle)), ss.Absolute); err != nil {
 		return unreachable(err)
 	}
 	return nil
@@ -176,7 +204,7 @@ func (ss *Sessions) open(sealed []byte, context string) (Session, error) {
 		return Session{}, fmt.Errorf("session: %w", err)
 	}
 	return Session{
-		ID: v.ID, Login: v.Login, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At, seen: v.Seen,
+		ID: v.ID, Login: v.Login, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At,
 		Citizen: eid.Citizen{Number: number, GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner},
 	}, nil
 }
