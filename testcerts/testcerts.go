@@ -153,7 +153,7 @@ func open(module string, s settings) (*World, func(), error) {
 // Make makes a world under dir, or resumes the one that is there with the people's cards,
 // the communes' seals and what was revoked. It writes SoftHSM's settings into dir/softhsm
 // and points this process at them, so it comes before anything that loads SoftHSM.
-// The caller serves Handler at Address.
+// The caller serves Handler at Address; the services answer by the system's clock.
 func Make(dir string, now time.Time, opts ...Option) (*World, error) {
 	s := settingsOf(opts)
 	if s.base == "" {
@@ -184,6 +184,7 @@ func Make(dir string, now time.Time, opts ...Option) (*World, error) {
 		m.Close()
 		return nil, err
 	}
+	w.SetClock(s.clock) // what it made is of that moment; what its services answer is of theirs
 	return w, nil
 }
 

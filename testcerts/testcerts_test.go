@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -205,11 +206,17 @@ func TestMakeResumes(t *testing.T) {
 		}
 		return
 	}
-	w, err := testcerts.Make(dir, time.Now())
+	w, err := testcerts.Make(dir, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	// A world that has run for an hour answers of now, not of its beginning (lists are an hour old).
+	list := httptest.NewRecorder()
+	w.Handler().ServeHTTP(list, httptest.NewRequest("GET", w.Cards()[0].Authentication.CRLDistributionPoints[0], nil))
+	if crl, err := x509.ParseRevocationList(list.Body.Bytes()); err != nil || time.Since(crl.ThisUpdate) > 90*time.Minute {
+		t.Errorf("the list of an hour-old world: %v, of %v", err, crl.ThisUpdate)
+	}
 	var seen bytes.Buffer
 	seen.Write(w.RootCA.Certificate.Raw)
 	for _, c := range w.Cards() {
