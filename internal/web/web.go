@@ -265,7 +265,8 @@ func (s *Site) origin(r *http.Request) string {
 func (s *Site) remote(r *http.Request) netip.Addr {
 	if s.trusted(r) {
 		// The last entry is the one our own proxy wrote; those before it are hearsay.
-		list := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		// Some proxies add a header of their own behind the caller's.
+		list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		if a, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
 			return a.Unmap()
 		}

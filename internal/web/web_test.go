@@ -137,6 +137,17 @@ func TestAForwardedHeaderCountsOnlyFromAListedProxy(t *testing.T) {
 	}
 }
 
+func TestTheLastForwardedHeaderIsOurProxys(t *testing.T) {
+	_, h := site(io.Discard)
+	r := httptest.NewRequest("GET", "/v/x", nil)
+	r.RemoteAddr = "192.0.2.1:9"
+	r.Header.Add("X-Forwarded-For", "10.0.0.1")
+	r.Header.Add("X-Forwarded-For", "198.51.100.7")
+	if got := do(h, r).Body.String(); !strings.HasSuffix(got, " 198.51.100.7") {
+		t.Errorf("the caller chose its own address: %q", got)
+	}
+}
+
 func TestALargeFormIsRefusedInWords(t *testing.T) {
 	_, h := site(io.Discard)
 	r := httptest.NewRequest("POST", "/form", strings.NewReader("a="+strings.Repeat("x", web.BodyLimit)))
