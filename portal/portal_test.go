@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -699,4 +700,41 @@ func TestLanguagesOutsideTheOfferLeadNowhere(t *testing.T) {
 			t.Errorf("%s: %d", path, a.status)
 		}
 	}
+}
+
+// waiting is a body whose first byte does not come before the test says so.
+type waiting struct {
+	began chan<- struct{}
+	on    <-chan struct{}
+}
+
+func (b waiting) Read([]byte) (int, error) {
+	b.began <- struct{}{}
+	<-b.on
+	return 0, io.ErrUnexpectedEOF
+}
+
+// TestFewFilesAreInMemoryAtOnce: of many who hand in large files at once most wait
+// before their file is read, so that memory does not grow with their number (T19).
+func TestFewFilesAreInMemoryAtOnce(t *testing.T) {
+	w := newWorld(t)
+	began, release := make(chan struct{}, 100), make(chan struct{})
+	post := func(ctx context.Context) int {
+		r := httptest.NewRequestWithContext(ctx, "POST", "/fr/verify/file", waiting{began, release})
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		return w.browser(orderstest.A).do(r).status
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { post(t.Context()) })
+		<-began
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if status := post(impatient); status != http.StatusTooManyRequests || len(began) > 0 {
+		t.Errorf("the ninth file: %d, read %v", status, len(began) > 0)
+	}
+	close(release)
+	all.Wait()
 }
