@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
@@ -60,7 +61,7 @@ func inWords(found *signing.Report, file []byte) Report {
 		if s.Kind != signing.Signing {
 			continue
 		}
-		r.Signer = ""
+		r.Signer, r.SignedAt, r.StampedAt, r.StampedBy = "", time.Time{}, time.Time{}, s.StampedBy // the last one's
 		if s.Signer != nil {
 			r.Signer = s.Signer.Name
 		}
@@ -68,7 +69,7 @@ func inWords(found *signing.Report, file []byte) Report {
 			r.SignedAt = *s.ClaimedAt
 		}
 		if s.StampedAt != nil {
-			r.StampedAt, r.StampedBy = *s.StampedAt, s.StampedBy
+			r.StampedAt = *s.StampedAt
 		}
 	}
 	return r
