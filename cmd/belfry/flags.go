@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/belfry-eid/belfry/internal/commune"
 )
 
 // settingsFlag is how the operator's commands find the settings file.
@@ -36,4 +38,24 @@ func (f settingsFlag) open(ctx context.Context) (*install, error) {
 		return nil, err
 	}
 	return open(ctx, s, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+// communeFlags are what commands about one commune share.
+type communeFlags struct {
+	settingsFlag
+	Commune commune.ID `arg:"" help:"The commune's id."`
+}
+
+// open opens the install and finds the commune in it; the caller closes the install.
+func (f communeFlags) open(ctx context.Context) (*install, *commune.Commune, error) {
+	in, err := f.settingsFlag.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, ok := in.communes.ByID(f.Commune)
+	if !ok {
+		in.Close()
+		return nil, nil, fmt.Errorf("no commune %q in the settings", f.Commune)
+	}
+	return in, c, nil
 }

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-type journalCmd struct{ atDesk }
+type journalCmd struct{ communeFlags }
 
 // Run walks the chain and compares its end with the head kept outside the database.
 func (c *journalCmd) Run() error {
 	ctx := context.Background()
-	in, home, _, err := c.open(ctx)
+	in, home, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

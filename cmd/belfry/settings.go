@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/belfry-eid/belfry/internal/commune"
 )
 
 // Settings is the one file of an install. Its comments are the manual; an unknown
@@ -51,7 +52,7 @@ type ServerSettings struct {
 	Operator string `toml:"operator"`
 	// Proxies are the addresses (CIDR) whose X-Forwarded-Proto and -For count.
 	Proxies []netip.Prefix `toml:"proxies"`
-	// Data is the folder of blobs, audit heads and sealed keys.
+	// Data is the folder of the documents (blobs) and of the journals' heads.
 	Data string `toml:"data"`
 	// KeyFile holds the install's secret, 64 hexadecimal digits, mode 0400. National
 	// numbers, sessions and the provider's keys are sealed under keys derived from
@@ -81,7 +82,7 @@ type ProviderSettings struct {
 type CardSettings struct {
 	Roots         string        `toml:"roots"`         // PEM file of the pinned root certificates
 	Intermediates string        `toml:"intermediates"` // PEM file of CAs already known; may be empty
-	Hosts         []string      `toml:"hosts"`         // host:port of OCSP, CRL and CA files that may be asked
+	Hosts         []string      `toml:"hosts"`         // host:port of OCSP, CRL and CA files that may be asked; the federal ones where empty
 	MaxAge        time.Duration `toml:"-"`
 	MaxAgeText    string        `toml:"max_age"` // how old a status answer may be, "12h" where empty
 }

@@ -51,14 +51,9 @@ func refuse(status int, code, format string, args ...any) error {
 // withCard finds the card of the path, calls f, and answers in JSON.
 func (w *world) withCard(f func(*testcerts.Card, *http.Request) (any, error)) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
-		var found *testcerts.Card
-		for _, c := range w.pki.Cards() {
-			if c.Name == r.PathValue("name") {
-				found = c
-			}
-		}
-		if found == nil {
-			writeJSON(rw, http.StatusNotFound, failure{failureDetail{"no_card", "nobody of this name has a card"}})
+		found, err := w.cardOf(r.PathValue("name"))
+		if err != nil {
+			writeJSON(rw, http.StatusNotFound, failure{failureDetail{"no_card", err.Error()}})
 			return
 		}
 		answer, err := f(found, r)

@@ -21,8 +21,6 @@ import (
 	"time"
 )
 
-type tlsConfig = *tls.Config
-
 // localCA certifies names under .localhost for https. Its certificate allows nothing
 // else, so that a browser that trusts it is no worse off.
 type localCA struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -186,12 +187,12 @@ func (w *world) serve() error {
 
 // listen serves on 127.0.0.1 and, where both, on ::1 too: browsers take either for a name
 // under .localhost. A machine without IPv6 goes without.
-func (w *world) listen(port int, h http.Handler, tls tlsConfig, both bool) error {
+func (w *world) listen(port int, h http.Handler, secure *tls.Config, both bool) error {
 	hosts := []string{"127.0.0.1"}
 	if both {
 		hosts = append(hosts, "::1")
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TLSConfig: tls}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TLSConfig: secure}
 	w.servers = append(w.servers, srv)
 	for _, host := range hosts {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
@@ -201,7 +202,7 @@ func (w *world) listen(port int, h http.Handler, tls tlsConfig, both bool) error
 			}
 			return fmt.Errorf("port %d: %w (is another world running? give another port, see --help)", port, err)
 		}
-		if tls != nil {
+		if secure != nil {
 			go srv.ServeTLS(l, "", "")
 		} else {
 			go srv.Serve(l)
