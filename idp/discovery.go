@@ -1,8 +1,6 @@
 package idp
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -10,6 +8,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 )
 
@@ -18,12 +17,6 @@ const ClaimNumber = "https://belfry.eu/claims/national_number"
 
 // ClaimUpstream is the claim that holds the level as another service stated it.
 const ClaimUpstream = "https://belfry.eu/claims/upstream_acr"
-
-// document is JSON that is the same for everybody, with its entity tag.
-type document struct {
-	body []byte
-	etag string
-}
 
 // metadata is OpenID Connect Discovery 1.0 §3, RFC 8414, RFC 9126 §5 and RFC 9207 §3.
 type metadata struct {
@@ -54,8 +47,9 @@ type metadata struct {
 	IssInAuthorizationAnswer bool            `json:"authorization_response_iss_parameter_supported"`
 }
 
-func (p *Provider) discover() (map[string]document, error) {
-	made := map[string]document{}
+// discover makes the discovery document of each issuer.
+func (p *Provider) discover() (map[string][]byte, error) {
+	made := map[string][]byte{}
 	var algs []string
 	for _, a := range p.algorithms() {
 		algs = append(algs, string(a))
@@ -78,8 +72,7 @@ func (p *Provider) discover() (map[string]document, error) {
 		if err != nil {
 			return nil, err
 		}
-		sum := sha256.Sum256(body)
-		made[issuer] = document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+		made[issuer] = body
 	}
 	return made, nil
 }
@@ -100,18 +93,17 @@ func (p *Provider) levels() []string {
 }
 
 func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
-	d := p.documents[web.Origin(r)]
-	return serveJSON(w, r, d.body, d.etag)
+	return serveJSON(w, r, p.documents[web.Origin(r)])
 }
 
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) error {
-	body, etag := p.keys.JWKS(r.Context())
-	return serveJSON(w, r, body, etag)
+	return serveJSON(w, r, p.keys.JWKS(r.Context()))
 }
 
 // serveJSON lets clients keep a public document for five minutes: short against the
 // two days for which a key is published before it signs.
-func serveJSON(w http.ResponseWriter, r *http.Request, body []byte, etag string) error {
+func serveJSON(w http.ResponseWriter, r *http.Request, body []byte) error {
+	etag := `"` + page.Fingerprint(body) + `"`
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Set("ETag", etag)

@@ -92,7 +92,7 @@ type Provider struct {
 	login     *login.Dispatcher
 	methods   map[string]method.Method
 	sids      secret.MAC
-	documents map[string]document // discovery, by issuer
+	documents map[string][]byte // discovery, by issuer
 	pages     *page.Templates
 	handler   http.Handler
 }

@@ -4,9 +4,9 @@
 // provider is derived (HKDF-SHA256, RFC 5869), one for each purpose: the look-up
 // of a national number, pairwise subjects, and what is sealed at rest (persons,
 // sessions, signing keys). A copy of the database alone therefore names nobody
-// and signs nothing. The package refuses to know the file and what is sealed. It guarantees that two purposes never share a key, that sealed data
-// opens only under the purpose and the context it was sealed for, and that a
-// Master cannot print itself.
+// and signs nothing. The package refuses to know the file and what is sealed. It
+// guarantees that two purposes never share a key, that sealed data opens only under
+// the purpose and the context it was sealed for, and that a Master cannot print itself.
 package secret
 
 import (

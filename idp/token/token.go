@@ -13,7 +13,6 @@ package token
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -62,7 +61,6 @@ type set struct {
 	read   time.Time
 	keys   []key
 	jwks   []byte
-	etag   string
 	public jose.JSONWebKeySet
 }
 
@@ -85,11 +83,8 @@ func New(ctx context.Context, store Store, master *secret.Master, now clock.Cloc
 	return k, nil
 }
 
-// JWKS is the published key set as JSON, and its entity tag.
-func (k *Keys) JWKS(ctx context.Context) (body []byte, etag string) {
-	s := k.current(ctx)
-	return s.jwks, s.etag
-}
+// JWKS is the published key set as JSON.
+func (k *Keys) JWKS(ctx context.Context) []byte { return k.current(ctx).jwks }
 
 // Sign makes a signed JWT of claims with the algorithm's key of now.
 func (k *Keys) Sign(ctx context.Context, alg jose.SignatureAlgorithm, claims any) (string, error) {
@@ -264,8 +259,6 @@ func (k *Keys) assemble(rows []idpsql.SigningKey, now time.Time) (*set, error) {
 	if s.jwks, err = json.Marshal(s.public); err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
-	sum := sha256.Sum256(s.jwks)
-	s.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	return s, nil
 }
 

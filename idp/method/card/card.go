@@ -14,10 +14,8 @@ package card
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,8 +181,7 @@ var script = sync.OnceValues(func() ([]byte, string) {
 	if err != nil {
 		panic(err) // embedded
 	}
-	sum := sha256.Sum256(text)
-	return text, hex.EncodeToString(sum[:6])
+	return text, page.Fingerprint(text)
 })
 
 func scriptAddress() string {
