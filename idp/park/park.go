@@ -21,6 +21,10 @@ import (
 // parameter carries the handle in the address.
 const parameter = "parked"
 
+// most is how many bytes of a form are kept. Anybody may post one, and it lies in
+// the database for a while; the parameters of a request are a few thousand bytes.
+const most = 16 << 10
+
 // lifetime is ample for a redirect.
 const lifetime = 2 * time.Minute
 
@@ -29,8 +33,12 @@ func Post(store kv.Store, w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return fault.New(fault.Invalid, "idp.error_form", err)
 	}
+	text := r.PostForm.Encode()
+	if len(text) > most {
+		return fault.New(fault.Invalid, "idp.error_form", fmt.Errorf("park: %d bytes", len(text)))
+	}
 	handle := web.NewSecret()
-	if err := store.Put(r.Context(), place(handle), []byte(r.PostForm.Encode()), lifetime); err != nil {
+	if err := store.Put(r.Context(), place(handle), []byte(text), lifetime); err != nil {
 		return fault.New(fault.Unreachable, "idp.error_store", fmt.Errorf("park: %w", err))
 	}
 	return web.See(w, r, r.URL.Path+"?"+parameter+"="+handle)
