@@ -132,7 +132,7 @@ func structure(a *answer, bad func(string, ...any)) {
 		}
 		failed = failed || strings.Contains(attr(n, "class"), "govuk-error-summary__list")
 	})
-	prefix := strings.HasPrefix(text(all(a.doc, "title")[0]), i18n.T(i18n.Language(attr(all(a.doc, "html")[0], "lang")), "page.error_prefix"))
+	prefix := strings.HasPrefix(text(all(a.doc, "title")[0]), strings.Join(strings.Fields(i18n.T(i18n.Language(attr(all(a.doc, "html")[0], "lang")), "page.error_prefix")), " "))
 	if failed != prefix {
 		bad("error summary %v, title says so %v", failed, prefix)
 	}

@@ -267,7 +267,7 @@ func again(r *http.Request, v *visit.Visit, f web.Failure) string {
 	case v.Path == "" || f.Kind == fault.NotFound || f.Kind == fault.Forbidden:
 		return ""
 	case r.Method != http.MethodGet:
-		return v.To(visit.Parent(v.Path))
+		return v.To(visit.FormOf(v.Path))
 	case f.Kind == fault.Unreachable || f.Kind == fault.Internal || f.Kind == fault.TooMany:
 		return v.To(v.Path)
 	}

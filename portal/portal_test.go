@@ -460,7 +460,7 @@ func TestTheSecondClerkHearsWhoWasFirst(t *testing.T) {
 		second.post("/fr/desk/orders/"+o.ID+"/refuse", url.Values{"ground": {"other"}, "text": {"non"}}),
 		second.post("/fr/desk/orders/"+o.ID+"/prepare", nil),
 	} {
-		if said := text(a.doc); a.status != 409 || !strings.Contains(said, "Claire 5") || !strings.Contains(said, "3 février 2026, 12:00") || !strings.Contains(said, "Acceptée, en attente du cachet") {
+		if said := text(a.doc); a.status != 409 || !strings.Contains(said, "Claire 5") || !strings.Contains(said, "3 février 2026, 12:00") || !strings.Contains(said, "Approuvée, en attente du cachet") {
 			t.Errorf("%d %s", a.status, said)
 		}
 	}

@@ -34,7 +34,11 @@ func (w *world) page() http.Handler {
 				http.Error(rw, err.Error(), http.StatusBadRequest)
 				return
 			}
-			http.Redirect(rw, r, "/?done="+url.QueryEscape(done(path, o))+"#controls", http.StatusSeeOther)
+			at := "#controls"
+			if o.Name != "" {
+				at = "#cards"
+			}
+			http.Redirect(rw, r, "/?done="+url.QueryEscape(done(path, o))+at, http.StatusSeeOther)
 		})
 	}
 	return headers(http.NewCrossOriginProtection().Handler(mux))
@@ -75,6 +79,7 @@ type control struct {
 // worldView is what the page shows.
 type worldView struct {
 	description
+	First    string // address of the commune to begin with
 	Done     string
 	Controls []control
 	Stopped  []string
@@ -82,7 +87,7 @@ type worldView struct {
 }
 
 func (w *world) view() worldView {
-	v := worldView{description: w.describe(), Dir: w.dir}
+	v := worldView{description: w.describe(), First: w.website("beaumarais"), Dir: w.dir}
 	moods := w.moods()
 	for _, s := range services {
 		v.Controls = append(v.Controls, control{s, moods[s], responder.Behaviours(s)})

@@ -38,30 +38,48 @@ func (w *world) tell(out io.Writer) {
 	}
 	t.Flush()
 
+	w.tellHow(out, d)
+}
+
+// tellHow walks a person who knows nothing of Belfry through the main job.
+func (w *world) tellHow(out io.Writer, d description) {
+	belfry, err := w.program("belfry")
+	if err != nil {
+		belfry = "belfry"
+	}
 	fmt.Fprintf(out, `
-How to try it:
-  1. Open %s, order a paper, sign in with the card of "luc" (PIN %s).
-     Your browser asks the card reading program, which asks for the PIN. Programs without a
-     browser POST {origin, nonce, pin} to %s/luc/authenticate.
-  2. Sign in as the clerk "claire" (PIN %s) and approve it:
-`, w.website("beaumarais"), pinOf(d, "luc"), d.Card.URL, pinOf(d, "claire"))
+How to try it, in a browser on this machine:
+  1. Order. Open %s and choose the paper, then "Se connecter et commencer",
+     then "Lire ma carte". A window of the card reading program opens (allow it, should the
+     browser ask). Choose Luc Lambert, type the PIN %s, "Confirmer". Choose a language,
+     "Continuer", "Envoyer la demande".
+  2. Approve. A clerk is another person: take another browser, or a private window.
+     Sign in with the clerk's card (Claire Dubois, PIN %s), open the order,
+     "Préparer le document", read it, "Approuver et apposer le cachet".
+`, w.website("beaumarais"), d.PINOf("luc"), d.PINOf("claire"))
 	for _, c := range d.Clerks {
 		switch {
 		case c.Problem != "":
-			fmt.Fprintf(out, "     %s: no invitation (%s)\n", c.Name, c.Problem)
+			fmt.Fprintf(out, "       %s: no invitation (%s)\n", c.Name, c.Problem)
 		case c.Invitation != "":
-			fmt.Fprintf(out, "     %s, the first time, once: %s\n", c.Name, c.Invitation)
+			fmt.Fprintf(out, "       %s, the first time (works once): %s\n", c.Name, c.Invitation)
+			fmt.Fprintf(out, "       %s, later: %s\n", c.Name, c.Desk)
+		default:
+			fmt.Fprintf(out, "       %s: %s\n", c.Name, c.Desk)
 		}
-		fmt.Fprintf(out, "     %s: %s\n", c.Name, c.Desk)
 	}
-	fmt.Fprintf(out, `  3. Download the paper and check it on the commune's page, or: belfry verify FILE --trust %s
-  4. Make something go wrong: %s/#controls
+	fmt.Fprintf(out, `  3. Download. In Luc's window: "Mes demandes", the order, "Télécharger le document".
+  4. Check, as a bank would: %s/fr/verify takes the file, or the
+     number and code printed on it. Without a browser: %s verify FILE --trust %s
+  5. Make something go wrong: %s/#controls
+Programs sign in without a browser: POST {origin, nonce, pin} to %s/luc/authenticate.
 The operator's commands are belfry check, seal, staff and journal; --config %s
 Ctrl-C ends all of it; the next start resumes.
-`, w.path("trust"), d.Page, d.Belfry.Config)
+`, w.website("beaumarais"), belfry, w.path("trust"), d.Page, d.Card.URL, d.Belfry.Config)
 }
 
-func pinOf(d description, name string) string {
+// PINOf is the PIN of a person's card.
+func (d description) PINOf(name string) string {
 	for _, c := range d.Cards {
 		if c.Name == name {
 			return c.PIN

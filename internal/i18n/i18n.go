@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +65,11 @@ var localizers = sync.OnceValue(func() map[Language]*goi18n.Localizer {
 		panic(err)
 	}
 	for _, f := range files {
-		if _, err := bundle.LoadMessageFileFS(locales, f); err != nil {
+		text, err := fs.ReadFile(locales, f)
+		if err == nil {
+			_, err = bundle.ParseMessageFileBytes([]byte(Unbroken(Language(strings.Split(path.Base(f), ".")[1]), string(text))), f)
+		}
+		if err != nil {
 			panic(fmt.Sprintf("i18n: %s: %v", f, err)) // embedded, so a build that starts at all starts everywhere
 		}
 	}
@@ -73,6 +79,22 @@ var localizers = sync.OnceValue(func() map[Language]*goi18n.Localizer {
 	}
 	return made
 })
+
+var (
+	frenchSigns = regexp.MustCompile(` ([:;!?»])|(«) `)
+	figures     = regexp.MustCompile(`([0-9]) ([0-9]{3}\b|Mo\b|MB\b|€)`)
+)
+
+// Unbroken puts a no-break space where a line must not break: between the parts of a
+// figure and its unit, and in French before : ; ! ? and within guillemets. Catalogues
+// are written with plain spaces, which can be seen and typed.
+func Unbroken(l Language, text string) string {
+	text = figures.ReplaceAllString(text, "$1\u00a0$2")
+	if l == French {
+		text = frenchSigns.ReplaceAllString(text, "$2\u00a0$1")
+	}
+	return text
+}
 
 // T is the message of key in language l. Args are name, value pairs for its
 // placeholders ({{.Name}}); the pair "Count", n also chooses the plural form.
@@ -102,6 +124,7 @@ func Message(l Language, key string, data map[string]any) string {
 	return text
 }
 
+// Day and month of a date stay on one line.
 var months = map[Language][12]string{
 	French:  {"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"},
 	Dutch:   {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
@@ -132,7 +155,7 @@ func Date(l Language, t time.Time) string {
 	if !ok {
 		m = months[French]
 	}
-	return fmt.Sprintf("%s %s %d", day, m[t.Month()-1], t.Year())
+	return fmt.Sprintf("%s\u00a0%s %d", day, m[t.Month()-1], t.Year())
 }
 
 // DateTime is a day and a minute in words, in Belgian time.

@@ -33,9 +33,9 @@ type Text map[i18n.Language]string
 // In is the text in l, in French where the catalogue has none in l.
 func (t Text) In(l i18n.Language) string {
 	if s := t[l]; s != "" {
-		return s
+		return i18n.Unbroken(l, s)
 	}
-	return t[i18n.French]
+	return i18n.Unbroken(i18n.French, t[i18n.French])
 }
 
 // Product is one kind of paper, in one published version.

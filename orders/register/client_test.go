@@ -76,7 +76,7 @@ func TestResidence(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for l, want := range map[i18n.Language]string{
-		i18n.French: "Rue du Beffroi 12 boîte 3, 9901 Beaumarais", i18n.Dutch: "Rue du Beffroi 12 bus 3, 9901 Beaumarais",
+		i18n.French: "Rue du Beffroi 12 boîte\u00a03, 9901\u00a0Beaumarais", i18n.Dutch: "Rue du Beffroi 12 bus\u00a03, 9901\u00a0Beaumarais",
 	} {
 		if got := r.Address(l); got != want {
 			t.Errorf("%s: %q", l, got)
@@ -85,7 +85,7 @@ func TestResidence(t *testing.T) {
 	if r.CommuneName(i18n.Dutch) != "Schoonmeers" || r.CommuneName(i18n.German) != "Beaumarais" {
 		t.Errorf("commune %v", r.Commune)
 	}
-	if r.BirthDate.In(i18n.French) != "1985" || r.Since.In(i18n.Dutch) != "1 mei 2019" {
+	if r.BirthDate.In(i18n.French) != "1985" || r.Since.In(i18n.Dutch) != "1\u00a0mei 2019" {
 		t.Errorf("dates %q and %q", r.BirthDate.In(i18n.French), r.Since.In(i18n.Dutch))
 	}
 }

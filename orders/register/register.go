@@ -94,13 +94,15 @@ func (r Residence) CommuneName(l i18n.Language) string {
 
 var boxWord = map[i18n.Language]string{i18n.French: "boîte", i18n.Dutch: "bus", i18n.German: "Briefkasten", i18n.English: "box"}
 
+const noBreak = "\u00a0" // keeps two words on one line
+
 // Address is the address on one line, "" where the register gives none.
 func (r Residence) Address(l i18n.Language) string {
 	street := strings.TrimSpace(r.Street + " " + r.House)
 	if r.Box != "" {
-		street += " " + boxWord[l] + " " + r.Box
+		street += " " + boxWord[l] + noBreak + r.Box
 	}
-	place := strings.TrimSpace(r.PostalCode + " " + r.Locality)
+	place := strings.Trim(r.PostalCode+noBreak+r.Locality, noBreak)
 	return strings.Trim(street+", "+place, ", ")
 }
 

@@ -192,6 +192,7 @@ type refusal struct {
 	Errors      []page.Fault
 	GroundError string
 	TextError   string
+	Again       bool // back from using the card once more
 	Action      string
 	To          string
 }
@@ -205,7 +206,7 @@ func (p *Pages) askRefuse(w http.ResponseWriter, r *http.Request) error {
 	if !orders.May(o.State, orders.Refused, orders.ByClerk) {
 		return web.See(w, r, v.To("/desk/orders/"+o.ID))
 	}
-	return p.showRefuse(w, r, refusal{Order: o})
+	return p.showRefuse(w, r, refusal{Order: o, Again: r.URL.Query().Has("again")})
 }
 
 func (p *Pages) showRefuse(w http.ResponseWriter, r *http.Request, c refusal) error {

@@ -197,21 +197,25 @@ func Fresh(now func() time.Time, h web.Handler) web.Handler {
 	})
 }
 
-// staffSignIn comes back to the page of a GET, and to the order's page from a POST:
-// what was about to be decided is looked at again.
+// staffSignIn comes back to the page of a GET, and from a POST to the page whose form
+// it was: what was about to be decided is looked at again.
 func (v *Visit) staffSignIn(r *http.Request) string {
 	back := v.To(v.Path)
 	switch {
 	case r.Method != http.MethodGet:
-		back = v.To(Parent(v.Path)) + "?again=1"
+		back = v.To(FormOf(v.Path)) + "?again=1"
 	case r.URL.RawQuery != "":
 		back += "?" + r.URL.RawQuery
 	}
 	return v.To("/sign-in") + "?" + url.Values{"return": {back}, "desk": {"1"}}.Encode()
 }
 
-// Parent is the page whose form posted to path: "/desk/orders/7" for "/desk/orders/7/approve".
-func Parent(path string) string {
+// FormOf is the page whose form posted to path: "/desk/orders/7" for
+// "/desk/orders/7/approve". A refusal has a page of its own.
+func FormOf(path string) string {
+	if strings.HasSuffix(path, "/refuse") {
+		return path
+	}
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
 		return path[:i]
 	}

@@ -11,6 +11,27 @@ for (const form of document.querySelectorAll('form[data-once]')) {
     form.dataset.sent = 'yes';
   });
 }
+// What somebody typed outlives a session that ends meanwhile: it waits in this window
+// until the form is shown again to the same person, and is forgotten with anybody else.
+const person = document.querySelector('.b-person span')?.textContent.trim();
+for (const form of document.querySelectorAll('form[data-keep]')) {
+  const place = `typed ${new URL(form.action).pathname}`;
+  const fields = () => [...form.elements].filter((f) => f.name && ['radio', 'email', 'text', 'textarea'].includes(f.type));
+  const kept = JSON.parse(sessionStorage.getItem(place) || 'null');
+  sessionStorage.removeItem(place);
+  if (kept && kept.person === person && !document.querySelector('.govuk-error-summary')) {
+    for (const f of fields()) {
+      if (f.type === 'radio') f.checked ||= kept.values[f.name] === f.value;
+      else f.value ||= kept.values[f.name] || '';
+    }
+  }
+  form.addEventListener('submit', () => {
+    const values = {};
+    for (const f of fields()) if (f.type !== 'radio' || f.checked) values[f.name] = f.value;
+    sessionStorage.setItem(place, JSON.stringify({ person, values }));
+  });
+}
+
 // A page that comes back from the browser's memory may be sent again.
 window.addEventListener('pageshow', () => {
   for (const form of document.querySelectorAll('form[data-sent]')) delete form.dataset.sent;

@@ -19,6 +19,8 @@
 //     <button>…</button>                  starts; a form with a filled token is sent as it is
 //     <div data-card-status></div>        made into a live region: progress, the link to the agent's
 //   </form>                               window, or what went wrong
+//   <details data-card-help>              what to install and what other way there is; opened where
+//                                        no program answers
 //
 // The Web eID extension is asked first, where it answers and the page is a secure
 // context; else the agent, through POST http://127.0.0.1:PORT/authenticate.
@@ -267,6 +269,7 @@ function makeView(form) {
   const problem = place.appendChild(document.createElement('p'));
   problem.className = 'govuk-error-message';
   problem.setAttribute('role', 'alert');
+  const help = document.querySelector('[data-card-help]');
   const buttons = [...form.querySelectorAll('button')];
 
   function text(code, tries) {
@@ -314,6 +317,7 @@ function makeView(form) {
       clear();
       enable(true);
       problem.textContent = text(code, tries);
+      if (code === 'no_reader_software' || code === 'no_middleware') help?.setAttribute('open', '');
       buttons[0]?.focus();
     },
   };
