@@ -121,6 +121,11 @@ func checkKey(k Key) error {
 	if !ok || !public.Equal(k.Chain[0].PublicKey) {
 		return errors.New("the certificate is another key's")
 	}
+	for i, c := range k.Chain[1:] {
+		if err := k.Chain[i].CheckSignatureFrom(c); err != nil {
+			return fmt.Errorf("certificate %d of the chain did not issue the one before it: %w", i+2, err)
+		}
+	}
 	if k.Kind != signing.Approval && k.Kind != signing.Operator {
 		return fmt.Errorf("kind %q is neither %s nor %s", k.Kind, signing.Approval, signing.Operator)
 	}

@@ -521,8 +521,11 @@ func TestSettings(t *testing.T) {
 		"no authority":        func(c *Config) { c.Stamper = nil },
 		"another certificate": func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, other.Chain, signing.Approval}} },
 		"no certificate":      func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, nil, signing.Approval}} },
-		"no key":              func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval}} },
-		"no kind":             func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, ""}} },
+		"another's chain": func(c *Config) {
+			c.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{w.cfg.Keys[here].Chain[0], other.Cert}, signing.Approval}}
+		},
+		"no key":  func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval}} },
+		"no kind": func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, ""}} },
 	} {
 		cfg := w.cfg
 		spoil(&cfg)

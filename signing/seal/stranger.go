@@ -30,13 +30,19 @@ type finishedFile struct {
 // content, and its newest signature covers all of it, is valid, is made with the
 // certificate of the attempt and stamped where the level says so.
 //
-// Which roots to believe is no question here: the settings name our chain, and the
-// Stamper has checked the authority's.
+// Which roots to believe is no question here: the settings name our chain, whose
+// signatures New has checked, and the Stamper has checked the authority's. So every
+// certificate of the chain is an anchor, and none is verified again for each file.
 func readAsStranger(file []byte, want finishedFile, now time.Time) error {
 	if len(file) < want.size || blob.Sum(file[:want.size]) != want.content {
 		return errors.New("the file does not begin with the content")
 	}
-	o := verify.Options{Roots: want.chain[len(want.chain)-1:], Intermediates: want.chain, Now: now}
+	for _, c := range want.chain[1:] { // the signer's own is looked at by verify
+		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			return fmt.Errorf("the certificate of %q is not valid now", c.Subject.CommonName)
+		}
+	}
+	o := verify.Options{Roots: want.chain, Now: now}
 	if want.stamp != nil {
 		token, err := tsa.Parse(want.stamp)
 		if err != nil {
