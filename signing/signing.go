@@ -53,8 +53,10 @@ const (
 
 // Levels of a PAdES baseline signature, EN 319 142-1 clause 6.
 const (
-	LevelBB = "B-B" // the signature alone
-	LevelBT = "B-T" // with a time stamp of a third party
+	LevelBB   = "B-B"   // the signature alone
+	LevelBT   = "B-T"   // with a time stamp of a third party
+	LevelBLT  = "B-LT"  // and with what proves its certificates valid
+	LevelBLTA = "B-LTA" // and with a time stamp upon all of that, which can be renewed
 )
 
 // Receipt says what became of a grant.
@@ -64,7 +66,7 @@ type Receipt struct {
 	Document  blob.Digest // SHA-256 of the finished file; zero until Stage is Stamped
 	SignedAt  time.Time   // by this machine's clock: /M of the signature
 	StampedAt time.Time   // by the time-stamping authority; zero at level B-B
-	Level     string      // LevelBB or LevelBT
+	Level     string      // LevelBB to LevelBLTA
 	Signer    string      // the common name of the seal's certificate
 	Specimen  bool        // made with a test key
 }

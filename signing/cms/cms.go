@@ -58,8 +58,8 @@ var (
 )
 
 // HashFor is the hash that Prepare uses with a public key: SHA-256 for RSA of at
-// least 2048 bits and P-256, SHA-384 for P-384. Other keys are refused: not
-// every reader verifies them.
+// least 2048 bits and P-256, SHA-384 for P-384, SHA-512 for P-521. Other keys are
+// refused: not every reader verifies them.
 func HashFor(key crypto.PublicKey) (crypto.Hash, error) {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -73,6 +73,8 @@ func HashFor(key crypto.PublicKey) (crypto.Hash, error) {
 			return crypto.SHA256, nil
 		case elliptic.P384():
 			return crypto.SHA384, nil
+		case elliptic.P521():
+			return crypto.SHA512, nil
 		}
 	}
 	return 0, fmt.Errorf("cms: no signature with a %T of this size", key)
@@ -84,6 +86,7 @@ type Unsigned struct {
 	Hash       crypto.Hash
 	Chain      []*x509.Certificate // the signer's first
 	Attributes []byte              // DER of the SET OF attributes, which is what the key signs
+	PSS        bool                // an RSA key signs with RSASSA-PSS (RFC 8017, 8.1), not PKCS #1 v1.5
 }
 
 // Prepare makes the signed attributes over a content's digest, which must have
@@ -112,7 +115,15 @@ func Prepare(digest []byte, chain []*x509.Certificate) (*Unsigned, error) {
 	return &Unsigned{Hash: hash, Chain: chain, Attributes: attributes}, nil
 }
 
-// Digest is what the key signs, PKCS #1 v1.5 or ECDSA with u.Hash.
+// Options are what the key's Sign is told: the hash, or *rsa.PSSOptions with a salt as long as it.
+func (u *Unsigned) Options() crypto.SignerOpts {
+	if u.PSS {
+		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: u.Hash}
+	}
+	return u.Hash
+}
+
+// Digest is what the key signs, as Options say.
 func (u *Unsigned) Digest() []byte {
 	h := u.Hash.New()
 	h.Write(u.Attributes)
@@ -122,14 +133,18 @@ func (u *Unsigned) Digest() []byte {
 // Check verifies a key's answer with the signer's certificate. A card or a
 // token that answers with another key's signature is noticed here.
 func (u *Unsigned) Check(signature []byte) error {
-	return verifyDigest(u.Chain[0].PublicKey, u.Hash, nil, u.Digest(), signature)
+	var how algorithm
+	if u.PSS {
+		how = pss{u.Hash.Size()}
+	}
+	return verifyDigest(u.Chain[0].PublicKey, u.Hash, how, u.Digest(), signature)
 }
 
 // Assemble is the DER of the finished SignedData. token is the DER of a time
 // stamp over the signature's bytes, or nil.
 func (u *Unsigned) Assemble(signature, token []byte) ([]byte, error) {
 	signer := u.Chain[0]
-	algorithm, null, err := signatureAlgorithm(signer.PublicKey)
+	algorithm, err := u.signatureAlgorithm()
 	if err != nil {
 		return nil, err
 	}
@@ -156,12 +171,7 @@ func (u *Unsigned) Assemble(signature, token []byte) ([]byte, error) {
 						})
 						addDigestAlgorithm(b, u.Hash)
 						explicit(b, 0, func(b *cryptobyte.Builder) { b.AddBytes(signedAttributes) })
-						sequence(b, func(b *cryptobyte.Builder) {
-							b.AddASN1ObjectIdentifier(algorithm)
-							if null {
-								b.AddASN1NULL()
-							}
-						})
+						sequence(b, algorithm)
 						b.AddASN1OctetString(signature)
 						if token != nil {
 							explicit(b, 1, func(b *cryptobyte.Builder) {
@@ -230,24 +240,48 @@ func addDigestAlgorithm(b *cryptobyte.Builder, h crypto.Hash) {
 		switch h {
 		case crypto.SHA384:
 			b.AddASN1ObjectIdentifier(oidSHA384)
+		case crypto.SHA512:
+			b.AddASN1ObjectIdentifier(oidSHA512)
 		default:
 			b.AddASN1ObjectIdentifier(oidSHA256)
 		}
 	})
 }
 
-func signatureAlgorithm(key crypto.PublicKey) (oid asn1.ObjectIdentifier, null bool, err error) {
-	hash, err := HashFor(key)
-	if err != nil {
-		return nil, false, err
+// signatureAlgorithm adds the inside of the AlgorithmIdentifier.
+func (u *Unsigned) signatureAlgorithm() (cryptobyte.BuilderContinuation, error) {
+	if _, err := HashFor(u.Chain[0].PublicKey); err != nil {
+		return nil, err
 	}
-	if _, ok := key.(*rsa.PublicKey); ok {
-		return oidRSAWithSHA256, true, nil
+	_, isRSA := u.Chain[0].PublicKey.(*rsa.PublicKey)
+	switch {
+	case u.PSS && !isRSA:
+		return nil, errors.New("cms: PSS is for RSA keys")
+	case u.PSS:
+		return func(b *cryptobyte.Builder) { addPSS(b, u.Hash) }, nil
+	case isRSA:
+		return func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidRSAWithSHA256)
+			b.AddASN1NULL()
+		}, nil
 	}
-	if hash == crypto.SHA384 {
-		return oidECDSAWithSHA384, false, nil
-	}
-	return oidECDSAWithSHA256, false, nil
+	oid := map[crypto.Hash]asn1.ObjectIdentifier{crypto.SHA256: oidECDSAWithSHA256, crypto.SHA384: oidECDSAWithSHA384, crypto.SHA512: oidECDSAWithSHA512}[u.Hash]
+	return func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oid) }, nil
+}
+
+// addPSS adds id-RSASSA-PSS with its parameters: one hash throughout, a salt as long as it (RFC 4056 clause 3).
+func addPSS(b *cryptobyte.Builder, h crypto.Hash) {
+	b.AddASN1ObjectIdentifier(oidRSAPSS)
+	sequence(b, func(b *cryptobyte.Builder) {
+		explicit(b, 0, func(b *cryptobyte.Builder) { addDigestAlgorithm(b, h) })
+		explicit(b, 1, func(b *cryptobyte.Builder) {
+			sequence(b, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidMGF1)
+				addDigestAlgorithm(b, h)
+			})
+		})
+		explicit(b, 2, func(b *cryptobyte.Builder) { b.AddASN1Int64(int64(h.Size())) })
+	})
 }
 
 func raws(chain []*x509.Certificate) [][]byte {

@@ -46,12 +46,17 @@ type verdict struct {
 
 func ask(t *testing.T, file []byte) (verdict, error) {
 	t.Helper()
+	return askAbout(t, file, signingtest.Shared().WriteRoots(t), signingtest.Now.Add(time.Minute))
+}
+
+func askAbout(t *testing.T, file []byte, roots string, at time.Time, more ...string) (verdict, error) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.pdf")
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(python(t), "pyhanko_check.py", "--trust", signingtest.Shared().WriteRoots(t),
-		"--at", signingtest.Now.Add(time.Minute).Format(time.RFC3339), path).Output()
+	arguments := append([]string{"pyhanko_check.py", "--trust", roots, "--at", at.Format(time.RFC3339), path}, more...)
+	out, err := exec.Command(python(t), arguments...).Output()
 	var v verdict
 	if json.Unmarshal(out, &v) != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -13,6 +13,7 @@ import (
 type layout struct {
 	file     *pdf.File
 	o        Options
+	kind     kind
 	update   *pdf.Update
 	catalog  pdf.Dict // a copy, to be changed
 	fields   []pdf.Field
@@ -20,7 +21,15 @@ type layout struct {
 	contents *pdf.Hole
 }
 
-func newLayout(f *pdf.File, o Options, room int) (*layout, error) {
+// kind is what an update adds.
+type kind bool
+
+const (
+	signing  kind = false
+	stamping kind = true // a document time stamp
+)
+
+func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	catalog, err := f.Catalog()
 	if err != nil {
 		return nil, readFault(err)
@@ -35,13 +44,16 @@ func newLayout(f *pdf.File, o Options, room int) (*layout, error) {
 	if err != nil {
 		return nil, readFault(err)
 	}
-	l := &layout{file: f, o: o, update: f.Update(), catalog: maps.Clone(catalog), fields: fields}
+	l := &layout{file: f, o: o, kind: k, update: f.Update(), catalog: maps.Clone(catalog), fields: fields}
 	l.ranges = &pdf.Hole{Text: "[" + strings.Repeat(" ", len("0 0000000000 0000000000 0000000000")) + "]"}
 	l.contents = &pdf.Hole{Text: "<" + strings.Repeat("0", room) + ">"}
-	if err := l.allowed(); err != nil {
+	dict := l.signature
+	if k == stamping {
+		dict = l.stamp
+	} else if err := l.allowed(); err != nil {
 		return nil, err
 	}
-	signature := l.update.Add(l.signature())
+	signature := l.update.Add(dict())
 	field, err := l.field(signature)
 	if err != nil {
 		return nil, err
@@ -127,6 +139,14 @@ func (l *layout) signature() pdf.Dict {
 	return d
 }
 
+// stamp is the dictionary of a document time stamp, EN 319 142-1, clause 5.4.3.
+func (l *layout) stamp() pdf.Dict {
+	return pdf.Dict{
+		"Type": pdf.Name("DocTimeStamp"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.RFC3161"),
+		"ByteRange": l.ranges, "Contents": l.contents,
+	}
+}
+
 // field fills the empty field that was asked for, or returns a new one that is
 // to be added to the form and the page.
 func (l *layout) field(signature pdf.Ref) (*pdf.Ref, error) {
@@ -195,8 +215,12 @@ func (l *layout) newName() string {
 	for _, f := range l.fields {
 		taken[f.Name] = true
 	}
+	prefix := "Seal"
+	if l.kind == stamping {
+		prefix = "Stamp"
+	}
 	for n := 1; ; n++ {
-		if name := fmt.Sprintf("Seal%d", n); !taken[name] {
+		if name := fmt.Sprintf("%s%d", prefix, n); !taken[name] {
 			return name
 		}
 	}
@@ -279,17 +303,27 @@ func (l *layout) finishCatalog(signature pdf.Ref) error {
 		}
 		l.catalog["Perms"] = with(permissions, "DocMDP", signature)
 	}
-	if l.file.Version() < "2.0" {
-		extensions, err := l.file.Dict(l.catalog["Extensions"])
-		if err != nil {
-			return err
-		}
-		if _, ok := extensions["ESIC"]; !ok {
-			l.catalog["Extensions"] = with(extensions, "ESIC", pdf.Dict{"BaseVersion": pdf.Name("1.7"), "ExtensionLevel": pdf.Integer(1)})
-		}
+	if _, err := extension(l.file, l.catalog); err != nil {
+		return err
 	}
 	l.update.Set(l.file.Root(), l.catalog)
 	return nil
+}
+
+// extension names, before PDF 2.0, the extension that PAdES is, and says whether it had to.
+func extension(f *pdf.File, catalog pdf.Dict) (bool, error) {
+	if f.Version() >= "2.0" {
+		return false, nil
+	}
+	extensions, err := f.Dict(catalog["Extensions"])
+	if err != nil {
+		return false, err
+	}
+	if _, ok := extensions["ESIC"]; ok {
+		return false, nil
+	}
+	catalog["Extensions"] = with(extensions, "ESIC", pdf.Dict{"BaseVersion": pdf.Name("1.7"), "ExtensionLevel": pdf.Integer(1)})
+	return true, nil
 }
 
 func with(d pdf.Dict, key pdf.Name, value pdf.Object) pdf.Dict {

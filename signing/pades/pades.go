@@ -7,7 +7,9 @@
 // bytes it was given, that the same Prepared, signature and stamp always give the
 // same file, that PDF/A-2 and PDF/UA-1 files stay so (the widget has no area, on
 // the corner of the page, so that it needs neither appearance nor tag), and that
-// memory is used for what is appended only.
+// memory is used for what is appended only. Validation material (AppendMaterial)
+// and document time stamps (PrepareStamp) are appended in the same way; signing/ltv
+// knows which are needed.
 //
 //	p, err := pades.Prepare(content, size, options) // then store p: it is JSON
 //	signature := key.Sign(p.Digest())               // here or elsewhere
@@ -36,6 +38,7 @@ import (
 type Options struct {
 	Chain   []*x509.Certificate // the signer's first, then its issuers; the root is not needed
 	At      time.Time           // /M, what the signer's clock says; to the second
+	PSS     bool                // an RSA key signs with RSASSA-PSS, not PKCS #1 v1.5
 	Certify bool                // certify the document: no later change but validation data and time stamps (DocMDP, P 1)
 	Field   string              // an empty signature field to fill; "" adds a field of a new name
 	Label   string              // what a screen reader says of the field; "" means the signer's common name
@@ -56,8 +59,9 @@ type Prepared struct {
 	Head       []byte      `json:"head"`    // appended, up to and without the signature's "<"
 	Foot       []byte      `json:"foot"`    // appended, from behind its ">"
 	Room       int         `json:"room"`    // hexadecimal digits between them
-	Hash       string      `json:"hash"`    // "SHA-256" or "SHA-384"
-	Chain      [][]byte    `json:"chain"`   // DER, the signer's first
+	Hash       string      `json:"hash"`    // "SHA-256", "SHA-384" or "SHA-512"
+	PSS        bool        `json:"pss,omitempty"`
+	Chain      [][]byte    `json:"chain"` // DER, the signer's first
 	Attributes []byte      `json:"attributes"`
 	At         time.Time   `json:"at"`
 
@@ -100,7 +104,7 @@ func Prepare(content io.ReaderAt, size int64, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, readFault(err)
 	}
-	l, err := newLayout(f, o, room)
+	l, err := newLayout(f, o, signing, room)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +112,7 @@ func Prepare(content io.ReaderAt, size int64, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, readFault(err)
 	}
-	p := &Prepared{Size: size, Head: head, Foot: foot, Room: room, Hash: hash.String(), At: o.At.UTC().Truncate(time.Second)}
+	p := &Prepared{Size: size, Head: head, Foot: foot, Room: room, Hash: hash.String(), PSS: o.PSS, At: o.At.UTC().Truncate(time.Second)}
 	for _, c := range o.Chain {
 		p.Chain = append(p.Chain, c.Raw)
 	}
@@ -120,6 +124,7 @@ func Prepare(content io.ReaderAt, size int64, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	u.PSS = o.PSS
 	p.Attributes, p.cms = u.Attributes, u
 	return p, nil
 }
@@ -153,6 +158,7 @@ func contentsRoom(o Options) (int, crypto.Hash, error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	u.PSS = o.PSS
 	size, err := u.Size(max(o.StampRoom, 0))
 	return 2 * size, hash, err
 }
@@ -196,7 +202,7 @@ func (p *Prepared) unsigned() (*cms.Unsigned, error) {
 	if p.cms != nil {
 		return p.cms, nil
 	}
-	u := &cms.Unsigned{Attributes: p.Attributes}
+	u := &cms.Unsigned{Attributes: p.Attributes, PSS: p.PSS}
 	for _, der := range p.Chain {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
@@ -218,22 +224,22 @@ func (p *Prepared) unsigned() (*cms.Unsigned, error) {
 	return u, nil
 }
 
-// Digest is what the key signs, with PKCS #1 v1.5 or ECDSA, and the hash to name to it.
-func (p *Prepared) Digest() ([]byte, crypto.Hash, error) {
+// Digest is what the key signs, and what to tell its Sign: the hash, or *rsa.PSSOptions.
+func (p *Prepared) Digest() ([]byte, crypto.SignerOpts, error) {
 	u, err := p.unsigned()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	return u.Digest(), u.Hash, nil
+	return u.Digest(), u.Options(), nil
 }
 
 // Sign asks a key and checks its answer with the certificate.
 func (p *Prepared) Sign(key crypto.Signer) ([]byte, error) {
-	digest, h, err := p.Digest()
+	digest, how, err := p.Digest()
 	if err != nil {
 		return nil, err
 	}
-	signature, err := key.Sign(rand.Reader, digest, h)
+	signature, err := key.Sign(rand.Reader, digest, how)
 	if err != nil {
 		return nil, fmt.Errorf("pades: sign: %w", err)
 	}

@@ -38,7 +38,7 @@ func (s slot) free() { <-s.s.c }
 // call asks the key once. An answer that comes after the deadline is thrown away:
 // the attempt will be void by then.
 func (w *work) call(ctx context.Context, key crypto.Signer, place slot) ([]byte, error) {
-	digest, hash, err := w.prepared.Digest()
+	digest, how, err := w.prepared.Digest()
 	if err != nil {
 		place.free()
 		return nil, err
@@ -57,7 +57,7 @@ func (w *work) call(ctx context.Context, key crypto.Signer, place slot) ([]byte,
 			}
 			came <- a
 		}()
-		a.signature, a.err = key.Sign(rand.Reader, digest, hash)
+		a.signature, a.err = key.Sign(rand.Reader, digest, how)
 	}()
 	timer := time.NewTimer(w.KeyTimeout)
 	defer timer.Stop()

@@ -37,7 +37,14 @@ type Token struct {
 	Signer   *x509.Certificate
 
 	signed *cms.SignedData
+	size   int
 }
+
+// Certificates are those inside the token.
+func (t *Token) Certificates() []*x509.Certificate { return t.signed.Certificates }
+
+// Size is the length of the token in bytes.
+func (t *Token) Size() int { return t.size }
 
 // Trust says which time-stamping units are believed.
 type Trust struct {
@@ -55,7 +62,7 @@ func Parse(der []byte) (*Token, error) {
 	if len(rest) > 0 || !signed.ContentType.Equal(oidTSTInfo) || signed.Content == nil {
 		return nil, fmt.Errorf("%w: no time stamp inside", ErrMalformed)
 	}
-	t := &Token{signed: signed, Signer: signed.Signer, Serial: new(big.Int)}
+	t := &Token{signed: signed, Signer: signed.Signer, Serial: new(big.Int), size: len(der)}
 	if err := t.parse(signed.Content); err != nil {
 		return nil, err
 	}
