@@ -37,18 +37,14 @@ func readAsStranger(file []byte, want finishedFile, now time.Time) error {
 	if len(file) < want.size || blob.Sum(file[:want.size]) != want.content {
 		return errors.New("the file does not begin with the content")
 	}
-	for _, c := range want.chain[1:] { // the signer's own is looked at by verify
-		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
-			return fmt.Errorf("the certificate of %q is not valid now", c.Subject.CommonName)
-		}
-	}
 	o := verify.Options{Roots: want.chain, Now: now}
+	at := now // when the issuers must be valid
 	if want.stamp != nil {
 		token, err := tsa.Parse(want.stamp)
 		if err != nil {
 			return err
 		}
-		o.StampRoots = []*x509.Certificate{token.Signer}
+		o.StampRoots, at = []*x509.Certificate{token.Signer}, token.Time
 	}
 	report := verify.File(bytes.NewReader(file), int64(len(file)), o)
 	if len(report.Signatures) == 0 {
@@ -69,6 +65,11 @@ func readAsStranger(file []byte, want finishedFile, now time.Time) error {
 		return doubts(fmt.Sprintf("the level is %s, not %s", s.Level, want.level), report)
 	case (want.level == signing.LevelBT) != (s.StampedAt != nil):
 		return doubts("the time stamp is not as the level says", report)
+	}
+	for _, c := range want.chain[1:] { // verify has looked at the signer's own
+		if at.Before(c.NotBefore) || at.After(c.NotAfter) {
+			return doubts(fmt.Sprintf("the certificate of %q is not valid at %s", c.Subject.CommonName, at), report)
+		}
 	}
 	return nil
 }
