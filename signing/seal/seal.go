@@ -47,9 +47,15 @@ import (
 
 // Key is a commune's key for one kind of grant.
 type Key struct {
-	Signer crypto.Signer       // in a token, as a rule (internal/p11)
+	Signer crypto.Signer       // in a token, as a rule (internal/p11); may also be a Readier
 	Chain  []*x509.Certificate // the key's certificate, then its issuers; the root may be left out
 	Kind   signing.GrantKind   // the only kind of grant it serves
+}
+
+// Readier is a Signer that knows when it need not be asked: its token is away.
+type Readier interface {
+	// Ready is called before each attempt, and may do what makes the key ready.
+	Ready() error
 }
 
 // Config is what a Sealer needs. All but Stamper (at LevelBB), Specimen and
@@ -69,8 +75,9 @@ type Config struct {
 }
 
 const (
-	// attemptsMax bounds what a key or certificate that does not fit can cost.
-	attemptsMax = 50
+	// uselessMax bounds what a key or certificate that does not fit can cost. Answers
+	// that were lost do not count: a token may be away for days.
+	uselessMax = 50
 	// stampRoom is what a time stamp may take, with its certificates.
 	stampRoom = 16 << 10
 	// clockBack is how far the clock may stand before the newest audit entry:
@@ -219,19 +226,28 @@ func (w *work) sign(ctx context.Context) error {
 	if err := w.checkClock(ctx); err != nil {
 		return err
 	}
-	if w.g.Attempts >= attemptsMax {
-		return fault.New(fault.Internal, "seal.given_up", fmt.Errorf("seal: grant %s: %d attempts, none with a document", w.g.ID, w.g.Attempts))
-	}
-	// The slot comes before the attempt: a key that hangs costs no more attempts.
-	slot, err := w.keys[w.g.Commune].take(ctx, w.KeyTimeout)
+	useless, err := w.store.Useless(ctx, w.g.Commune, w.g.ID)
 	if err != nil {
-		return fault.New(fault.Unreachable, "seal.key_silent", err)
+		return err
+	}
+	if useless >= uselessMax {
+		return fault.New(fault.Internal, "seal.given_up", fmt.Errorf("seal: grant %s: %d answers of the key, none with a document", w.g.ID, useless))
+	}
+	// All this comes before the attempt: a key that is away or hangs costs no more attempts.
+	slots := w.keys[w.g.Commune]
+	slot, err := slots.take(ctx, w.KeyTimeout)
+	if err == nil {
+		err = w.ready(ctx, key.Signer, slot)
+	}
+	if err != nil {
+		return fault.New(fault.Unreachable, "seal.key_silent", fmt.Errorf("seal: grant %s: %w", w.g.ID, err))
 	}
 	if err := w.begin(ctx, key); err != nil {
 		slot.free()
 		return err
 	}
 	signature, err := w.call(ctx, key.Signer, slot)
+	slots.heard(w.Clock(), err)
 	if err != nil {
 		return fault.New(fault.Unreachable, "seal.key_silent", fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err))
 	}

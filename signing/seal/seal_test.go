@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -481,16 +482,76 @@ func TestWhatDoesNotFitIsGivenUp(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
 	grant := w.grant(paper(t.Name(), 1000))
 	w.key.set(func(k *countingKey) { k.wrong = true })
-	for range attemptsMax {
+	for range uselessMax {
 		if _, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.seal(grant); fault.KeyOf(err) != "seal.given_up" || w.key.calls.Load() != attemptsMax {
+	if _, err := w.seal(grant); fault.KeyOf(err) != "seal.given_up" || w.key.calls.Load() != uselessMax {
 		t.Errorf("%v after %d calls", err, w.key.calls.Load())
 	}
 	w.neverTooMuch(grant)
 }
+
+// A token may be away for hours: no order is given up for it, few attempts are spent, and
+// the next answer is taken.
+func TestAKeyThatIsAway(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	grants := []string{w.grant(paper("1", 1000)), w.grant(paper("2", 1000)), w.grant(paper("3", 1000))}
+	w.key.set(func(k *countingKey) { k.before = func() error { return errOutage } })
+	const minutes = 6 * 60
+	for range minutes * 4 {
+		for _, grant := range grants {
+			if _, err := w.seal(grant); fault.KeyOf(err) != "seal.key_silent" || fault.KindOf(err) != fault.Unreachable {
+				t.Fatal(err)
+			}
+		}
+		w.clock.Add(15 * time.Second)
+	}
+	if n := w.key.calls.Load(); n > minutes+10 {
+		t.Errorf("%d calls of a key that was away for %d minutes", n, minutes)
+	}
+	w.key.set(nil)
+	w.clock.Add(restMax)
+	attempts := 0
+	for _, grant := range grants {
+		if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+			t.Errorf("%+v, %v", r, err)
+		}
+		attempts += len(w.attempts(grant))
+	}
+	if n := w.key.calls.Load(); int(n) != attempts {
+		t.Errorf("%d calls of the key, %d attempts", n, attempts)
+	}
+}
+
+// A key that says that it is not ready costs no attempt.
+func TestAKeyThatIsNotReady(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
+	key := &unreadyKey{Signer: w.key, err: errOutage}
+	w.cfg.Keys = map[commune.ID]Key{here: {key, signingtest.Shared().P256.Chain, signing.Approval}}
+	w.restart()
+	grant := w.grant(paper(t.Name(), 1000))
+	for range 10 {
+		if _, err := w.seal(grant); fault.KindOf(err) != fault.Unreachable {
+			t.Fatal(err)
+		}
+	}
+	if n := len(w.attempts(grant)); n != 0 {
+		t.Errorf("%d attempts", n)
+	}
+	key.err = nil
+	if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+type unreadyKey struct {
+	crypto.Signer
+	err error
+}
+
+func (k *unreadyKey) Ready() error { return k.err }
 
 func TestAHangingKeyIsNotCrowded(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
@@ -507,7 +568,7 @@ func TestAHangingKeyIsNotCrowded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := w.key.calls.Load(); n != callsMax {
+	if n := w.key.calls.Load(); n == 0 || n > callsMax {
 		t.Errorf("%d calls of a key that hangs", n)
 	}
 	close(release)

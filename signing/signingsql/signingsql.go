@@ -136,6 +136,16 @@ func (s *Store) Attempts(ctx context.Context, c commune.ID, grant string) (list 
 	return list, wrap(rows.Err())
 }
 
+// answerLost is why an attempt is void that nothing was heard of.
+const answerLost = "the answer of the key was lost"
+
+// Useless counts a grant's attempts that had an answer with which nothing could be done.
+func (s *Store) Useless(ctx context.Context, c commune.ID, grant string) (n int, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COUNT(*) FROM signing_attempt WHERE commune = $1 AND grant_id = $2 AND state = 'void' AND reason <> $3`,
+		c, grant, answerLost).Scan(&n)
+	return n, wrap(err)
+}
+
 // Begin adds the attempt a, which must be number newest+1 of a grant that has no
 // signature, and makes void what an earlier one has left begun. The key is called
 // only after this is committed.
@@ -145,8 +155,8 @@ func (s *Store) Begin(tx *sqldb.Tx, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`UPDATE signing_attempt SET state = 'void', prepared = NULL, reason = 'the answer of the key was lost'
-		WHERE commune = $1 AND grant_id = $2 AND state = 'begun'`, a.Commune, a.Grant); err != nil {
+	if _, err := tx.Exec(`UPDATE signing_attempt SET state = 'void', prepared = NULL, reason = $1
+		WHERE commune = $2 AND grant_id = $3 AND state = 'begun'`, answerLost, a.Commune, a.Grant); err != nil {
 		return wrap(err)
 	}
 	_, err = tx.Exec(`INSERT INTO signing_attempt (commune, grant_id, n, state, level, specimen, signed_at, chain, attributes, prepared, reason)
