@@ -47,9 +47,9 @@ func (s *Service) seal(ctx context.Context, j SealJob) error {
 	})
 	switch fault.KindOf(err) {
 	case fault.Unreachable:
-		return jobs.Snooze(sealAgain)
+		return jobs.Snooze(sealAgain, err)
 	case fault.Conflict: // another worker is at it; see later what came of it
-		return jobs.Snooze(time.Second)
+		return jobs.Snooze(time.Second, nil)
 	}
 	return err
 }

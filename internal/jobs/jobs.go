@@ -120,21 +120,39 @@ func Handle[A Args](q *Queue, f func(ctx context.Context, a A) error, opts ...Op
 	for _, opt := range opts {
 		opt(&o)
 	}
-	river.AddWorker(q.workers, &worker[A]{f: f, options: o})
+	river.AddWorker(q.workers, &worker[A]{f: f, log: q.log, options: o})
 }
 
 type worker[A Args] struct {
 	river.WorkerDefaults[A]
 	f       func(context.Context, A) error
+	log     *slog.Logger
 	options options
 }
 
-func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error { return w.f(ctx, job.Args) }
+func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	err := w.f(ctx, job.Args)
+	if s, ok := errors.AsType[snooze](err); ok && s.why != nil {
+		w.log.WarnContext(ctx, "job waits", "kind", job.Kind, "job", job.ID, "for", s.wait, "err", s.why)
+	}
+	return err
+}
 
 func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return w.options.timeout }
 
 // Snooze, returned by a handler, puts the job off by d without counting it as a failure.
-func Snooze(d time.Duration) error { return river.JobSnooze(d) }
+// The log hears why, where why is not nil.
+func Snooze(d time.Duration, why error) error {
+	return snooze{error: river.JobSnooze(d), wait: d, why: why}
+}
+
+type snooze struct {
+	error
+	wait time.Duration
+	why  error
+}
+
+func (s snooze) Unwrap() error { return s.error }
 
 // Insert adds a job in the transaction of the row that caused it.
 func (q *Queue) Insert(tx *sqldb.Tx, a Args) error { return q.insert(tx, a, nil) }

@@ -142,7 +142,7 @@ func TestFailedJobsAreTriedAgain(t *testing.T) {
 			case a.ID == "fails" && tries.Add(1) < 3:
 				return errors.New("not yet")
 			case a.ID == "snoozes" && snoozes.Add(1) < 2:
-				return jobs.Snooze(time.Hour)
+				return jobs.Snooze(time.Hour, nil)
 			case a.ID == "panics" && panics.Add(1) < 2:
 				panic("oh")
 			}
