@@ -21,7 +21,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
-	"github.com/belfry-eid/belfry/internal/p11"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/document"
@@ -114,7 +113,8 @@ func (in *install) sealer(kind signing.GrantKind, level string) (*seal.Sealer, e
 	})
 }
 
-// sealKey logs in to a token. The PIN is tried once: three wrong ones lock the token.
+// sealKey opens a key in its token. A token that is away is no error here: the service
+// does all its other work without, and orders wait for it.
 func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, error) {
 	chain, err := readCertificates(k.Chain)
 	if err != nil {
@@ -123,25 +123,15 @@ func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, er
 	if !in.settings.Test && isTest(chain[0]) {
 		return seal.Key{}, errors.New("chain: this is a test certificate (set test = true for a local world)")
 	}
-	pin, err := p11.ReadPINFile(k.PINFile)
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("pin_file: %w", err)
+	key := in.tokenKey(k, chain[0].PublicKey)
+	in.onClose(key.Close)
+	if err := key.Ready(); err != nil {
+		if !away(err) {
+			return seal.Key{}, err
+		}
+		in.log.Warn("the token of a seal is away", "commune", k.Commune, "token", k.Token, "error", err)
 	}
-	module, err := p11.Load(k.Module)
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("module: %w", err)
-	}
-	in.onClose(module.Close)
-	token, err := module.Open(p11.Selector{Label: k.Token, Serial: k.Serial}, pin)
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("token %q: %w", k.Token, err)
-	}
-	in.onClose(token.Close)
-	signer, err := token.Signer(k.Key)
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("key %q: %w", k.Key, err)
-	}
-	return seal.Key{Signer: signer, Chain: chain, Kind: kind}, nil
+	return seal.Key{Signer: key, Chain: chain, Kind: kind}, nil
 }
 
 // isTest says whether a certificate comes from a made-up PKI of testcerts, all of

@@ -113,6 +113,13 @@ func (t *Token) Info() TokenInfo { return t.info }
 // Calls is how often C_Sign was called through this Token, answered or not.
 func (t *Token) Calls() uint64 { return t.calls.Load() }
 
+// Present says whether the token is in its slot and still logged in, as far as is known
+// without calling a key: ErrTokenGone if not.
+func (t *Token) Present() error {
+	_, err := t.slot()
+	return t.after(err)
+}
+
 // Login logs in again after ErrTokenGone, because a person or a supervisor said so: this
 // package never does by itself. It does nothing where the login still lasts.
 func (t *Token) Login(pin PIN) error {
