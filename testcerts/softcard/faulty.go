@@ -22,8 +22,8 @@ var faultySource []byte
 type Faulty struct {
 	Module string // path for p11.Load
 
-	control, count string
-	generation     int
+	control, count, logins string
+	generation             int
 }
 
 // Failure is how a function of PKCS#11 fails.
@@ -48,7 +48,7 @@ var faulty = sync.OnceValues(func() (*Faulty, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Faulty{Module: filepath.Join(dir, "faulty.so"), control: filepath.Join(dir, "control"), count: filepath.Join(dir, "count")}
+	f := &Faulty{Module: filepath.Join(dir, "faulty.so"), control: filepath.Join(dir, "control"), count: filepath.Join(dir, "count"), logins: filepath.Join(dir, "logins")}
 	source := filepath.Join(dir, "faulty.c")
 	if err := os.WriteFile(source, faultySource, 0o600); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ var faulty = sync.OnceValues(func() (*Faulty, error) {
 	if out, err := exec.Command("cc", "-shared", "-fPIC", "-O1", "-o", f.Module, source, "-ldl", "-lpthread").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cc: %w: %s", err, out)
 	}
-	for name, value := range map[string]string{"BELFRY_FAULTY_MODULE": real, "BELFRY_FAULTY_CONTROL": f.control, "BELFRY_FAULTY_COUNT": f.count} {
+	for name, value := range map[string]string{"BELFRY_FAULTY_MODULE": real, "BELFRY_FAULTY_CONTROL": f.control, "BELFRY_FAULTY_COUNT": f.count, "BELFRY_FAULTY_LOGINS": f.logins} {
 		if err := os.Setenv(name, value); err != nil {
 			return nil, err
 		}
@@ -111,8 +111,13 @@ func (f *Faulty) Heal() { f.Fail() }
 
 // Signatures is how many signatures the token has made through this module, in every
 // process: those whose answer was lost are among them.
-func (f *Faulty) Signatures() int {
-	info, err := os.Stat(f.count)
+func (f *Faulty) Signatures() int { return size(f.count) }
+
+// Logins is how often a PIN was given to a token through this module, in every process.
+func (f *Faulty) Logins() int { return size(f.logins) }
+
+func size(path string) int {
+	info, err := os.Stat(path)
 	if err != nil {
 		return 0
 	}
@@ -122,7 +127,7 @@ func (f *Faulty) Signatures() int {
 // Environment is what a child process needs to use the module on the same tokens.
 func (f *Faulty) Environment() []string {
 	var env []string
-	for _, name := range []string{"SOFTHSM2_CONF", "BELFRY_FAULTY_MODULE", "BELFRY_FAULTY_CONTROL", "BELFRY_FAULTY_COUNT"} {
+	for _, name := range []string{"SOFTHSM2_CONF", "BELFRY_FAULTY_MODULE", "BELFRY_FAULTY_CONTROL", "BELFRY_FAULTY_COUNT", "BELFRY_FAULTY_LOGINS"} {
 		env = append(env, name+"="+os.Getenv(name))
 	}
 	return env

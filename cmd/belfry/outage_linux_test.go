@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/testcerts/softcard"
+)
+
+// Codes of PKCS #11.
+const (
+	functionFailed  = 0x06
+	deviceRemoved   = 0x32
+	pinIncorrect    = 0xa0
+	tokenNotPresent = 0xe0
+)
+
+// approved brings one order as far as the clerk's approval.
+func (b *broken) approved(citizen, desk *person) *deal {
+	b.t.Helper()
+	d := b.newDeal(citizen, desk)
+	b.through([]*deal{d}, func(d *deal) error {
+		if err := d.submit(); err != nil {
+			return err
+		}
+		return d.decide()
+	})
+	return d
+}
+
+// hurry makes jobs that wait for a later time due now.
+func (b *broken) hurry(db *sqldb.DB) {
+	b.t.Helper()
+	past := `now()`
+	if db.Engine() == sqldb.SQLite {
+		past = `datetime('now', 'subsec')`
+	}
+	err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE river_job SET state = 'available', scheduled_at = ` + past + ` WHERE state IN ('scheduled', 'retryable')`)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// waits waits until n jobs that seal are put off to a later time.
+func (b *broken) waits(db *sqldb.DB, n int) {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var have int
+		err := db.QueryRow(context.Background(), `SELECT COUNT(*) FROM river_job WHERE kind = 'orders.seal' AND state IN ('scheduled', 'retryable')`).Scan(&have)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if have == n {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("%d jobs wait, %d were expected\n%s", have, n, b.log(20))
+		}
+	}
+}
+
+// again has the sealing of the one open order tried once more, and waits until it has been.
+func (b *broken) again(db *sqldb.DB) {
+	b.t.Helper()
+	b.waits(db, 1)
+	b.hurry(db)
+	b.waits(db, 1)
+}
+
+// notYet checks what a citizen sees of an order that is not issued: these words, and no paper.
+func (d *deal) notYet(keys ...string) {
+	d.b.t.Helper()
+	d.citizen.get(d.address)
+	d.citizen.want(200)
+	for _, key := range keys {
+		d.citizen.says(i18n.French, key)
+	}
+	if strings.Contains(d.citizen.text(), i18n.T(i18n.French, "portal.step.ready.done")) {
+		d.b.t.Error("the page offers the paper")
+	}
+	d.citizen.get(d.address + "/document")
+	if d.citizen.status != 409 || d.citizen.downloads() {
+		d.b.t.Errorf("the paper was answered with %d", d.citizen.status)
+	}
+}
+
+func (b *broken) reset() { b.post(b.Control.URL+"/reset", nil) }
+
+// The token signs and its answer is lost: the same number, the same content, another attempt.
+func TestAnswerLost(t *testing.T) {
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	b.token.Fail(softcard.Failure{Function: "Sign", Times: 1, Code: functionFailed, Lose: true})
+	d := b.approved(citizen, desk)
+	db := b.database()
+	b.waits(db, 1)
+	number := b.column(db, `SELECT number FROM orders_paper`)
+	d.notYet("portal.step.sealed.now")
+	b.hurry(db)
+	b.through(b.deals, (*deal).fetch)
+	if after := b.column(db, `SELECT number FROM orders_paper`); len(after) != 1 || after[0] != number[0] {
+		t.Errorf("number %v became %v", number, after)
+	}
+	l := b.holds()
+	if l.attempts != 2 || l.void != 1 || b.calls() != 2 {
+		t.Errorf("%v; %d calls of the token; two attempts and two calls were expected, one of them void", l, b.calls())
+	}
+	t.Logf("%v; %d calls of the token", l, b.calls())
+}
+
+// The time-stamping authority is away, then lies, then is back.
+func TestStampsAreMissing(t *testing.T) {
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	b.tell("tsa", "gone")
+	d := b.approved(citizen, desk)
+	db := b.database()
+	b.again(db)
+	d.notYet("portal.step.ready.stamp")
+	lies := []string{"wrong imprint", "old time", "html"}
+	if torture {
+		lies = append(lies, "wrong nonce", "future time", "expired cert", "huge", "malformed", "rejected", "redirect", "error 500")
+	}
+	for _, lie := range lies {
+		b.tell("tsa", lie)
+		b.again(db)
+		d.notYet("portal.step.ready.stamp")
+	}
+	b.reset()
+	b.hurry(db)
+	b.through(b.deals, (*deal).fetch)
+	l := b.holds()
+	if l.attempts != 1 || b.calls() != 1 {
+		t.Errorf("%v; %d calls of the token: it was needed once", l, b.calls())
+	}
+	t.Logf("%v; %d calls of the token", l, b.calls())
+}
+
+// A token that is not there when belfry starts: pages are served, the order waits.
+func TestStartWithoutToken(t *testing.T) {
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	b.token.Fail(softcard.Failure{Function: "GetSlotList", Code: softcard.NoSlots})
+	b.restart()
+	d := b.approved(citizen, desk)
+	db := b.database()
+	b.waits(db, 1)
+	d.notYet("portal.step.sealed.now")
+	b.token.Heal()
+	b.hurry(db)
+	b.through(b.deals, (*deal).fetch)
+	t.Log(b.holds())
+}
+
+// A PIN that the token refuses is tried once, however often the supervisor starts belfry.
+func TestWrongPIN(t *testing.T) {
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	b.server.kill()
+	logins := b.token.Logins()
+	b.token.Fail(softcard.Failure{Function: "Login", Code: pinIncorrect})
+	for range 4 {
+		s := b.launch()
+		select {
+		case <-s.done:
+			if code := s.cmd.ProcessState.ExitCode(); code != 1 {
+				t.Errorf("exit %d", code)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("belfry serves with a PIN that is wrong")
+		}
+	}
+	if n := b.token.Logins() - logins; n != 1 {
+		t.Errorf("the PIN was given %d times in 4 starts", n)
+	}
+	if !strings.Contains(b.log(3), "is not tried again") {
+		t.Errorf("the log does not say why:\n%s", b.log(3))
+	}
+	// The operator corrects it. Here the token is to blame, so the mark is removed.
+	b.token.Heal()
+	if err := os.RemoveAll(filepath.Join(b.data(), "refused-pins")); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.through([]*deal{b.newDeal(citizen, desk)}, (*deal).all)
+	t.Log(b.holds())
+}
+
+// The token is taken out and put in again: the order waits, the PIN is given once more,
+// and the process goes on.
+func TestTokenGone(t *testing.T) {
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	logins := b.token.Logins()
+	b.token.Fail(
+		softcard.Failure{Function: "GetSlotList", Code: softcard.NoSlots},
+		softcard.Failure{Function: "OpenSession", Code: tokenNotPresent},
+		softcard.Failure{Function: "SignInit", Code: deviceRemoved})
+	d := b.approved(citizen, desk)
+	db := b.database()
+	for range 3 {
+		b.again(db)
+		d.notYet("portal.step.sealed.now")
+	}
+	if l := b.ledger(db); l.attempts > 1 {
+		t.Errorf("%d attempts with a token that is not there", l.attempts)
+	}
+	b.token.Heal()
+	b.hurry(db)
+	b.through(b.deals, (*deal).fetch)
+	l := b.holds()
+	t.Logf("%v; %d calls of the token, %d logins while it was away and after", l, b.calls(), b.token.Logins()-logins)
+	if n := b.token.Logins() - logins; n != 1 {
+		t.Errorf("the PIN was given %d times, once was expected", n)
+	}
+}
