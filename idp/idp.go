@@ -187,7 +187,7 @@ const (
 func (p *Provider) routes() http.Handler {
 	site := &web.Site{
 		Log: p.Log, Clock: p.Clock, Failed: p.failed, Proxies: p.Proxies,
-		Parks: []string{"POST " + pathAuthorize, "POST " + pathLogout},
+		Parks: []string{"POST " + pathAuthorize, "POST " + pathLogout, "POST " + pathConsumer},
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+pathDiscovery, site.Page(p.discovery))
@@ -203,6 +203,11 @@ func (p *Provider) routes() http.Handler {
 	for _, m := range p.Methods {
 		if files, ok := m.(http.Handler); ok { // what its page needs
 			mux.Handle("GET /method/"+m.Name()+"/", files)
+		}
+	}
+	for _, m := range p.Methods {
+		if far, ok := m.(method.Remote); ok {
+			p.remote(mux, site, far)
 		}
 	}
 	p.login.Routes(mux, site)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/idp/login"
+	methods "github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/session"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -86,6 +87,9 @@ func (p *Provider) failedTry(r *http.Request, req login.Request, method string, 
 	reason := "fault.internal"
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		reason = e.Key
+	}
+	if cause := methods.Cause(err); cause != "" {
+		reason = cause
 	}
 	err = p.Store.Write(r.Context(), func(tx *sqldb.Tx) error {
 		return p.record(tx, c.Commune, "sign_in.failed", "", map[string]string{"client": c.ID, "method": method, "reason": reason})

@@ -23,6 +23,11 @@ func (p *person) signIn(w *world, c worldCard) {
 }
 
 func (p *person) trySignIn(w *world, c worldCard) error {
+	if a := find(p.page, func(n *html.Node) bool { return n.Data == "a" && strings.HasSuffix(attr(n, "href"), "/card") }); a != nil {
+		if err := p.tryGet(attr(a, "href")); err != nil { // the commune offers several ways
+			return err
+		}
+	}
 	step := find(p.page, func(n *html.Node) bool { return n.Data == "form" && has(n, "data-card") })
 	if step == nil {
 		p.t.Fatalf("no card step at %s (%d):\n%s", p.at, p.status, p.text())

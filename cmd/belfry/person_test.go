@@ -117,6 +117,9 @@ func (p *person) trySend(part string, values ...string) error {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Origin", p.at.Scheme+"://"+p.at.Host)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if r.URL.Host != p.at.Host {
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+	}
 	return p.try(r)
 }
 

@@ -21,6 +21,9 @@ func atCard(w *world, commune string) *person {
 	p.get(w.origin(commune) + "/")
 	p.follow("/documents/")
 	p.follow("/form")
+	if find(p.page, cardStep) == nil { // the commune offers several ways
+		p.follow("/card")
+	}
 	return p
 }
 

@@ -183,8 +183,16 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 		return nil, err
 	}
 	reader := card.New(card.Config{Store: store, Authority: cards, Clock: clock.System, AgentPorts: in.settings.Provider.AgentPorts})
+	methods := []method.Method{reader}
+	federal, err := in.federal(store)
+	if err != nil {
+		return nil, err
+	}
+	if federal != nil {
+		methods = append(methods, federal)
+	}
 	return idp.New(ctx, idp.Config{
-		Issuers: in.settings.Provider.Issuers, Communes: in.communes, Clients: clients, Methods: []method.Method{reader},
+		Issuers: in.settings.Provider.Issuers, Communes: in.communes, Clients: clients, Methods: methods,
 		Store: store, KV: in.kv, Secret: master, Clock: clock.System, Log: in.log, Audit: in.audit, Proxies: in.settings.Server.Proxies,
 	})
 }

@@ -30,6 +30,8 @@ type Settings struct {
 	Provider ProviderSettings `toml:"provider"`
 	Cards    CardSettings     `toml:"cards"`
 	Seals    []SealSettings   `toml:"seal"`
+	// Federal are the communes' agreements with the federal service.
+	Federal []FederalSettings `toml:"federal"`
 	// Environment variables that the tokens' PKCS#11 libraries read, for example
 	// SOFTHSM2_CONF; they are set before the first library is loaded.
 	Environment map[string]string `toml:"environment"`
@@ -219,7 +221,7 @@ func (s *Settings) check() error {
 	if _, err := commune.NewCommunes(s.Communes); err != nil {
 		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals())...)
+	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal())...)
 }
 
 // checkOrigins refuses plain http in production (decision 19).

@@ -21,6 +21,8 @@ func (w *world) front() http.Handler {
 		switch strings.Trim(host, "[]") {
 		case "localhost", "127.0.0.1", "::1":
 			own.ServeHTTP(rw, r)
+		case federalHost:
+			w.federal.ServeHTTP(rw, r)
 		default:
 			belfry.ServeHTTP(rw, r)
 		}

@@ -50,6 +50,7 @@ type belfrySettings struct {
 	} `toml:"renderer"`
 	Seals    []sealSettings     `toml:"seal"`
 	Stamps   []stampSettings    `toml:"stamp"`
+	Federal  []federalSettings  `toml:"federal"`
 	Communes []*commune.Commune `toml:"commune"`
 }
 
@@ -101,6 +102,7 @@ func (w *world) writeSettings() error {
 		})
 	}
 	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}
+	s.Federal = w.federalSettings()
 	s.Communes = w.communes()
 	for _, c := range s.Communes {
 		if err := c.Check(); err != nil {

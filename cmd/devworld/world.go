@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/testcerts"
+	"github.com/belfry-eid/belfry/testcerts/fakefas"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
 )
 
@@ -26,6 +27,7 @@ type world struct {
 	config
 	pki      *testcerts.World
 	register *register
+	federal  *fakefas.Provider
 	mail     *mailbox
 	reader   *reader
 	tls      *localCA
@@ -73,7 +75,7 @@ func (w *world) make() error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeTLS, w.writeSettings} {
+	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeTLS, w.makeFederal, w.writeSettings} {
 		if err := part(); err != nil {
 			return err
 		}

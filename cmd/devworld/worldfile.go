@@ -25,6 +25,7 @@ type description struct {
 	PKI      describedPKI       `json:"pki"`
 	TSA      describedService   `json:"tsa"`
 	Register describedRegister  `json:"register"`
+	Federal  describedService   `json:"federal"` // the imitated federal service, a SAML identity provider
 	Mail     describedMail      `json:"mail"`
 	Control  describedService   `json:"control"` // see controlHandler
 	TLS      describedTLS       `json:"tls"`
@@ -145,6 +146,7 @@ func (w *world) describe() description {
 		},
 		TSA:      describedService{w.pki.StampURL()},
 		Register: describedRegister{w.registerURL(), w.path("secrets", "register.token")},
+		Federal:  describedService{w.federalURL()},
 		Mail:     describedMail{loopback(w.smtp), w.pageURL() + "/mail", w.service("/mail")},
 		Control:  describedService{w.service("/control")},
 		TLS:      describedTLS{w.caFile()},

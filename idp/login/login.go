@@ -17,6 +17,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
+	"time"
 
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/session"
@@ -120,10 +123,15 @@ func (d *Dispatcher) dispatch(w http.ResponseWriter, r *http.Request) error {
 		}
 		return d.Refuse(w, r, req.Ask, next.Code)
 	}
-	if len(d.Methods) == 1 {
-		return web.See(w, r, address(req)+"/"+d.Methods[0].Name())
+	party, ok := d.Party(req)
+	if !ok {
+		return errGone
 	}
-	return d.choose(w, r, req)
+	ways := d.ways(party.Commune)
+	if len(ways) == 1 {
+		return web.See(w, r, address(req)+"/"+ways[0].Name())
+	}
+	return d.choose(w, r, req, party, ways)
 }
 
 func (d *Dispatcher) next(r *http.Request, req Request) (*session.Session, Next, error) {
@@ -155,16 +163,44 @@ func (d *Dispatcher) language(w http.ResponseWriter, r *http.Request, req Reques
 }
 
 // way is one method on the page where the citizen chooses.
-type way struct{ Label, Hint, Href string }
+type way struct {
+	Label, Hint, Href string
+	Last              bool // this computer was used with it before
+}
 
-func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request) error {
-	party, ok := d.Party(req)
-	if !ok {
-		return errGone
+// wayCookie remembers the last method on this computer; it says nothing of a person.
+const wayCookie = "belfry-way"
+
+// ways are the methods that people of c are offered, in c's own order.
+func (d *Dispatcher) ways(c *commune.Commune) []method.Method {
+	ordered := d.Methods
+	if len(c.SignIn) > 0 {
+		ordered = nil
+		for _, name := range c.SignIn {
+			if m, ok := d.byName[name]; ok {
+				ordered = append(ordered, m)
+			}
+		}
 	}
+	var ways []method.Method
+	for _, m := range ordered {
+		if some, ok := m.(method.Selective); !ok || some.Offered(c.ID) {
+			ways = append(ways, m)
+		}
+	}
+	return ways
+}
+
+func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request, party Party, methods []method.Method) error {
 	var ways []way
-	for _, m := range d.Methods {
-		ways = append(ways, way{i18n.T(req.Language, m.Label()), i18n.T(req.Language, m.Hint()), address(req) + "/" + m.Name()})
+	last := web.Cookie(r, wayCookie)
+	for _, m := range methods {
+		next := way{i18n.T(req.Language, m.Label()), i18n.T(req.Language, m.Hint()), address(req) + "/" + m.Name(), m.Name() == last}
+		if next.Last {
+			ways = append([]way{next}, ways...)
+		} else {
+			ways = append(ways, next)
+		}
 	}
 	frame := d.frame(w, r, req, party)
 	frame.Title = i18n.T(req.Language, "idp.choose_title")
@@ -203,11 +239,32 @@ func (d *Dispatcher) answer(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errGone
 	}
-	proof, err := m.Answer(r.Context(), d.stepOf(req, m, party), r.PostForm)
+	return d.prove(w, r, req, m, party, r.PostForm)
+}
+
+// Return takes what another service sent back to m for a login request, as answer
+// takes what m's own page sent.
+func (d *Dispatcher) Return(w http.ResponseWriter, r *http.Request, login string, m method.Method, form url.Values) error {
+	r.SetPathValue("login", login)
+	r.SetPathValue("method", m.Name())
+	req, m, err := d.step(r)
+	if err != nil {
+		return err
+	}
+	party, ok := d.Party(req)
+	if !ok {
+		return errGone
+	}
+	return d.prove(w, r, req, m, party, form)
+}
+
+func (d *Dispatcher) prove(w http.ResponseWriter, r *http.Request, req Request, m method.Method, party Party, form url.Values) error {
+	proof, err := m.Answer(r.Context(), d.stepOf(req, m, party), form)
 	if err != nil {
 		return d.failed(w, r, req, m, err)
 	}
-	s := session.Session{Login: req.ID, Citizen: proof.Citizen, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR}
+	web.SetCookie(w, r, wayCookie, m.Name(), 365*24*time.Hour)
+	s := session.Session{Login: req.ID, Citizen: proof.Citizen, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR, At: proof.At}
 	if _, err := d.Sessions.Start(w, r, s); err != nil {
 		return err
 	}
@@ -244,6 +301,7 @@ func (d *Dispatcher) render(w http.ResponseWriter, r *http.Request, req Request,
 		frame.Failed, status = true, web.Status(problem.Kind)
 	}
 	web.Allow(w, "connect-src", view.Connect...)
+	web.Allow(w, "form-action", view.Forms...)
 	return view.Templates.Render(w, status, view.Name, frame, view.Content)
 }
 
@@ -282,7 +340,8 @@ func (d *Dispatcher) step(r *http.Request) (Request, method.Method, error) {
 		return Request{}, nil, err
 	}
 	m, ok := d.byName[r.PathValue("method")]
-	if !ok {
+	party, known := d.Party(req)
+	if !ok || !known || !slices.Contains(d.ways(party.Commune), m) {
 		return Request{}, nil, fault.New(fault.NotFound, "fault.not_found", nil)
 	}
 	return req, m, nil
@@ -293,9 +352,10 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 	s := method.Step{
 		Login: req.ID, Browser: req.Browser, Origin: req.Ask.Issuer,
 		Commune: party.Commune, Client: party.Name, Number: party.Number, Language: req.Language,
+		Fresh: req.Ask.Login || req.Ask.MaxAge != nil, Levels: req.Ask.Levels, Must: req.Ask.Essential,
 		Action: here, Renew: here + "/renew", Cancel: address(req) + "/cancel",
 	}
-	if len(d.Methods) > 1 {
+	if len(d.ways(party.Commune)) > 1 {
 		s.Other = address(req)
 	}
 	return s

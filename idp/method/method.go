@@ -9,7 +9,10 @@ package method
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
@@ -36,6 +39,9 @@ type Step struct {
 	Commune  *commune.Commune // whose people sign in
 	Client   string           // the application, as people read it
 	Number   bool             // it will be told the national number
+	Fresh    bool             // the person must be asked anew
+	Levels   []string         // acr values the application asks for
+	Must     bool             // one of Levels must be reached
 	Language i18n.Language
 	Action   string       // where the page's form posts to
 	Renew    string       // where Renew answers, for methods that have it
@@ -52,6 +58,7 @@ type View struct {
 	Content   any
 	Scripts   []string // addresses of ES modules
 	Connect   []string // origins the page's script may talk to besides ours
+	Forms     []string // origins the page's forms may post to besides ours
 }
 
 // Proof says who is at the browser and how that was shown.
@@ -61,6 +68,8 @@ type Proof struct {
 	Upstream string
 	// AMR are the means (RFC 8176, and "eid").
 	AMR []string
+	// At is when the person was asked, as another service states it; zero is now.
+	At time.Time
 }
 
 // Method is one way to sign in.
@@ -84,4 +93,32 @@ type Method interface {
 // what it returns is sent as JSON.
 type Renewer interface {
 	Renew(ctx context.Context, s Step) (any, error)
+}
+
+// Selective is a method that not every commune has.
+type Selective interface {
+	// Offered says whether people of c can sign in by it.
+	Offered(c commune.ID) bool
+}
+
+// Remote is a method that sends the person to another service, whose answer comes to
+// /saml/COMMUNE/acs by a form that the other site posts.
+type Remote interface {
+	Method
+	// Login is the stored login request that an answer belongs to. It is asked before
+	// anything of the answer is kept; what it refuses was not asked for.
+	Login(ctx context.Context, c commune.ID, form url.Values) (string, error)
+	// Metadata describes us, for c's agreement, to the other service.
+	Metadata(w http.ResponseWriter, r *http.Request, c commune.ID) error
+}
+
+// Cause is the word for the record of why somebody was not proved, "" where err has
+// none: what the person is told may be vaguer, so that no attacker learns from it.
+func Cause(err error) string {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if c, ok := err.(interface{ Cause() string }); ok {
+			return c.Cause()
+		}
+	}
+	return ""
 }

@@ -30,11 +30,17 @@ const lifetime = 2 * time.Minute
 
 // Post keeps the form that was posted and answers 303 to the same path.
 func Post(store kv.Store, w http.ResponseWriter, r *http.Request) error {
+	return Large(store, w, r, most)
+}
+
+// Large is Post for a form of up to limit bytes, of which something is known already:
+// nobody may fill the database with forms that were not asked for.
+func Large(store kv.Store, w http.ResponseWriter, r *http.Request, limit int) error {
 	if err := r.ParseForm(); err != nil {
 		return fault.New(fault.Invalid, "idp.error_form", err)
 	}
 	text := r.PostForm.Encode()
-	if len(text) > most {
+	if len(text) > limit {
 		return fault.New(fault.Invalid, "idp.error_form", fmt.Errorf("park: %d bytes", len(text)))
 	}
 	handle := web.NewSecret()

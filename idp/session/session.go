@@ -98,7 +98,10 @@ func (ss *Sessions) Start(w http.ResponseWriter, r *http.Request, s Session) (Se
 		}
 	}
 	now := ss.Clock()
-	s.ID, s.At = rand.Text(), now
+	s.ID = rand.Text()
+	if s.At.IsZero() || s.At.After(now) { // another service may say that it asked earlier
+		s.At = now
+	}
 	handle := web.NewSecret()
 	if err := ss.put(r.Context(), handle, s); err != nil {
 		return Session{}, err

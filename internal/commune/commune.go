@@ -47,8 +47,11 @@ type Commune struct {
 	DocumentLanguages []i18n.Language `toml:"document_languages"`
 	// StaffLanguages of the clerks' desk, the official one first.
 	StaffLanguages []i18n.Language `toml:"staff_languages"`
-	Theme          Theme           `toml:"theme"`
-	Contact        Contact         `toml:"contact"`
+	// SignIn names the ways to sign in that the commune offers, in order: "card", "fas".
+	// All that are set up for it where empty.
+	SignIn  []string `toml:"sign_in"`
+	Theme   Theme    `toml:"theme"`
+	Contact Contact  `toml:"contact"`
 }
 
 // Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are

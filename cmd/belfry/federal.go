@@ -1,0 +1,176 @@
+package main
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/belfry-eid/belfry/idp/idpsql"
+	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/idp/method/fas"
+	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// FederalSettings are a commune's agreement with a SAML identity provider, such as
+// the federal service; one [[federal]] each. Communes without one do not show it.
+type FederalSettings struct {
+	Commune commune.ID `toml:"commune"`
+	// Provider names the identity provider, for records; "fas". Communes that share one
+	// give it the same name and metadata.
+	Provider string `toml:"provider"`
+	// Label is what people call it, by language; "itsme or CSAM" where empty.
+	Label map[i18n.Language]string `toml:"label"`
+	// Metadata of the provider: a file, or an https address whose answer is signed by a
+	// certificate of MetadataSigners (PEM file). It is read again every hour.
+	Metadata        string `toml:"metadata"`
+	MetadataSigners string `toml:"metadata_signers"`
+	// ProviderID picks the provider where its metadata holds several.
+	ProviderID string `toml:"provider_id"`
+	// EntityID is the commune's name there; its metadata's address where empty.
+	EntityID string `toml:"entity_id"`
+	// Signing and Encryption keys (RSA), each two during a roll-over; the first signs.
+	Signing    []KeySettings `toml:"signing"`
+	Encryption []KeySettings `toml:"encryption"`
+	// Levels the commune accepts, the highest first; any other value is refused.
+	Levels []FederalLevel `toml:"level"`
+	// Binding of the request, "redirect" (where empty) or "post".
+	Binding string `toml:"binding"`
+	// Comparison of levels, "exact" (where empty) or "minimum".
+	Comparison string `toml:"comparison"`
+	// Attributes' names, "egovNRN", "givenName" and "surname" where empty.
+	NumberAttribute     string `toml:"number_attribute"`
+	GivenNamesAttribute string `toml:"given_names_attribute"`
+	SurnameAttribute    string `toml:"surname_attribute"`
+	// Allow is the written exception of this commune for this provider: "sha1", "cbc",
+	// "rsa15". AllowBecause says who decided it and until when; without it none counts.
+	Allow        []string `toml:"allow"`
+	AllowBecause string   `toml:"allow_because"`
+}
+
+// KeySettings name a private key (PEM, PKCS #8, mode 0400) and its certificate (PEM).
+type KeySettings struct {
+	Key         string `toml:"key"`
+	Certificate string `toml:"certificate"`
+}
+
+// FederalLevel is what one value of the provider is worth to the commune.
+type FederalLevel struct {
+	Value string   `toml:"value"`
+	Level string   `toml:"level"` // low, substantial or high, as regulation (EU) 2015/1502 has them
+	Means []string `toml:"means"` // for applications, as RFC 8176 names them
+}
+
+func (s *Settings) checkFederal() error {
+	var faults []error
+	known := map[commune.ID]bool{}
+	for _, c := range s.Communes {
+		known[c.ID] = true
+	}
+	for _, f := range s.Federal {
+		switch {
+		case !known[f.Commune]:
+			faults = append(faults, fmt.Errorf("[[federal]] of %q: no such commune", f.Commune))
+		case f.Provider == "" || f.Metadata == "" || strings.ContainsAny(f.Provider, " \t"):
+			faults = append(faults, fmt.Errorf("[[federal]] of %s: provider (one word) and metadata are needed", f.Commune))
+		case len(f.Allow) > 0 && f.AllowBecause == "":
+			faults = append(faults, fmt.Errorf("[[federal]] of %s: allow needs allow_because", f.Commune))
+		case strings.HasPrefix(f.Metadata, "http://") && !s.Test:
+			faults = append(faults, fmt.Errorf("[[federal]] of %s: metadata needs https", f.Commune))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// federal is the method of [[federal]]; nil where no commune has an agreement.
+func (in *install) federal(store *idpsql.Store) (method.Method, error) {
+	s := in.settings
+	if len(s.Federal) == 0 {
+		return nil, nil
+	}
+	providers := map[string]*fas.Provider{}
+	cfg := fas.Config{Store: store, Clock: clock.System, Issuers: s.Provider.Issuers}
+	for _, f := range s.Federal {
+		p, err := s.identityProvider(f)
+		if err != nil {
+			return nil, err
+		}
+		if known := providers[p.Name]; known == nil {
+			providers[p.Name] = p
+		} else if known.Metadata != p.Metadata || known.EntityID != p.EntityID {
+			return nil, fmt.Errorf("[[federal]] provider %s: two communes name different metadata", p.Name)
+		}
+		a, err := s.agreement(f)
+		if err != nil {
+			return nil, fmt.Errorf("[[federal]] of %s: %w", f.Commune, err)
+		}
+		a.Provider = providers[p.Name]
+		cfg.Agreements = append(cfg.Agreements, a)
+	}
+	return fas.New(cfg)
+}
+
+func (s *Settings) identityProvider(f FederalSettings) (*fas.Provider, error) {
+	p := &fas.Provider{Name: f.Provider, EntityID: f.ProviderID, Metadata: f.Metadata, Plain: s.Test}
+	if !strings.Contains(p.Metadata, "://") {
+		p.Metadata = s.path(p.Metadata)
+	}
+	if f.MetadataSigners != "" {
+		var err error
+		if p.Signers, err = readCertificates(s.path(f.MetadataSigners)); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (s *Settings) agreement(f FederalSettings) (fas.Agreement, error) {
+	a := fas.Agreement{
+		Commune: f.Commune, Label: f.Label, EntityID: f.EntityID, Binding: f.Binding, Comparison: f.Comparison,
+		Number: f.NumberAttribute, GivenNames: f.GivenNamesAttribute, Surname: f.SurnameAttribute, Allow: f.Allow,
+	}
+	for _, l := range f.Levels {
+		a.Levels = append(a.Levels, fas.Level{Value: l.Value, Level: "http://eidas.europa.eu/LoA/" + l.Level, AMR: l.Means})
+	}
+	for list, into := range map[*[]KeySettings]*[]fas.Key{&f.Signing: &a.Signing, &f.Encryption: &a.Encryption} {
+		for _, k := range *list {
+			key, err := s.keyPair(k)
+			if err != nil {
+				return a, err
+			}
+			*into = append(*into, key)
+		}
+	}
+	return a, nil
+}
+
+func (s *Settings) keyPair(k KeySettings) (fas.Key, error) {
+	text, err := readSecret(s.path(k.Key))
+	if err != nil {
+		return fas.Key{}, err
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return fas.Key{}, fmt.Errorf("%s: no PEM", k.Key)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return fas.Key{}, fmt.Errorf("%s: %w", k.Key, err)
+	}
+	certs, err := readCertificates(s.path(k.Certificate))
+	if err != nil {
+		return fas.Key{}, err
+	}
+	signer, ok := parsed.(crypto.Signer)
+	if !ok {
+		return fas.Key{}, fmt.Errorf("%s: no key that signs", k.Key)
+	}
+	if public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(certs[0].PublicKey) {
+		return fas.Key{}, fmt.Errorf("%s is not the key of %s", k.Key, k.Certificate)
+	}
+	return fas.Key{Signer: signer, Certificate: certs[0]}, nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+)
+
+func cardStep(n *html.Node) bool { return n.Data == "form" && has(n, "data-card") }
+
+// federal goes from the choice of ways, or the federal step, through the imitated
+// federal service and back.
+func (p *person) federal(name, means string) {
+	p.t.Helper()
+	if p.form("/cancel") == nil {
+		p.t.Fatalf("no sign-in at %s (%d):\n%s", p.at, p.status, p.text())
+	}
+	if !strings.HasSuffix(p.at.Path, "/fas") {
+		p.follow("/fas")
+	}
+	p.want(200, "CSAM")
+	p.follow("csam.localhost")
+	p.want(200, "Who are you?")
+	p.send("/answer", "person", name, "means", means, "do", "go")
+	p.want(200, "Back to the service")
+	p.send("/acs")
+}
+
+const itsme = "urn:be:fedict:iam:fas:Level450"
+
+// A citizen without a reader signs in through the federal service, and is the same
+// person as with the card; a commune without an agreement does not show it.
+func TestFederalSignIn(t *testing.T) {
+	w := startWorld(t)
+	desk := w.clerk("beaumarais", "claire")
+	luc := newPerson(t)
+	luc.get(w.origin("beaumarais") + "/")
+	luc.follow("/documents/")
+	luc.follow("/form")
+	luc.want(200, "itsme")
+	luc.federal("luc", itsme)
+	luc.want(200, "Lambert")
+	luc.send("/form", "email", "luc@example.org", "document_language", "fr")
+	luc.want(200)
+	luc.send("/send")
+	luc.want(200)
+	order := strings.TrimSuffix(luc.at.String(), "/sent")
+	desk.approve(order)
+
+	again := newPerson(t) // another computer, and the card: the same orders
+	again.get(order)
+	again.signIn(w, w.card("luc"))
+	again.want(200, "Lambert")
+	if !strings.HasPrefix(again.at.String(), order) {
+		t.Errorf("with the card the order is not seen; at %s:\n%s", again.at, again.text())
+	}
+
+	other := newPerson(t)
+	other.get(w.origin("zandvoorde") + "/")
+	other.follow("/documents/")
+	other.follow("/form")
+	if find(other.page, cardStep) == nil || strings.Contains(other.text(), "itsme") {
+		t.Errorf("zandvoorde has no agreement, and shows:\n%s", other.text())
+	}
+	w.command(0, "journal", "--config", w.Belfry.Config, "beaumarais")
+	w.noNumberLeaks()
+}
