@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -65,4 +66,33 @@ func TestFederalSignIn(t *testing.T) {
 	}
 	w.command(0, "journal", "--config", w.Belfry.Config, "beaumarais")
 	w.noNumberLeaks()
+}
+
+// What nobody asked for, and who gives up there: one plain page, nobody signed in, and
+// the way is still open.
+func TestFederalRefusals(t *testing.T) {
+	w := startWorld(t)
+	p := newPerson(t)
+	consumer := w.Provider.Issuers[0] + "/saml/beaumarais/acs"
+	answer, err := p.client.PostForm(consumer, url.Values{"SAMLResponse": {"PHgvPg=="}, "RelayState": {"https://evil.example/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 403 || answer.Request.URL.String() != consumer {
+		t.Errorf("an answer that nobody asked for: %s at %s", answer.Status, answer.Request.URL)
+	}
+	p = atCard(w, "beaumarais")
+	p.follow("/login/")
+	p.follow("/fas")
+	p.follow("csam.localhost")
+	p.send("/answer", "do", "stop")
+	p.send("/acs")
+	p.says("fr", "fas.gave_up")
+	p.federal("luc", itsme)
+	p.want(200, "Lambert")
+	p.get(w.Provider.Issuers[0] + "/saml/zandvoorde/metadata")
+	p.want(404)
+	p.get(w.Provider.Issuers[0] + "/saml/beaumarais/metadata")
+	p.want(200)
 }
