@@ -175,10 +175,8 @@ func (a *Authority) note(serial *big.Int) {
 	a.issued[serial.Text(16)] = true
 }
 
-// Revoke revokes a certificate that a issued, with a CRLReason of RFC 5280 §5.3.1; Reset
+// revoke revokes a certificate that a issued, with a CRLReason of RFC 5280 §5.3.1; Reset
 // takes it back, unless keep.
-func (a *Authority) Revoke(c *x509.Certificate, reason int) { a.revoke(c, reason, false) }
-
 func (a *Authority) revoke(c *x509.Certificate, reason int, keep bool) {
 	e := x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: a.world.now().Add(-time.Hour).UTC().Truncate(time.Second), ReasonCode: reason}
 	a.mu.Lock()
@@ -301,6 +299,6 @@ func (w *World) makeStamper(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	w.TSA = responder.NewStamper(func() time.Time { return w.now() }, good, expired, []*x509.Certificate{w.StampCA.Certificate})
+	w.TSA = responder.NewStamper(w.now, good, expired, []*x509.Certificate{w.StampCA.Certificate})
 	return nil
 }

@@ -146,16 +146,7 @@ func (w *World) MakeCard(spec CardSpec) (*Card, error) {
 func (w *World) makeCard(spec CardSpec) (*Card, error) {
 	spec = spec.filled()
 	c := &Card{Person: spec.Person, Status: spec.Status, PIN: spec.PIN, PUK: spec.PUK, Purpose: spec.Purpose, world: w}
-	root := w.RootCA
-	switch {
-	case spec.Status == UnknownCA:
-		c.issuer, root = w.UnknownCA, w.UnknownRoot
-	case spec.Person.Foreigner:
-		c.issuer = w.ForeignerCA
-	default:
-		c.issuer = w.CitizenCA
-	}
-	c.CA, c.Root = c.issuer.Certificate, root.Certificate
+	c.setIssuer()
 	info, err := w.module.InitToken(CardLabel, p11.ParsePIN(spec.PUK), p11.ParsePIN(spec.PIN))
 	if err != nil {
 		return nil, err
@@ -182,6 +173,19 @@ func (w *World) makeCard(spec CardSpec) (*Card, error) {
 	}
 	c.setStatus()
 	return c, nil
+}
+
+// setIssuer chooses the CA by status and holder.
+func (c *Card) setIssuer() {
+	switch {
+	case c.Status == UnknownCA:
+		c.issuer = c.world.UnknownCA
+	case c.Foreigner:
+		c.issuer = c.world.ForeignerCA
+	default:
+		c.issuer = c.world.CitizenCA
+	}
+	c.CA, c.Root = c.issuer.Certificate, c.issuer.issuer.Certificate
 }
 
 func (c *Card) setStatus() {
@@ -230,7 +234,7 @@ func (c *Card) certify(token *p11.Token, spec CardSpec, label string, id byte) (
 	return cert, token.ImportCertificate(label, cert.Raw, p11.WithID([]byte{id}))
 }
 
-// template is the certificate of one of the keys, facts/eid.md section 1.5.
+// template is the certificate of one of the keys, as cards of 2021 and later have it.
 func (c *Card) template(label string) *x509.Certificate {
 	from, to := c.dates()
 	first, _, _ := strings.Cut(c.GivenNames, " ")

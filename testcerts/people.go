@@ -74,7 +74,7 @@ type somebody struct {
 }
 
 // number is the national number of the first nine digits: it adds the check digits, for
-// those born from 2000 on where century21 (facts: RD of 8 February 1991, annex).
+// those born from 2000 on where century21 (royal decree of 8 February 1991).
 func number(nine string, century21 bool) string {
 	n, err := strconv.ParseInt(nine, 10, 64)
 	if err != nil || len(nine) != 9 {

@@ -38,9 +38,6 @@ func (s *Seal) Open() (*p11.Token, *p11.Key, error) {
 	return token, key, nil
 }
 
-// Revoke revokes the seal's certificate until the world is Reset.
-func (s *Seal) Revoke() { s.world.GovernmentCA.Revoke(s.Certificate, 1) }
-
 const sealKey = "Seal"
 
 // SealKey is the key with which a commune seals, of kind p11.RSA2048 or p11.P256 (or

@@ -212,15 +212,8 @@ func (w *World) resumeCards() error {
 		if !ok {
 			continue
 		}
-		c := &Card{Person: p.Person, Status: p.status, PIN: p.pin, PUK: p.puk, Purpose: p.purpose, Serial: s.Serial, world: w, issuer: w.CitizenCA}
-		root := w.RootCA
-		switch {
-		case p.status == UnknownCA:
-			c.issuer, root = w.UnknownCA, w.UnknownRoot
-		case p.Foreigner:
-			c.issuer = w.ForeignerCA
-		}
-		c.CA, c.Root = c.issuer.Certificate, root.Certificate
+		c := &Card{Person: p.Person, Status: p.status, PIN: p.pin, PUK: p.puk, Purpose: p.purpose, Serial: s.Serial, world: w}
+		c.setIssuer()
 		var err error
 		if c.Authentication, err = x509.ParseCertificate(s.Authentication); err != nil {
 			return err

@@ -184,7 +184,7 @@ func Make(dir string, now time.Time, opts ...Option) (*World, error) {
 		m.Close()
 		return nil, err
 	}
-	w.SetClock(s.clock) // what it made is of that moment; what its services answer is of theirs
+	w.clock = s.clock // what it made is of that moment; what its services answer is of theirs
 	return w, nil
 }
 
@@ -197,26 +197,14 @@ func build(dir string, s settings, m *p11.Module) (*World, error) {
 	if err := w.load(); err != nil {
 		return nil, err
 	}
-	w.Responder = responder.New(func() time.Time { return w.now() })
+	w.Responder = responder.New(w.now)
 	if err := w.makeAuthorities(); err != nil {
 		return nil, fmt.Errorf("testcerts: %w", err)
 	}
 	return w, nil
 }
 
-func (w *World) now() time.Time {
-	w.mu.Lock()
-	c := w.clock
-	w.mu.Unlock()
-	return c()
-}
-
-// SetClock changes the time at which the services answer from now on.
-func (w *World) SetClock(c clock.Clock) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = c
-}
+func (w *World) now() time.Time { return w.clock() }
 
 // Handler serves everything at the world's address: /ocsp/, /crl/, /crt/ and /tsa.
 func (w *World) Handler() http.Handler {
@@ -225,9 +213,6 @@ func (w *World) Handler() http.Handler {
 	mux.Handle("/", w.Responder)
 	return mux
 }
-
-// URL is the world's address, such as "http://127.0.0.1:41234".
-func (w *World) URL() string { return w.base }
 
 // StampURL is the timestamp authority's address.
 func (w *World) StampURL() string { return w.base + "/tsa" }

@@ -119,14 +119,6 @@ func (n NationalNumber) BirthDate() (time.Time, bool) {
 	return t, true
 }
 
-// Last3 returns the last three digits, by which a person can tell which number is meant.
-func (n NationalNumber) Last3() string {
-	if n.IsZero() {
-		return ""
-	}
-	return n.h.Value()[8:]
-}
-
 // Format keeps every verb of fmt from printing the digits.
 func (n NationalNumber) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 

@@ -48,14 +48,6 @@ func (u *Update) Add(o Object) Ref {
 // Set replaces an object, or sets a reserved one.
 func (u *Update) Set(r Ref, o Object) { u.objects[r] = o }
 
-// Get reads an object as it is with the update.
-func (u *Update) Get(r Ref) (Object, error) {
-	if o, ok := u.objects[r]; ok {
-		return o, nil
-	}
-	return u.file.Get(r)
-}
-
 // Encode returns the bytes to append: the objects in order of their numbers and
 // a cross-reference section of the kind the file has. The same update of the
 // same file always gives the same bytes.

@@ -1,7 +1,7 @@
 // Package catalogue says which papers people can order and under which rules.
 //
 // It owns the products as data (products/ID.VERSION.toml): their names in four
-// languages and the other words people search by, who may ask, price, promised
+// languages and the other words people know them by, who may ask, price, promised
 // working days, the questions of the form, where the same paper is to be had
 // free and at once, and the words that stand on the paper. It refuses to know
 // orders, people and pages. It guarantees that every version ever published stays
@@ -240,18 +240,3 @@ func (c *Catalogue) Version(id string, version int) (*Product, bool) {
 	}
 	return nil, false
 }
-
-// Matches says whether a product goes by these words in l: each of them begins a
-// word of its label or of its other names. No words match everything.
-func (p *Product) Matches(l i18n.Language, query string) bool {
-	names := plain(p.Label.In(l) + " " + strings.Join(p.Words[l], " "))
-	for _, word := range plain(query) {
-		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, word) }) {
-			return false
-		}
-	}
-	return true
-}
-
-// plain cuts a text into words in lower case and without accents, as people type them.
-func plain(s string) []string { return strings.Fields(form.Fold(s)) }

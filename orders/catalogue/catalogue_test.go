@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/form"
 )
@@ -22,25 +21,6 @@ func TestStandardCatalogue(t *testing.T) {
 	}
 	if same, ok := catalogue.Standard().Version(p.ID, p.Version); !ok || same != p {
 		t.Error("its own version is not found")
-	}
-}
-
-// People type the names they grew up with.
-func TestSearch(t *testing.T) {
-	p, _ := catalogue.Standard().Newest("residence")
-	for _, c := range []struct {
-		l     i18n.Language
-		query string
-		want  bool
-	}{
-		{i18n.French, "résidence", true}, {i18n.French, "residence", true}, {i18n.French, "CERTIFICAT DOM", true},
-		{i18n.French, "justificatif", true}, {i18n.Dutch, "bewijs woonst", true}, {i18n.Dutch, "hoofdverblijf", true},
-		{i18n.German, "meldebescheinigung", true}, {i18n.English, "proof of address", true}, {i18n.French, "", true},
-		{i18n.French, "naissance", false}, {i18n.Dutch, "résidence", false}, {i18n.French, "sidence", false},
-	} {
-		if got := p.Matches(c.l, c.query); got != c.want {
-			t.Errorf("%s %q: %v", c.l, c.query, got)
-		}
 	}
 }
 

@@ -55,10 +55,7 @@ type Session struct {
 
 // Name is the person's name as pages show it.
 func (s *Session) Name() string {
-	if s.GivenNames == "" {
-		return s.Surname
-	}
-	return s.GivenNames + " " + s.Surname
+	return eid.Citizen{GivenNames: s.GivenNames, Surname: s.Surname}.Name()
 }
 
 // Store keeps sessions, and small things that belong to one session.
@@ -153,11 +150,6 @@ func (st *Store) Keep(ctx context.Context, c commune.ID, secret, name string, v 
 // Kept reads back into v what Keep stored; ErrNone where there is nothing.
 func (st *Store) Kept(ctx context.Context, c commune.ID, secret, name string, v any) error {
 	return st.open(ctx, place(c, secret, name), v)
-}
-
-// Drop forgets what Keep stored.
-func (st *Store) Drop(ctx context.Context, c commune.ID, secret, name string) error {
-	return st.kv.Delete(ctx, place(c, secret, name))
 }
 
 // record is the stored form; it alone reveals the number, and only under the seal.

@@ -50,7 +50,7 @@ type World struct {
 	Stranger         Identity // a seal under a root nobody trusts
 	TSAStranger      Identity // a time-stamping unit under that root
 	StrangerRoot     Identity
-	Roots, NoRoots   *x509.CertPool
+	Roots            *x509.CertPool
 	RootCertificates []*x509.Certificate
 }
 
@@ -63,19 +63,19 @@ var oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
 
 func makeWorld() *World {
 	w := &World{}
-	w.Root = issue("Belfry Test Root", nil, p384(), authority)
-	w.CA = issue("Belfry Test Seal CA", &w.Root, p256(), authority)
-	w.RSA = issue("Commune de Beaumarais", &w.CA, rsaKey(), seal)
-	w.P256 = issue("Commune de Beaumarais (é)", &w.CA, p256(), seal)
-	w.P384 = issue("Gemeente Zandvoorde", &w.CA, p384(), seal)
-	w.Encipherment = issue("Encipherment", &w.CA, p256(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment })
-	w.TSA = issue("Belfry Test TSU", &w.CA, rsaKey(), timeStamping(true))
-	w.TSANotTime = issue("No TSU", &w.CA, p256(), seal)
-	w.TSAUncritical = issue("Uncritical TSU", &w.CA, p256(), timeStamping(false))
-	w.StrangerRoot = issue("Stranger Root", nil, p256(), authority)
-	w.Stranger = issue("Stranger", &w.StrangerRoot, p256(), seal)
-	w.TSAStranger = issue("Stranger TSU", &w.StrangerRoot, p256(), timeStamping(true))
-	w.Roots, w.NoRoots = x509.NewCertPool(), x509.NewCertPool()
+	w.Root = Issue("Belfry Test Root", nil, p384(), authority)
+	w.CA = Issue("Belfry Test Seal CA", &w.Root, p256(), authority)
+	w.RSA = Issue("Commune de Beaumarais", &w.CA, rsaKey(), seal)
+	w.P256 = Issue("Commune de Beaumarais (é)", &w.CA, p256(), seal)
+	w.P384 = Issue("Gemeente Zandvoorde", &w.CA, p384(), seal)
+	w.Encipherment = Issue("Encipherment", &w.CA, p256(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment })
+	w.TSA = Issue("Belfry Test TSU", &w.CA, rsaKey(), timeStamping(true))
+	w.TSANotTime = Issue("No TSU", &w.CA, p256(), seal)
+	w.TSAUncritical = Issue("Uncritical TSU", &w.CA, p256(), timeStamping(false))
+	w.StrangerRoot = Issue("Stranger Root", nil, p256(), authority)
+	w.Stranger = Issue("Stranger", &w.StrangerRoot, p256(), seal)
+	w.TSAStranger = Issue("Stranger TSU", &w.StrangerRoot, p256(), timeStamping(true))
+	w.Roots = x509.NewCertPool()
 	w.Roots.AddCert(w.Root.Cert)
 	w.RootCertificates = []*x509.Certificate{w.Root.Cert}
 	return w
@@ -112,10 +112,6 @@ func timeStamping(critical bool) func(*x509.Certificate) {
 
 // Issue makes one more certificate, valid from a year before Now to fifty years after.
 func Issue(name string, issuer *Identity, key crypto.Signer, change func(*x509.Certificate)) Identity {
-	return issue(name, issuer, key, change)
-}
-
-func issue(name string, issuer *Identity, key crypto.Signer, change func(*x509.Certificate)) Identity {
 	template := &x509.Certificate{
 		SerialNumber: must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))),
 		Subject:      pkix.Name{CommonName: name, Organization: []string{"Belfry Test"}, Country: []string{"BE"}},

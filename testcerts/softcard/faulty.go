@@ -18,7 +18,7 @@ import (
 var faultySource []byte
 
 // Faulty is a PKCS#11 module that passes everything to SoftHSM and fails when told to.
-// One exists for a test process; a child process gets its Environment.
+// One exists for a test process and its children, by the environment.
 type Faulty struct {
 	Module string // path for p11.Load
 
@@ -122,13 +122,4 @@ func size(path string) int {
 		return 0
 	}
 	return int(info.Size())
-}
-
-// Environment is what a child process needs to use the module on the same tokens.
-func (f *Faulty) Environment() []string {
-	var env []string
-	for _, name := range []string{"SOFTHSM2_CONF", "BELFRY_FAULTY_MODULE", "BELFRY_FAULTY_CONTROL", "BELFRY_FAULTY_COUNT", "BELFRY_FAULTY_LOGINS"} {
-		env = append(env, name+"="+os.Getenv(name))
-	}
-	return env
 }
