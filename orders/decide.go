@@ -34,7 +34,7 @@ func (s *Service) Prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 }
 
 // PrepareDespite is Prepare for an order with an attention: the clerk's reason for going
-// on (1 to 2000 characters) is kept in the journal. Faults: those of Prepare, and
+// on (1 to MaxReason characters) is kept in the journal. Faults: those of Prepare, and
 // orders.form.invalid (Invalid) for the reason.
 func (s *Service) PrepareDespite(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string) (Order, error) {
 	reason, err := clerksText(reason)
@@ -44,10 +44,8 @@ func (s *Service) PrepareDespite(ctx context.Context, c commune.ID, id string, c
 	return s.prepare(ctx, c, id, clerk, reason)
 }
 
-const maxReason = 2000
-
 func clerksText(raw string) (string, error) {
-	text, key := form.Text(raw, 1, maxReason)
+	text, key := form.Text(raw, 1, MaxReason)
 	if key != "" {
 		return "", fault.New(fault.Invalid, "orders.form.invalid", errors.New(key))
 	}
@@ -75,7 +73,7 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
-	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	by := clerk.actor()
 	if r, err = s.begin(ctx, r, by, attention, reason); err != nil {
 		return Order{}, err
 	}
@@ -301,7 +299,7 @@ func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
-	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	by := clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := step(tx, r, Approved, by, at); err != nil {
 			return err
@@ -342,7 +340,7 @@ func (s *Service) Refuse(ctx context.Context, c commune.ID, id string, clerk Cle
 	if err != nil {
 		return Order{}, err
 	}
-	if !reasons.Ground.known() {
+	if !reasons.Ground.Known() {
 		return Order{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("ground %q", reasons.Ground))
 	}
 	at := s.now()
@@ -350,7 +348,7 @@ func (s *Service) Refuse(ctx context.Context, c commune.ID, id string, clerk Cle
 	if err != nil {
 		return Order{}, err
 	}
-	by := Actor{ByClerk, clerk.Subject, clerk.Name}
+	by := clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := s.end(tx, r, Refused, EventRefused, by, at); err != nil {
 			return err
@@ -364,15 +362,6 @@ func (s *Service) Refuse(ctx context.Context, c commune.ID, id string, clerk Cle
 		return Order{}, s.moved(ctx, c, id, err)
 	}
 	return s.Get(ctx, c, id)
-}
-
-func (g Ground) known() bool {
-	for _, have := range Grounds {
-		if have == g {
-			return true
-		}
-	}
-	return false
 }
 
 // Cancel ends a person's own order at their wish, as long as no clerk has approved it.

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"slices"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -29,6 +30,8 @@ type Clerk struct {
 	// subject. Zero where the portal does not have it.
 	Number eid.NationalNumber
 }
+
+func (c Clerk) actor() Actor { return Actor{ByClerk, c.Subject, c.Name} }
 
 // Origin says where an answer comes from.
 type Origin string
@@ -212,7 +215,13 @@ var Grounds = []Ground{LivesElsewhere, NotRegistered, DataWrong, OtherGround}
 // Key is the message key of the ground's words.
 func (g Ground) Key() string { return "orders.ground." + string(g) }
 
-// Reasons are what a clerk gives when refusing. Text has 1 to 2000 characters.
+// Known says whether there is such a ground.
+func (g Ground) Known() bool { return slices.Contains(Grounds, g) }
+
+// MaxReason is the longest reason of a clerk, in characters.
+const MaxReason = 2000
+
+// Reasons are what a clerk gives when refusing. Text has 1 to MaxReason characters.
 type Reasons struct {
 	Ground Ground
 	Text   string

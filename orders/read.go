@@ -66,7 +66,7 @@ func (s *Service) ForClerk(ctx context.Context, c commune.ID, id string, clerk C
 func (s *Service) looked(ctx context.Context, r row, clerk Clerk, action string) error {
 	at := s.now()
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		return s.note(tx, r, Actor{ByClerk, clerk.Subject, clerk.Name}, action, at, nil)
+		return s.note(tx, r, clerk.actor(), action, at, nil)
 	})
 }
 

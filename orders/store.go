@@ -164,13 +164,9 @@ func addEvent(tx *sqldb.Tx, c commune.ID, order string, e Event) error {
 	if err != nil {
 		return err
 	}
-	shown := 0
-	if e.Public {
-		shown = 1
-	}
 	_, err = tx.Exec(`INSERT INTO orders_event (commune, order_id, seq, at, kind, shown, actor, subject, name, detail)
 		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9 FROM orders_event WHERE commune = $1 AND order_id = $2`,
-		string(c), order, sqldb.Micros(e.At), string(e.Kind), shown, string(e.Actor.Kind), e.Actor.Subject, e.Actor.Name, string(detail))
+		string(c), order, sqldb.Micros(e.At), string(e.Kind), bit(e.Public), string(e.Actor.Kind), e.Actor.Subject, e.Actor.Name, string(detail))
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -84,19 +85,10 @@ func (c *Commune) NameIn(l i18n.Language) string {
 func (c *Commune) Origin() string { return c.Origins[0] }
 
 // Offers says whether the commune's pages exist in l.
-func (c *Commune) Offers(l i18n.Language) bool { return contains(c.Languages, l) }
+func (c *Commune) Offers(l i18n.Language) bool { return slices.Contains(c.Languages, l) }
 
 // Issues says whether the commune issues documents in l.
-func (c *Commune) Issues(l i18n.Language) bool { return contains(c.DocumentLanguages, l) }
-
-func contains(list []i18n.Language, l i18n.Language) bool {
-	for _, have := range list {
-		if have == l {
-			return true
-		}
-	}
-	return false
-}
+func (c *Commune) Issues(l i18n.Language) bool { return slices.Contains(c.DocumentLanguages, l) }
 
 var (
 	colour  = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)

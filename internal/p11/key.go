@@ -188,7 +188,7 @@ func (t *Token) publicKey(s *session, private pkcs11.ObjectHandle, label string)
 
 func (t *Token) publicOf(s *session, o pkcs11.ObjectHandle, class uint) crypto.PublicKey {
 	if class == pkcs11.CKO_CERTIFICATE {
-		c, err := x509.ParseCertificate(trimDER(t.attribute(s, o, pkcs11.CKA_VALUE)))
+		c, err := x509.ParseCertificate(certificateDER(t.attribute(s, o, pkcs11.CKA_VALUE)))
 		if err != nil {
 			return nil
 		}
@@ -239,10 +239,12 @@ func (t *Token) rsaPublic(s *session, o pkcs11.ObjectHandle) *rsa.PublicKey {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}
 }
 
-func trimDER(b []byte) []byte {
+// certificateDER is the certificate at the beginning of an object's value, without the
+// padding that Belgian card files have behind it; nil where there is none.
+func certificateDER(value []byte) []byte {
 	var outer asn1.RawValue
-	if _, err := asn1.Unmarshal(b, &outer); err != nil {
-		return b
+	if _, err := asn1.Unmarshal(value, &outer); err != nil || outer.Tag != asn1.TagSequence {
+		return nil
 	}
 	return outer.FullBytes
 }

@@ -22,6 +22,7 @@ package p11
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/miekg/pkcs11"
@@ -217,10 +218,5 @@ func (lib *library) present(slot uint) (bool, error) {
 	if err != nil {
 		return false, callError("C_GetSlotList", err)
 	}
-	for _, s := range slots {
-		if s == slot {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(slots, slot), nil
 }

@@ -1,8 +1,6 @@
 package p11
 
 import (
-	"bytes"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"sync"
@@ -310,16 +308,14 @@ func (t *Token) Certificates() ([]Object, error) {
 			return err
 		}
 		for _, o := range found {
-			var outer asn1.RawValue
-			value := t.attribute(s, o, pkcs11.CKA_VALUE)
-			rest, err := asn1.Unmarshal(value, &outer)
-			if err != nil || outer.Tag != asn1.TagSequence {
+			der := certificateDER(t.attribute(s, o, pkcs11.CKA_VALUE))
+			if der == nil {
 				continue
 			}
 			list = append(list, Object{
 				Label: string(t.attribute(s, o, pkcs11.CKA_LABEL)),
 				ID:    t.attribute(s, o, pkcs11.CKA_ID),
-				DER:   bytes.Clone(value[:len(value)-len(rest)]),
+				DER:   der,
 			})
 		}
 		return nil

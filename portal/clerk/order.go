@@ -182,8 +182,6 @@ func (p *Pages) approve(w http.ResponseWriter, r *http.Request) error {
 	return web.See(w, r, v.To("/desk/orders/"+id))
 }
 
-const maxReasonLength = 2000 // characters, as orders takes them
-
 type refusal struct {
 	Order       orders.Order
 	Grounds     []orders.Ground
@@ -249,23 +247,14 @@ func (p *Pages) refuse(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := refusal{Order: o, Ground: reasons.Ground, Text: reasons.Text}
-	if !known(reasons.Ground) {
+	if !reasons.Ground.Known() {
 		c.GroundError = v.T("clerk.refuse.ground_missing")
 	}
 	switch n := utf8.RuneCountInString(reasons.Text); {
-	case n > maxReasonLength:
+	case n > orders.MaxReason:
 		c.TextError = v.T("clerk.refuse.text_long")
 	case c.GroundError == "" || n == 0:
 		c.TextError = v.T("clerk.refuse.text_missing")
 	}
 	return p.showRefuse(w, r, c)
-}
-
-func known(g orders.Ground) bool {
-	for _, have := range orders.Grounds {
-		if g == have {
-			return true
-		}
-	}
-	return false
 }

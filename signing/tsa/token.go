@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +168,7 @@ func (t *Token) Check(trust Trust) error {
 	if !mayStamp(t.Signer) {
 		return ErrPurpose
 	}
-	if len(trust.Pinned) > 0 && !among(t.Signer, trust.Pinned) {
+	if len(trust.Pinned) > 0 && !slices.ContainsFunc(trust.Pinned, t.Signer.Equal) {
 		return ErrNotPinned
 	}
 	intermediates := x509.NewCertPool()
@@ -195,15 +196,6 @@ func mayStamp(c *x509.Certificate) bool {
 	for _, e := range c.Extensions {
 		if e.Id.Equal(oidExtKeyUsage) {
 			return e.Critical
-		}
-	}
-	return false
-}
-
-func among(c *x509.Certificate, list []*x509.Certificate) bool {
-	for _, p := range list {
-		if c.Equal(p) {
-			return true
 		}
 	}
 	return false

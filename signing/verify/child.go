@@ -31,8 +31,8 @@ const (
 // slots keep children from crowding out the server.
 var slots = make(chan struct{}, max(2, runtime.NumCPU()))
 
-// order is what a child is told on its standard input.
-type order struct {
+// task is what a child is told on its standard input.
+type task struct {
 	Roots, StampRoots, Intermediates [][]byte
 	OwnStampRoots                    bool
 	Now                              time.Time
@@ -117,7 +117,7 @@ func runChild(ctx context.Context, file *os.File, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := json.Marshal(order{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.StampRoots != nil, o.Now})
+	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.StampRoots != nil, o.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func child(in io.Reader, out io.Writer) error {
 	if err := confine(); err != nil {
 		return err
 	}
-	var told order
+	var told task
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return err
 	}

@@ -83,11 +83,7 @@ func (c *comparison) run() error {
 
 // info compares what the file says of itself, but for when and with what it was saved last.
 func (c *comparison) info(before, after pdf.Object) error {
-	was, err := c.before.Dict(before)
-	if err != nil {
-		return err
-	}
-	is, err := c.after.Dict(after)
+	was, is, err := c.bothDicts(before, after)
 	if err != nil {
 		return err
 	}
@@ -102,6 +98,22 @@ func (c *comparison) info(before, after pdf.Object) error {
 		}
 	}
 	return nil
+}
+
+func (c *comparison) bothDicts(before, after pdf.Object) (was, is pdf.Dict, err error) {
+	if was, err = c.before.Dict(before); err != nil {
+		return nil, nil, err
+	}
+	is, err = c.after.Dict(after)
+	return was, is, err
+}
+
+func (c *comparison) bothArrays(before, after pdf.Object) (was, is pdf.Array, err error) {
+	if was, err = c.before.Array(before); err != nil {
+		return nil, nil, err
+	}
+	is, err = c.after.Array(after)
+	return was, is, err
 }
 
 func (c *comparison) push(path string, before, after pdf.Object) {
@@ -249,11 +261,7 @@ func (c *comparison) dicts(path string, before, after pdf.Dict) error {
 
 // annotations wants those of before, in their order, and then added fields only.
 func (c *comparison) annotations(path string, before, after pdf.Object) error {
-	was, err := c.before.Array(before)
-	if err != nil {
-		return err
-	}
-	is, err := c.after.Array(after)
+	was, is, err := c.bothArrays(before, after)
 	if err != nil {
 		return err
 	}
@@ -275,11 +283,7 @@ func (c *comparison) annotations(path string, before, after pdf.Object) error {
 // form compares the interactive forms: the fields of before in their order, then
 // signatures and time stamps. It runs first, so that pages know what was added.
 func (c *comparison) form(before, after pdf.Object) error {
-	was, err := c.before.Dict(before)
-	if err != nil {
-		return err
-	}
-	is, err := c.after.Dict(after)
+	was, is, err := c.bothDicts(before, after)
 	if err != nil {
 		return err
 	}
@@ -296,11 +300,7 @@ func (c *comparison) form(before, after pdf.Object) error {
 			c.find(Changed, "/Root/AcroForm/"+string(k))
 		}
 	}
-	old, err := c.before.Array(was["Fields"])
-	if err != nil {
-		return err
-	}
-	now, err := c.after.Array(is["Fields"])
+	old, now, err := c.bothArrays(was["Fields"], is["Fields"])
 	if err != nil {
 		return err
 	}
@@ -324,11 +324,7 @@ func (c *comparison) form(before, after pdf.Object) error {
 // field compares a field that was there. An empty signature field may have been
 // signed, nothing else of it may have changed.
 func (c *comparison) field(path string, before, after pdf.Object) error {
-	was, err := c.before.Dict(before)
-	if err != nil {
-		return err
-	}
-	is, err := c.after.Dict(after)
+	was, is, err := c.bothDicts(before, after)
 	if err != nil {
 		return err
 	}
