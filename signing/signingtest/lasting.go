@@ -56,13 +56,13 @@ func NewLasting(base time.Time) *Lasting {
 		return func(c *x509.Certificate) { c.NotBefore, c.NotAfter = base.AddDate(-1, 0, 0), base.AddDate(years, 0, 0) }
 	}
 	w.until = until
-	w.Root = issue("Belfry Test Lasting Root", nil, p384(), both(authority, until(50)))
-	w.CA = issue("Belfry Test Lasting CA", &w.Root, p256(), named("root", authority, until(50)))
-	w.StampCA = issue("Belfry Test Stamp CA", &w.Root, p384(), named("root", authority, until(50)))
-	w.Responder = issue("Belfry Test Responder", &w.CA, p256(), named("ca", responder(true), until(50)))
-	w.StampAgent = issue("Belfry Test Stamp Responder", &w.StampCA, p256(), named("stamp", responder(false), until(50)))
-	w.TSA = issue("Belfry Test Lasting TSU", &w.StampCA, p256(), named("stamp", timeStamping(true), until(4)))
-	w.Next = issue("Belfry Test Next TSU", &w.StampCA, p256(), named("stamp", timeStamping(true), until(12)))
+	w.Root = Issue("Belfry Test Lasting Root", nil, p384(), both(authority, until(50)))
+	w.CA = Issue("Belfry Test Lasting CA", &w.Root, p256(), named("root", authority, until(50)))
+	w.StampCA = Issue("Belfry Test Stamp CA", &w.Root, p384(), named("root", authority, until(50)))
+	w.Responder = Issue("Belfry Test Responder", &w.CA, p256(), named("ca", responder(true), until(50)))
+	w.StampAgent = Issue("Belfry Test Stamp Responder", &w.StampCA, p256(), named("stamp", responder(false), until(50)))
+	w.TSA = Issue("Belfry Test Lasting TSU", &w.StampCA, p256(), named("stamp", timeStamping(true), until(4)))
+	w.Next = Issue("Belfry Test Next TSU", &w.StampCA, p256(), named("stamp", timeStamping(true), until(12)))
 	w.Status = &Status{Clock: func() time.Time { return base.Add(time.Minute) }, issuers: map[string]issuer{
 		"root": {ca: &w.Root}, "ca": {ca: &w.CA, delegate: &w.Responder}, "stamp": {ca: &w.StampCA, delegate: &w.StampAgent},
 	}}
@@ -92,7 +92,7 @@ func (w *Lasting) Seal(kind string) Identity {
 	case "P-521":
 		key = must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
 	}
-	id := issue("Belfry Test Seal "+kind, &w.CA, key, named("ca", seal, w.until(4)))
+	id := Issue("Belfry Test Seal "+kind, &w.CA, key, named("ca", seal, w.until(4)))
 	w.keys[kind] = id
 	return id
 }
