@@ -99,8 +99,8 @@ func Parse(files fs.FS) *Templates {
 func sources(files fs.FS) map[string]string {
 	made := map[string]string{}
 	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		panic(err)
+	if err != nil || len(names) == 0 {
+		panic(fmt.Sprintf("page: no templates/*.html: %v", err))
 	}
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)

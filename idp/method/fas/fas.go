@@ -30,7 +30,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,11 +78,7 @@ type FAS struct {
 
 // New checks the agreements and returns the method.
 func New(cfg Config) (*FAS, error) {
-	templates, err := fs.Sub(files, "templates")
-	if err != nil {
-		return nil, err
-	}
-	f := &FAS{Config: cfg, pages: page.Parse(templates), agreements: map[commune.ID][]*Agreement{}}
+	f := &FAS{Config: cfg, pages: page.Parse(files), agreements: map[commune.ID][]*Agreement{}}
 	for _, a := range cfg.Agreements {
 		if err := a.check(); err != nil {
 			return nil, fmt.Errorf("fas: %s with %s: %w", a.Commune, a.Provider.Name, err)
