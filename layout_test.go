@@ -273,6 +273,29 @@ func TestNothingThatBelongsNowhere(t *testing.T) {
 	})
 }
 
+// reference matches a threat or a decision that a comment names.
+var reference = regexp.MustCompile(`\bthreats? (T[0-9]+)|\((T[0-9]+)[,)]|docs/adr/([0-9]{4})`)
+
+func TestReferencesLeadSomewhere(t *testing.T) {
+	threats, err := os.ReadFile("docs/threats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk(t, func(path string, content []byte) {
+		if filepath.Ext(path) != ".go" || path == "layout_test.go" {
+			return
+		}
+		for _, m := range reference.FindAllStringSubmatch(string(content), -1) {
+			if threat := m[1] + m[2]; threat != "" && !bytes.Contains(threats, []byte("| "+threat+" |")) {
+				t.Errorf("%s: docs/threats.md has no %s", path, threat)
+			}
+			if found, _ := filepath.Glob("docs/adr/" + m[3] + "-*.md"); m[3] != "" && len(found) != 1 {
+				t.Errorf("%s: there is no docs/adr/%s", path, m[3])
+			}
+		}
+	})
+}
+
 // requirement matches a direct requirement of go.mod; indirect ones carry a comment.
 var requirement = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
 

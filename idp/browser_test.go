@@ -21,7 +21,7 @@ import (
 
 // A real browser, across two sites: a form that the commune's site posts reaches the
 // provider without its cookies and goes on with them, the redirects after the card
-// step pass the form-action policy, and another site's form gets nowhere (decision 17).
+// step pass the form-action policy, and another site's form gets nowhere.
 func TestTwoSitesInARealBrowser(t *testing.T) {
 	program, err := exec.LookPath("chromium")
 	if err != nil {

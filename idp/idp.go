@@ -14,7 +14,7 @@
 //   - what a token says of a sign-in (acr, amr, auth_time) is what happened, judged
 //     by the asking commune's own map;
 //   - the national number leaves only through userinfo, to a client whose recorded
-//     authorisation has not ended (decision 15).
+//     authorisation has not ended (docs/adr/0008).
 //
 // What a client is told: in the ID token iss, sub (pairwise), aud, exp, iat,
 // auth_time, nonce, acr, amr, sid and at_hash; in userinfo sub and, with the scope

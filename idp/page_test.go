@@ -112,7 +112,7 @@ func (b brittle) Take(ctx context.Context, key string) ([]byte, error) {
 }
 
 // Without the store of sessions nobody gets in, nobody is taken for nobody, and it
-// all goes on when it is back (fault F4).
+// all goes on when it is back.
 func TestWithoutItsStoreTheProviderRefuses(t *testing.T) {
 	var down atomic.Bool
 	w := newWorld(t, bare, func(o *options) { o.kv = func(s kv.Store) kv.Store { return brittle{s, &down} } })

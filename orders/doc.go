@@ -9,11 +9,11 @@
 // It guarantees that
 //
 //   - every step is one transaction: the order's row (guarded by its version),
-//     the event, the audit entry, the grant and the job, or nothing (decision 5);
+//     the event, the audit entry, the grant and the job, or nothing (docs/adr/0003, 0009);
 //   - a form sent twice is one order, and of two clerks one wins; the other hears
 //     who did what, and when;
 //   - a number is given once for each order, without gaps in a commune's year but
-//     those that a void row explains (decision 8); whatever dies, the order goes on
+//     those that a void row explains (docs/adr/0004); whatever dies, the order goes on
 //     under the same number;
 //   - what is sealed is what a clerk approved, by the hash of its bytes, and no clerk
 //     approves a paper about themselves (T10, T11);
@@ -21,7 +21,7 @@
 //     whose registration is special without a clerk's reasoned decision;
 //   - the national number is stored sealed (AES-256-GCM under a key of the commune)
 //     and as an HMAC under another key, and leaves this package only towards the
-//     register (decision 15);
+//     register (docs/adr/0008);
 //   - commune B sees nothing of commune A: commune.ID is an argument of every method.
 //
 // The states, and who moves an order:

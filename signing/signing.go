@@ -4,7 +4,7 @@
 // one thing asked of a time-stamping authority. It refuses to know orders,
 // people, pages and databases: signing/seal keeps grants and attempts, and
 // signing/pades knows PDF. It guarantees that no key is used without a durable
-// grant that names the exact bytes (decision 8 of the architecture).
+// grant that names the exact bytes (docs/adr/0004).
 //
 // Texts: ETSI EN 319 142-1 (PAdES), ETSI EN 319 122-1 (CAdES), RFC 3161.
 package signing

@@ -32,7 +32,7 @@ type sealCmd struct {
 }
 
 // Run seals one file. A grant that names the operator, the file's hash and the reason is
-// durable before the key is used; the key that issues documents is another (decision 8).
+// durable before the key is used; the key that issues documents is another (docs/adr/0004).
 func (c *sealCmd) Run() error {
 	ctx := context.Background()
 	content, err := readLimited(c.In, sealLimit)

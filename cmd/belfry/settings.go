@@ -99,7 +99,7 @@ type SealSettings struct {
 	PINFile string     `toml:"pin_file"`
 	Chain   string     `toml:"chain"` // PEM file: the seal's certificate first, then its CAs
 	// Operator marks the key for `belfry seal`; the key that issues documents never
-	// serves anything else (decision 8).
+	// serves anything else (docs/adr/0004).
 	Operator bool `toml:"operator"`
 }
 
@@ -224,7 +224,7 @@ func (s *Settings) check() error {
 	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal())...)
 }
 
-// checkOrigins refuses plain http in production (decision 19).
+// checkOrigins refuses plain http in production.
 func (s *Settings) checkOrigins() error {
 	var faults []error
 	origins := append([]string{}, s.Provider.Issuers...)

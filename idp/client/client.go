@@ -7,7 +7,7 @@
 // stores: that an assertion is used once is its caller's to hold. It guarantees that
 // a registration that contradicts itself is refused at start, in words that name the
 // setting, and that nobody is told a number without a legal basis and an end date
-// (law of 8 August 1983, art. 8; decision 15).
+// (law of 8 August 1983, art. 8; docs/adr/0008).
 package client
 
 import (

@@ -4,7 +4,7 @@
 // number, with what names the person sealed; and the subject by which a client
 // knows them. It refuses to know sessions, methods and which client may be told
 // the number. It guarantees that records of two communes cannot be linked by what
-// the database holds or what clients get (decisions 13 and 15): hash, seal and
+// the database holds or what clients get (docs/adr/0008): hash, seal and
 // subject all depend on the commune or the sector, under keys outside the database.
 package identity
 

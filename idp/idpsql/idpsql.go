@@ -3,7 +3,7 @@
 // It owns the provider's tables: persons, pushed requests, codes, access tokens,
 // used client assertions, challenges, SAML requests and assertions, and signing keys. It refuses to know HTTP,
 // keys and what is sealed in a row. It guarantees that what may happen once
-// happens once (decision 6): a code, a challenge, a pushed request and a client
+// happens once: a code, a challenge, a pushed request and a client
 // assertion are each consumed by one statement whose count of rows decides, in
 // one durable transaction with what they give; and that nothing secret lies in a
 // row as it is: handles, codes, tokens and nonces are stored as SHA-256.

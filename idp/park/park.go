@@ -2,7 +2,7 @@
 //
 // A form that another site posts arrives without our Lax cookies. Its input is kept
 // under a handle that works once, and the browser is sent back with 303: the GET
-// carries the cookies (decision 17). The package refuses to know what was posted.
+// carries the cookies. The package refuses to know what was posted.
 // It guarantees that nothing of the input reaches an address.
 package park
 

@@ -3,7 +3,7 @@
 // It owns the provider's own session: one per browser, for all communes of the
 // install, with what a later question may need (when, by which method, what an
 // upstream said). It refuses to know clients, levels of assurance and person
-// records: those are worked out for each commune that asks (decision 3). It
+// records: those are worked out for each commune that asks. It
 // guarantees that a sign-in gets an identifier nobody knew before it (no
 // fixation), that the store holds neither the cookie nor a name in clear, and
 // that a session ends when idle too long or too old, whatever is done in it, and
@@ -218,7 +218,7 @@ func key(handle string) string {
 	return "idp:session:" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// unreachable: without its store nobody is signed in, and nobody is taken for somebody (fault F4).
+// unreachable: without its store nobody is signed in, and nobody is taken for somebody.
 func unreachable(err error) error {
 	return fault.New(fault.Unreachable, "idp.error_store", fmt.Errorf("session: %w", err))
 }

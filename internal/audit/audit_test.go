@@ -111,7 +111,7 @@ func TestAppendGoesWithItsTransaction(t *testing.T) {
 	}
 }
 
-// Fault F17: whatever is done to the rows, Verify names the place.
+// Whatever is done to the rows, Verify names the place.
 func TestVerifyNamesThePlace(t *testing.T) {
 	for name, test := range map[string]struct {
 		sql  string

@@ -17,7 +17,7 @@ import (
 )
 
 // cutter stands between us and PostgreSQL and cuts a connection when a statement
-// passes by (fault F5).
+// passes by.
 type cutter struct {
 	word   atomic.Pointer[[]byte] // cut when this passes, once
 	before bool                   // and does not arrive

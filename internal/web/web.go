@@ -48,7 +48,7 @@ type Site struct {
 	// Failed writes the error page of the room.
 	Failed func(http.ResponseWriter, *http.Request, Failure)
 	// Parks are the patterns ("POST /saml/acs") at which a cross-site POST is
-	// expected; each must park its input and answer 303 (decision 17).
+	// expected; each must park its input and answer 303.
 	Parks []string
 	// Proxies may set X-Forwarded-Proto and X-Forwarded-For; everybody else is ignored.
 	Proxies []netip.Prefix

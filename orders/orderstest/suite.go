@@ -407,7 +407,7 @@ func ownOrder(t *testing.T, w *World) {
 	}
 }
 
-// twoClerks is fault F13: many people at one order, one step wins.
+// twoClerks: many people at one order, one step wins.
 func twoClerks(t *testing.T, w *World) {
 	for round := range 3 {
 		o := w.Prepared(t, A, round)

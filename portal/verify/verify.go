@@ -64,7 +64,7 @@ type Report struct {
 	Details []string
 }
 
-// Checker reads a foreign file, in a process whose crash costs one request (decision 11).
+// Checker reads a foreign file, in a process whose crash costs one request.
 type Checker interface {
 	Check(ctx context.Context, file []byte) (Report, error)
 }

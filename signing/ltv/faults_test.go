@@ -26,7 +26,7 @@ import (
 
 const day = 24 * time.Hour
 
-// each statement that a responder and a list may get wrong (F9): whatever both
+// each statement that a responder and a list may get wrong: whatever both
 // get wrong leaves the file as it was, with words that say what is awaited.
 func TestLiesAreNotPutIntoDocuments(t *testing.T) {
 	at := signingtest.Now
@@ -158,7 +158,7 @@ func TestGracePeriod(t *testing.T) {
 	w.mustExtend(file, signing.LevelBLT)
 }
 
-// An authority that lies (F8) leaves the file as it was.
+// An authority that lies leaves the file as it was.
 func TestLyingAuthority(t *testing.T) {
 	for name, lie := range map[string]func(*world){
 		"down": func(w *world) {

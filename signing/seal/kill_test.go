@@ -28,7 +28,7 @@ import (
 )
 
 // These tests kill a real process with kill -9: once at each point between two
-// steps, then at random moments (faults F1 and F2). The process is this test
+// steps, then at random moments. The process is this test
 // program, run again with these variables.
 const (
 	childDir   = "BELFRY_SEAL_TEST_DIR"

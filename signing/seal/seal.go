@@ -3,7 +3,7 @@
 // It owns the order of the steps between a grant and a finished file, and what is
 // done when any of them fails. It refuses to know orders, people and pages: who
 // wants to know how far a grant has come gives a closure that is run in the very
-// transaction of each stage. It implements decision 8 of docs/architecture.md and
+// transaction of each stage. It implements docs/adr/0004 and
 // guarantees:
 //
 //   - the key is called only against a durable grant, and only after an attempt
@@ -424,9 +424,8 @@ func (w *work) log(tx *sqldb.Tx, action string, at time.Time, attempt int, detai
 	return w.Audit.Append(tx, audit.Entry{Commune: w.g.Commune, At: at, Actor: "belfry", Action: action, Subject: w.g.Reference, Detail: detail})
 }
 
-// checkClock refuses to sign with a clock that runs behind what was done already
-// (fault F11): /M would be a lie. One that runs ahead is noticed by the
-// time-stamping authority.
+// checkClock refuses to sign with a clock that runs behind what was done already: /M
+// would be a lie. One that runs ahead is noticed by the time-stamping authority.
 func (w *work) checkClock(ctx context.Context) error {
 	last, err := w.Audit.Last(ctx, w.g.Commune)
 	if err != nil {

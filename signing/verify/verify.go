@@ -8,7 +8,7 @@
 // what came later is validation data, time stamps or further signatures only,
 // and each certificate leads to a root that the caller named; that anything it
 // cannot read is "unknown", never "valid"; and, through Child, that a hostile
-// file costs a process, never the server (decision 11 of the architecture).
+// file costs a process, never the server (docs/adr/0005).
 //
 // Whether certificates were revoked is not checked here yet; the report says so.
 package verify

@@ -1,7 +1,7 @@
 // Package responder imitates the services a public-key infrastructure offers to
 // strangers: OCSP, revocation lists, CA certificates, and a timestamp authority.
 //
-// It owns the answers and all the ways in which they can be wrong (faults F8 and F9).
+// It owns the answers and all the ways in which they can be wrong.
 // It refuses to know who the people behind the certificates are. It shares no code with
 // what it tests: answers are built here from RFC 6960, RFC 5280 and RFC 3161 with
 // encoding/asn1 alone.

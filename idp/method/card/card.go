@@ -2,7 +2,7 @@
 //
 // It owns the challenge (256 random bits, good for five minutes, for one browser,
 // one login request and one purpose, once), the page of the card step, and the one
-// validator of web-eid:1.0 authentication tokens (decision 2): whatever program
+// validator of web-eid:1.0 authentication tokens (docs/adr/0007): whatever program
 // read the card, its answer comes through here. It refuses to know sessions,
 // clients and readers. It guarantees that a citizen comes out only of a signature
 // over our own address and a challenge that this browser was given and nobody used

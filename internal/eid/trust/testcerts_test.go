@@ -55,7 +55,7 @@ func TestPeoplesCards(t *testing.T) {
 	}
 }
 
-// Every way in which the responder can be wrong (fault F9): the revocation list
+// Every way in which the responder can be wrong: the revocation list
 // answers for it, and where that is away too, the login is refused with its words.
 func TestResponderBehaviours(t *testing.T) {
 	w := testcerts.New(t, testcerts.Own())
