@@ -9,6 +9,7 @@ export GOTOOLCHAIN ?= auto
 PACKAGES ?= ./...
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
+ROUNDS ?= 3
 VERAPDF := $(CURDIR)/.tools/verapdf
 PYHANKO := $(CURDIR)/.tools/pyhanko
 
@@ -37,7 +38,7 @@ quick: ## the tests that take less than a minute together
 	$(GO) test -short -timeout 60s $(PACKAGES)
 
 lint: ## gofmt, vet, staticcheck
-	@unformatted=$$(gofmt -l cmd idp signing orders portal testcerts internal *.go); \
+	@unformatted=$$(gofmt -l cmd idp signing orders portal testcerts internal tools *.go); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck -tags dev ./...
@@ -45,6 +46,9 @@ lint: ## gofmt, vet, staticcheck
 bench: ## benchmarks, each beside the peer or the raw limit it is measured by
 	@tools/setup test
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 60m $(PACKAGES)
+	@mkdir -p bin
+	cd tools/bench && $(GO) build -o ../../bin/bench .
+	@bin/bench -rounds $(ROUNDS)
 
 interop: ## our documents and messages before programs that others wrote
 	@tools/setup interop

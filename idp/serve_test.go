@@ -43,7 +43,10 @@ func TestServe(t *testing.T) {
 				return []method.Method{card.New(card.Config{Store: w.store, Authority: verifier, Clock: w.hand.Now})}
 			}
 		})
-		said["key"], said["cards"] = w.cardsOfOneKey(1200)
+		key, cards := w.cardsOfOneKey(1200)
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		w.must(err)
+		said["key"], said["cards"] = der, cards
 	}
 	p := w.parties[library]
 	said["address"], said["host"] = w.address, strings.TrimPrefix(w.issuer, "http://")
@@ -54,10 +57,9 @@ func TestServe(t *testing.T) {
 
 // cardsOfOneKey makes cards of n people, all with the same P-384 key: what it costs
 // to check them is the same, and making them is quick.
-func (w *world) cardsOfOneKey(n int) (key []byte, cards [][]byte) {
-	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	w.must(err)
-	key, err = x509.MarshalPKCS8PrivateKey(private)
+func (w *world) cardsOfOneKey(n int) (*ecdsa.PrivateKey, [][]byte) {
+	var cards [][]byte
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	w.must(err)
 	serialNumber := asn1.ObjectIdentifier{2, 5, 4, 5}
 	like := w.certs.Citizen("luc").Authentication
@@ -71,7 +73,7 @@ func (w *world) cardsOfOneKey(n int) (key []byte, cards [][]byte) {
 		}
 		cert, err := w.certs.CitizenCA.Issue(&x509.Certificate{
 			Subject: subject, NotBefore: like.NotBefore, NotAfter: like.NotAfter, KeyUsage: like.KeyUsage, ExtKeyUsage: like.ExtKeyUsage, Policies: like.Policies,
-		}, private.Public())
+		}, key.Public())
 		w.must(err)
 		cards = append(cards, cert.Raw)
 	}

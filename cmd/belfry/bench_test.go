@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/benchtest"
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/p11"
@@ -60,8 +61,8 @@ func BenchmarkOrder(b *testing.B) {
 		}
 		return nil
 	}
+	whole() // and both typesetters, or one, are there
 	b.Run("whole", func(b *testing.B) { manyAtOnce(b, whole) })
-	whole() // where only the parts are asked for
 	parts := func() error { return last.parts(key, w.Blobs, n.Add(1)) }
 	b.Run("parts", func(b *testing.B) { manyAtOnce(b, parts) })
 }
@@ -70,6 +71,7 @@ func BenchmarkOrder(b *testing.B) {
 // each other as citizens and clerks do.
 func manyAtOnce(b *testing.B, f func() error) {
 	b.SetParallelism(8)
+	report := benchtest.CPU(b)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := f(); err != nil {
@@ -77,6 +79,7 @@ func manyAtOnce(b *testing.B, f func() error) {
 			}
 		}
 	})
+	report()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
 }
 

@@ -20,7 +20,7 @@ func BenchmarkRender(b *testing.B) {
 	r := newTypst(b, TypstConfig{Workers: 1, Recycle: 1 << 30})
 	d := residence(i18n.French)
 	render(b, r, d) // and the process is there
-	defer benchtest.CPU(b, r.free[0].cmd.Process.Pid)()
+	defer benchtest.CPU(b)()
 	b.ResetTimer()
 	for i := range b.N {
 		d.Number = number(i)

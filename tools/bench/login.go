@@ -45,8 +45,6 @@ type loaded struct {
 	Failure      string // the first
 }
 
-func (l loaded) perCPU() float64 { return float64(l.Done) / l.CPU.Seconds() }
-
 // generate reads a load from standard input, puts it on and prints what came of it.
 func generate() error {
 	var l load
