@@ -301,7 +301,9 @@ func (d *Dispatcher) render(w http.ResponseWriter, r *http.Request, req Request,
 		frame.Failed, status = true, web.Status(problem.Kind)
 	}
 	web.Allow(w, "connect-src", view.Connect...)
-	web.Allow(w, "form-action", view.Forms...)
+	for _, address := range view.Forms {
+		web.AllowForm(w, address)
+	}
 	return view.Templates.Render(w, status, view.Name, frame, view.Content)
 }
 

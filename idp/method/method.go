@@ -58,7 +58,7 @@ type View struct {
 	Content   any
 	Scripts   []string // addresses of ES modules
 	Connect   []string // origins the page's script may talk to besides ours
-	Forms     []string // origins the page's forms may post to besides ours
+	Forms     []string // addresses elsewhere to which the page's forms may lead
 }
 
 // Proof says who is at the browser and how that was shown.

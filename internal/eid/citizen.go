@@ -1,6 +1,10 @@
 package eid
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Citizen is the holder of a card, as its certificate names them.
 type Citizen struct {
@@ -12,3 +16,13 @@ type Citizen struct {
 
 // Name is the given names and the surname, for a page that greets or a record that names.
 func (c Citizen) Name() string { return strings.TrimSpace(c.GivenNames + " " + c.Surname) }
+
+const maxName = 256 // bytes
+
+// Printable refuses names that could disturb a page or a record: with control,
+// invisible or bidirectional characters, or longer than any name.
+func Printable(name string) bool {
+	return utf8.ValidString(name) && len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	})
+}

@@ -336,17 +336,10 @@ func (c *consumer) attributes(a *etree.Element, s *said) error {
 	if s.citizen.Surname, err = attribute(statement, c.agreement.Surname); err != nil {
 		return err
 	}
-	if s.citizen.Name() == "" || !plain(s.citizen.Name()) {
+	if s.citizen.Name() == "" || !eid.Printable(s.citizen.GivenNames) || !eid.Printable(s.citizen.Surname) {
 		return errors.New("no name, or one that no page can show")
 	}
 	return nil
-}
-
-// plain says whether a name holds no control and direction characters (threat T13).
-func plain(name string) bool {
-	return len(name) <= 400 && !strings.ContainsFunc(name, func(r rune) bool {
-		return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
-	})
 }
 
 // attribute is the one value of the one attribute of this name.

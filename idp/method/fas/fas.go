@@ -24,9 +24,7 @@ package fas
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
@@ -43,6 +41,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
 )
 
 //go:embed templates
@@ -159,21 +158,21 @@ func (f *FAS) Show(ctx context.Context, s method.Step) (method.View, error) {
 	if s.Problem != nil {
 		view.Problem = i18n.Message(s.Language, s.Problem.Key, s.Problem.Args)
 	}
-	var origins []string
+	var addresses []string
 	var down error
 	for _, a := range f.agreements[s.Commune.ID] {
-		d, origin, err := f.door(ctx, s, a)
+		d, address, err := f.door(ctx, s, a)
 		if err != nil {
 			down = err
 			continue
 		}
 		view.Doors = append(view.Doors, d)
-		origins = append(origins, origin)
+		addresses = append(addresses, address)
 	}
 	if len(view.Doors) == 0 {
 		return method.View{}, down
 	}
-	return method.View{Templates: f.pages, Name: "fas", Title: i18n.T(s.Language, "fas.title"), Content: view, Forms: origins}, nil
+	return method.View{Templates: f.pages, Name: "fas", Title: i18n.T(s.Language, "fas.title"), Content: view, Forms: addresses}, nil
 }
 
 func (f *FAS) door(ctx context.Context, s method.Step, a *Agreement) (door, string, error) {
@@ -182,7 +181,7 @@ func (f *FAS) door(ctx context.Context, s method.Step, a *Agreement) (door, stri
 		return door{}, "", fault.New(fault.Unreachable, "fas.unreachable", err)
 	}
 	r := idpsql.SAMLRequest{
-		Relay: random(), ID: "_" + random(), Commune: s.Commune.ID, Provider: a.Provider.Name, Login: s.Login, Browser: s.Browser,
+		Relay: web.NewSecret(), ID: "_" + web.NewSecret(), Commune: s.Commune.ID, Provider: a.Provider.Name, Login: s.Login, Browser: s.Browser,
 		Consumer: s.Origin + consumerPath(s.Commune.ID), Forced: s.Fresh || s.Problem != nil, Issued: f.Clock(), Expires: f.Clock().Add(lifetime),
 	}
 	asked := a.values(s.Levels)
@@ -200,15 +199,7 @@ func (f *FAS) door(ctx context.Context, s method.Step, a *Agreement) (door, stri
 		return door{}, "", err
 	}
 	d.Name = a.label(s.Language)
-	return d, originOf(there.address(a.Binding)), f.Store.AddSAMLRequest(ctx, r)
-}
-
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "'self'"
-	}
-	return u.Scheme + "://" + u.Host
+	return d, there.address(a.Binding), f.Store.AddSAMLRequest(ctx, r)
 }
 
 // Login is the login request of an answer's RelayState (method.Remote).
@@ -304,12 +295,6 @@ func (f *FAS) Metadata(w http.ResponseWriter, _ *http.Request, c commune.ID) err
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	_, err = w.Write(text)
 	return err
-}
-
-func random() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 var errShape = errors.New("another shape than SAML's")

@@ -3,8 +3,6 @@ package trust
 import (
 	"encoding/asn1"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/belfry-eid/belfry/internal/eid"
 )
@@ -56,8 +54,6 @@ func CitizenOf(c Certificate) (eid.Citizen, error) {
 	return who, nil
 }
 
-const maxName = 256
-
 // attribute returns the subject's only value of an attribute, "" where there is none.
 func attribute(c Certificate, oid asn1.ObjectIdentifier) (string, error) {
 	value, found := "", false
@@ -66,17 +62,10 @@ func attribute(c Certificate, oid asn1.ObjectIdentifier) (string, error) {
 			continue
 		}
 		text, ok := name.Value.(string)
-		if found || !ok || !printable(text) {
+		if found || !ok || !eid.Printable(text) {
 			return "", because(ErrMalformed, "attribute %v of the subject", oid)
 		}
 		value, found = strings.TrimSpace(text), true
 	}
 	return value, nil
-}
-
-// printable refuses what could disturb a page or a record: control and bidirectional characters.
-func printable(s string) bool {
-	return utf8.ValidString(s) && len(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-	})
 }
