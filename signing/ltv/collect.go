@@ -121,7 +121,7 @@ func (c *collection) path(t target) ([]*x509.Certificate, error) {
 		known = append(known, more)
 		intermediates.AddCert(more)
 	}
-	return nil, because(ErrUntrusted, fmt.Errorf("ltv: %q: %w", t.cert.Subject.CommonName, cause))
+	return nil, ErrUntrusted.Because(fmt.Errorf("ltv: %q: %w", t.cert.Subject.CommonName, cause))
 }
 
 // last climbs from a certificate as far as its issuers are known.
@@ -158,7 +158,7 @@ func (c *collection) fetchIssuer(cert *x509.Certificate) (*x509.Certificate, err
 		}
 	}
 	if len(causes) > 0 {
-		return nil, because(ErrAwaited, fmt.Errorf("ltv: the issuer of %q: %w", cert.Subject.CommonName, errors.Join(causes...)))
+		return nil, ErrAwaited.Because(fmt.Errorf("ltv: the issuer of %q: %w", cert.Subject.CommonName, errors.Join(causes...)))
 	}
 	return nil, nil
 }
@@ -175,7 +175,7 @@ type statement struct {
 // says that the certificate itself signed then; the others only issued.
 func (c *collection) status(cert, ca *x509.Certificate, at time.Time, used bool) error {
 	if len(c.seen) > maxCollect {
-		return because(ErrUnreadable, errors.New("ltv: too many certificates"))
+		return ErrUnreadable.Because(errors.New("ltv: too many certificates"))
 	}
 	key := sha256.Sum256(append(append([]byte{}, cert.Raw...), at.UTC().Format(time.RFC3339Nano)...))
 	if c.seen[key] {
@@ -187,7 +187,7 @@ func (c *collection) status(cert, ca *x509.Certificate, at time.Time, used bool)
 		return err
 	}
 	if s.Status == revocation.Revoked && !s.RevokedAt.After(at) {
-		return because(ErrRevoked, fmt.Errorf("ltv: %q was revoked at %v, used at %v", cert.Subject.CommonName, s.RevokedAt, at))
+		return ErrRevoked.Because(fmt.Errorf("ltv: %q was revoked at %v, used at %v", cert.Subject.CommonName, s.RevokedAt, at))
 	}
 	if s.ocsp != nil {
 		c.keep(&c.out.OCSPs, s.ocsp)
@@ -297,7 +297,7 @@ func (c *collection) ask(cert, ca *x509.Certificate, at time.Time, used bool) (s
 	if ocspErr != nil {
 		var crlErr error
 		if s, crlErr = c.fetchList(cert, ca, at, used); crlErr != nil {
-			return statement{}, because(ErrAwaited, fmt.Errorf("ltv: no statement about %q: %w", cert.Subject.CommonName,
+			return statement{}, ErrAwaited.Because(fmt.Errorf("ltv: no statement about %q: %w", cert.Subject.CommonName,
 				errors.Join(fmt.Errorf("OCSP: %w", ocspErr), fmt.Errorf("CRL: %w", crlErr))))
 		}
 	}

@@ -82,11 +82,11 @@ func (e *Extender) Extend(ctx context.Context, file io.ReaderAt, size int64, lev
 func (e *Extender) marks(g *growing) ([]mark, error) {
 	f, err := pdf.Open(g, g.Size())
 	if err != nil {
-		return nil, because(ErrUnreadable, err)
+		return nil, ErrUnreadable.Because(err)
 	}
 	fields, err := f.Fields()
 	if err != nil {
-		return nil, because(ErrUnreadable, err)
+		return nil, ErrUnreadable.Because(err)
 	}
 	var list []mark
 	for _, field := range fields {
@@ -94,11 +94,11 @@ func (e *Extender) marks(g *growing) ([]mark, error) {
 			continue
 		}
 		if len(list) == maxMarks {
-			return nil, because(ErrUnreadable, fmt.Errorf("ltv: more than %d signatures", maxMarks))
+			return nil, ErrUnreadable.Because(fmt.Errorf("ltv: more than %d signatures", maxMarks))
 		}
 		d, err := f.Dict(field.Value)
 		if err != nil {
-			return nil, because(ErrUnreadable, err)
+			return nil, ErrUnreadable.Because(err)
 		}
 		if d == nil {
 			continue
@@ -110,7 +110,7 @@ func (e *Extender) marks(g *growing) ([]mark, error) {
 		list = append(list, m)
 	}
 	if !slices.ContainsFunc(list, func(m mark) bool { return !m.stamp }) {
-		return nil, because(ErrUnsigned, errors.New("ltv: no signature"))
+		return nil, ErrUnsigned.Because(errors.New("ltv: no signature"))
 	}
 	slices.SortStableFunc(list, func(a, b mark) int { return int(min(max(a.end-b.end, -1), 1)) })
 	return list, nil
@@ -120,7 +120,7 @@ const maxMarks = 100
 
 func (e *Extender) mark(f *pdf.File, name string, d pdf.Dict) (mark, error) {
 	unreadable := func(err error) (mark, error) {
-		return mark{}, because(ErrUnreadable, fmt.Errorf("ltv: field %q: %w", name, err))
+		return mark{}, ErrUnreadable.Because(fmt.Errorf("ltv: field %q: %w", name, err))
 	}
 	contents, _ := d["Contents"].(pdf.String)
 	ranges, err := f.Array(d["ByteRange"])
@@ -160,7 +160,7 @@ func (e *Extender) trusts(t *tsa.Token) error {
 		roots.AddCert(r)
 	}
 	if err := t.Check(tsa.Trust{Roots: roots, Intermediates: e.Intermediates}); err != nil {
-		return because(ErrUntrusted, fmt.Errorf("ltv: a time stamp: %w", err))
+		return ErrUntrusted.Because(fmt.Errorf("ltv: a time stamp: %w", err))
 	}
 	return nil
 }
@@ -179,11 +179,11 @@ func unstamped(marks []mark) bool {
 func (e *Extender) addMaterial(ctx context.Context, g *growing, marks []mark) error {
 	f, err := pdf.Open(g, g.Size())
 	if err != nil {
-		return because(ErrUnreadable, err)
+		return ErrUnreadable.Because(err)
 	}
 	held, err := pades.ReadMaterial(f)
 	if err != nil {
-		return because(ErrUnreadable, err)
+		return ErrUnreadable.Because(err)
 	}
 	c := e.newCollection(ctx, held)
 	for i, m := range marks {

@@ -87,5 +87,3 @@ var (
 	// ErrUnsigned: the file has no signature.
 	ErrUnsigned = fault.New(fault.Invalid, "ltv.unsigned", nil)
 )
-
-func because(e *fault.Error, err error) error { return fault.New(e.Kind, e.Key, err) }
