@@ -184,6 +184,7 @@ func encrypt(text []byte, to *x509.Certificate, how string) (*etree.Element, err
 	switch how {
 	case "rsa15":
 		transport, digest = "http://www.w3.org/2001/04/xmlenc#rsa-1_5", ""
+		//lint:ignore SA1019 what a service of long ago sends
 		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, public, key)
 	case "oaep256":
 		transport = "http://www.w3.org/2009/xmlenc11#rsa-oaep"

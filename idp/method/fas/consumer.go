@@ -99,9 +99,9 @@ func (c *consumer) envelope(r *etree.Element) error {
 	}
 	switch {
 	case value(r, "Destination") != c.request.Consumer:
-		return errors.New("Destination is not this consumer")
+		return errors.New("the Destination is not this consumer")
 	case value(r, "InResponseTo") != c.request.ID:
-		return errors.New("InResponseTo is not this request")
+		return errors.New("the InResponseTo is not this request")
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (c *consumer) envelope(r *etree.Element) error {
 // message checks what response and assertion have in common.
 func (c *consumer) message(e *etree.Element) error {
 	if value(e, "Version") != "2.0" {
-		return errors.New("Version is not 2.0")
+		return errors.New("the Version is not 2.0")
 	}
 	if value(e, "ID") == "" {
 		return errors.New("no ID")
@@ -119,14 +119,14 @@ func (c *consumer) message(e *etree.Element) error {
 		return err
 	}
 	if name, err := text(issuer); err != nil || name != c.provider.entity {
-		return errors.New("Issuer is not the provider")
+		return errors.New("the Issuer is not the provider")
 	}
 	issued, err := instant(e, "IssueInstant")
 	if err != nil {
 		return err
 	}
 	if issued.After(c.now.Add(skew)) || issued.Before(c.request.Issued.Add(-skew)) {
-		return errors.New("IssueInstant is out of time")
+		return errors.New("the IssueInstant is out of time")
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (c *consumer) subject(a *etree.Element, s *said) error {
 	case value(confirmation, "Method") != "urn:oasis:names:tc:SAML:2.0:cm:bearer":
 		return errors.New("the confirmation is not bearer")
 	case value(data, "Recipient") != c.request.Consumer:
-		return errors.New("Recipient is not this consumer")
+		return errors.New("the Recipient is not this consumer")
 	case value(data, "InResponseTo") != c.request.ID:
 		return errors.New("the confirmation is for another request")
 	case has(data, "NotBefore"):

@@ -70,7 +70,7 @@ func (a *Agreement) decrypt(e *etree.Element) ([]byte, error) {
 	if !known || !kind.gcm && !a.allows(CBC) {
 		return nil, errAlgorithm
 	}
-	options, err := a.transportOf(key)
+	options, err := a.transportOf(key, kind.size)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func methodOf(e *etree.Element) (*etree.Element, error) {
 }
 
 // transportOf are the options by which a key is unwrapped.
-func (a *Agreement) transportOf(key *etree.Element) (crypto.DecrypterOpts, error) {
+func (a *Agreement) transportOf(key *etree.Element, size int) (crypto.DecrypterOpts, error) {
 	how, err := methodOf(key)
 	if err != nil {
 		return nil, err
@@ -129,7 +129,8 @@ func (a *Agreement) transportOf(key *etree.Element) (crypto.DecrypterOpts, error
 	case oaep:
 	case transport:
 		if a.allows(RSA15) {
-			return &rsa.PKCS1v15DecryptOptions{}, nil
+			//lint:ignore SA1019 an exception in writing; a wrong padding yields a random key, as a right one of another message would
+			return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}, nil
 		}
 		return nil, errAlgorithm
 	default:
