@@ -127,10 +127,15 @@ func (p *person) form(part string) *html.Node {
 	return find(p.page, func(n *html.Node) bool { return n.Data == "form" && strings.Contains(attr(n, "action"), part) })
 }
 
-// follow goes where the first link whose address holds part leads.
+// follow goes where the first link whose address holds part leads: of the content, or
+// where that has none, of the page's head and foot.
 func (p *person) follow(part string) {
 	p.t.Helper()
-	a := find(p.page, func(n *html.Node) bool { return n.Data == "a" && strings.Contains(attr(n, "href"), part) })
+	link := func(n *html.Node) bool { return n.Data == "a" && strings.Contains(attr(n, "href"), part) }
+	a := find(find(p.page, func(n *html.Node) bool { return n.Data == "main" }), link)
+	if a == nil {
+		a = find(p.page, link)
+	}
 	if a == nil {
 		p.t.Fatalf("no link to %q at %s (%d):\n%s", part, p.at, p.status, p.text())
 	}
