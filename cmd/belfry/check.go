@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/loopback"
@@ -70,6 +71,9 @@ func (in *install) questions() []question {
 		{"documents", in.checkRenderer},
 		{"provider " + in.settings.Provider.Issuers[0], in.checkProvider},
 	}
+	if len(in.settings.Clients) > 0 {
+		list = append(list, question{"applications", in.checkClients})
+	}
 	if in.settings.Mail.SMTP != "" {
 		list = append(list, question{"mail " + in.settings.Mail.SMTP, in.checkMail})
 	}
@@ -98,6 +102,28 @@ func (s *Settings) databaseName() string {
 		return rest
 	}
 	return scheme
+}
+
+// checkClients names the applications of the settings, and those that are told the
+// national number: until when, and by which exception.
+func (in *install) checkClients(context.Context) (string, error) {
+	registry, err := in.clients()
+	if err != nil {
+		return "", err
+	}
+	var all []string
+	for _, s := range in.settings.Clients {
+		line := s.ID
+		if c, ok := registry.ByID(s.ID); ok && c.MayKnowNumber(clock.System()) {
+			line += " (is told the national number until " + c.NationalNumber.Until.Format(time.DateOnly)
+			if c.Profile != client.High {
+				line += ", by exception: " + c.NationalNumber.Exception
+			}
+			line += ")"
+		}
+		all = append(all, line)
+	}
+	return strings.Join(all, ", "), nil
 }
 
 func (in *install) checkCards(context.Context) (string, error) {

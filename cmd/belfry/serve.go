@@ -197,8 +197,8 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 	})
 }
 
-// clients registers each commune's portal: profile high, and told the national
-// number, without which the register cannot be asked.
+// clients registers each commune's portal, profile high and told the national number,
+// without which the register cannot be asked; and the applications of the settings.
 func (in *install) clients() (*client.Registry, error) {
 	var list []client.Settings
 	for _, c := range in.communes.All() {
@@ -208,7 +208,7 @@ func (in *install) clients() (*client.Registry, error) {
 		}
 		list = append(list, portalClient(c, key))
 	}
-	return client.New(list, in.communes)
+	return client.New(append(list, in.settings.Clients...), in.communes)
 }
 
 func portalClient(c *commune.Commune, key *ecdsa.PrivateKey) client.Settings {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/commune"
 )
 
@@ -39,6 +40,9 @@ type Settings struct {
 	Register    RegisterSettings  `toml:"register"`
 	Mail        MailSettings      `toml:"mail"`
 	Renderer    RendererSettings  `toml:"renderer"`
+	// Clients are other applications that sign people in here, one [[client]] each. The
+	// communes' own portals are registered without being listed.
+	Clients []client.Settings `toml:"client"`
 	// Communes this install serves, one [[commune]] each.
 	Communes []*commune.Commune `toml:"commune"`
 
@@ -173,6 +177,9 @@ func (s *Settings) defaults() {
 	}
 	for i := range s.Stamps {
 		s.Stamps[i].Roots = s.path(s.Stamps[i].Roots)
+	}
+	for i := range s.Clients {
+		s.Clients[i].JWKSFile = s.path(s.Clients[i].JWKSFile)
 	}
 	if file, ok := strings.CutPrefix(s.Database.URL, "sqlite:"); ok {
 		s.Database.URL = "sqlite:" + s.path(file)

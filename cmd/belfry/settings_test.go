@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/belfry-eid/belfry/internal/commune"
 )
 
 const goodSettings = `
@@ -81,6 +83,46 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+func TestOtherApplicationsAreRegistered(t *testing.T) {
+	s, err := load(t, goodSettings+`
+[[client]]
+id = "plone"
+commune = "beaumarais"
+redirect_uris = ["https://www.beaumarais.example/callback"]
+profile = "ordinary"
+token_endpoint_auth_method = "client_secret_basic"
+secret_sha256 = "`+strings.Repeat("ab", 32)+`"
+scopes = ["profile", "national_number"]
+[client.national_number]
+legal_basis = "a decree"
+until = 2999-01-01T00:00:00Z
+exception = "until it can push its requests"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &install{settings: s, secret: make([]byte, 32)}
+	if in.communes, err = commune.NewCommunes(s.Communes); err != nil {
+		t.Fatal(err)
+	}
+	registry, err := in.clients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"portal-beaumarais", "plone"} {
+		if _, ok := registry.ByID(id); !ok {
+			t.Errorf("%s is not registered", id)
+		}
+	}
+	if seen, err := in.checkClients(t.Context()); err != nil || seen != "plone (is told the national number until 2999-01-01, by exception: until it can push its requests)" {
+		t.Errorf("belfry check says %q, %v", seen, err)
+	}
+	s.Clients[0].RedirectURIs = nil
+	if _, err := in.checkClients(t.Context()); err == nil || !strings.Contains(err.Error(), "client plone: redirect_uris") {
+		t.Errorf("a registration without address: %v", err)
 	}
 }
 
