@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -64,11 +67,18 @@ func TestBrowserJourney(t *testing.T) {
 	sofie.fill("#email", "no address")
 	sofie.click("main form button")
 	sofie.waitFor(".govuk-error-summary")
-	sofie.accessible("07-form-error")
 	if focus := sofie.text(".govuk-error-summary:focus-within, .govuk-error-summary:focus"); focus == "" {
 		t.Error("the error summary has not the focus")
 	}
+	sofie.accessible("07-form-error")
 	sofie.fill("#email", "sofie@example.org")
+	sofie.forgetSession()
+	sofie.click("main form button")
+	sofie.withCard(w.card("sofie"), w.card("sofie").PIN)
+	sofie.at("/form")
+	if typed, err := see(sofie, chromedp.Value(chromedp.CSS("#email"))); err != nil || typed != "sofie@example.org" {
+		t.Errorf("after a session that ended, the form holds %q (%v)", typed, err)
+	}
 	sofie.click("main form button")
 	sofie.at("/check")
 	sofie.accessible("08-check")
@@ -118,7 +128,18 @@ func TestBrowserJourney(t *testing.T) {
 		t.Error("an altered paper is shown as genuine")
 	}
 	bank.accessible("20-altered-file")
+	bank.readsInOtherLanguages(w)
 	w.noNumberLeaks()
+}
+
+// forgetSession takes all cookies away, as time does: the card is asked for again.
+func (b *tab) forgetSession() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	if _, err := chromedp.Call(ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // download waits until the order's paper can be had, with the browser's own cookies.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -158,16 +159,14 @@ func (b *tab) sees(text string) {
 // newWindow runs open and returns the window that it made, whose address holds part.
 func (b *tab) newWindow(part string, open func()) *tab {
 	b.t.Helper()
+	before := map[target.ID]bool{}
+	for _, i := range b.windows() {
+		before[i.TargetID] = true
+	}
 	open()
 	for range 300 {
-		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-		windows, err := chromedp.Targets(ctx)
-		cancel()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		for _, i := range windows {
-			if i.Type == "page" && strings.Contains(i.URL, part) {
+		for _, i := range b.windows() {
+			if i.Type == "page" && !before[i.TargetID] && strings.Contains(i.URL, part) {
 				ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(i.TargetID))
 				b.t.Cleanup(cancel)
 				// The first step attaches: its context must live as long as the window.
@@ -181,6 +180,18 @@ func (b *tab) newWindow(part string, open func()) *tab {
 	}
 	b.t.Fatalf("no window opened\n%s", b.state())
 	return nil
+}
+
+// windows lists what the browser has open.
+func (b *tab) windows() []*target.Info {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	all, err := chromedp.Targets(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return all
 }
 
 // front brings the window before the others: Chromium draws no hidden one.
@@ -214,8 +225,9 @@ type finding struct {
 	Nodes    []struct{ HTML string }
 }
 
-// accessible fails the test for each fault that axe finds on the page, and for a
-// page that scrolls sideways at 320 px. It runs on real pages only.
+// accessible fails the test for each fault that axe finds on the page, for what the
+// keyboard does not reach or show, and for a page that scrolls sideways at 320 px or with
+// letters of twice the size. It runs on real pages only.
 func (b *tab) accessible(name string) {
 	b.t.Helper()
 	b.shot(name)
@@ -242,6 +254,8 @@ func (b *tab) accessible(name string) {
 		}
 		b.t.Errorf("%s: %s: %s: %s", name, f.ID, f.Help, where)
 	}
+	b.walkable(name)
+	b.doubled(name)
 	b.do("narrow", chromedp.EmulateViewport(320, 640))
 	wide, err := see(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
 	if err != nil || wide > 320 {

@@ -78,7 +78,8 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	if found.Next != "" {
 		c.Next = v.To("/desk") + "?" + url.Values{"show": {current}, "q": {f.Search}, "after": {found.Next}}.Encode()
 	}
-	return p.render(w, http.StatusOK, "inbox", v.Frame(w, r, v.T("clerk.inbox.title")), c)
+	title := v.T("clerk.inbox.title") + " · " + v.T("clerk.inbox.tab."+current)
+	return p.render(w, http.StatusOK, "inbox", v.Frame(w, r, title), c)
 }
 
 func (p *Pages) tabs(v *visit.Visit, n orders.Counts, current, search string) []tab {
