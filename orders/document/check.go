@@ -69,7 +69,7 @@ func (c *checker) need(field, s string) {
 func Clean(s string, breaks bool) string {
 	var out strings.Builder
 	gap := "" // what separates the next word from the last one
-	for _, r := range norm.NFC.String(s) {
+	for _, r := range s {
 		switch {
 		case breaks && r == '\n':
 			if gap != "\n\n" {
@@ -92,7 +92,8 @@ func Clean(s string, breaks bool) string {
 			out.WriteRune(r)
 		}
 	}
-	return strings.Trim(out.String(), "\u00a0\u202f")
+	// What was removed may have stood between a letter and its accent.
+	return norm.NFC.String(strings.Trim(out.String(), " \n\u00a0\u202f"))
 }
 
 func printable(r rune) bool {
