@@ -65,8 +65,6 @@ func startBroken(t testing.TB, change func(*belfryFile), args ...string) *broken
 // belfryFile is belfry.toml as far as these tests change it.
 type belfryFile map[string]any
 
-func (f belfryFile) table(name string) map[string]any { return f[name].(map[string]any) }
-
 // settle copies the world's settings, with the failing module in the place of the good one.
 func (b *broken) settle(change func(*belfryFile)) {
 	b.t.Helper()

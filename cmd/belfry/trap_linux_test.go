@@ -27,7 +27,6 @@ type trap struct {
 
 	mu    sync.Mutex
 	watch func(point) fate // nil: everything goes on
-	ended bool
 }
 
 // point is one such call.

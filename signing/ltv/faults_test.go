@@ -162,7 +162,9 @@ func TestGracePeriod(t *testing.T) {
 func TestLyingAuthority(t *testing.T) {
 	for name, lie := range map[string]func(*world){
 		"down": func(w *world) {
-			w.tsa.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) { http.Error(rw, "", 503) }
+			w.tsa.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+				http.Error(rw, "", http.StatusServiceUnavailable)
+			}
 		},
 		"HTML": func(w *world) {
 			w.tsa.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) { io.WriteString(rw, "<html>") }
@@ -303,7 +305,10 @@ func FuzzExtend(f *testing.F) {
 	lta, _ := w.mustExtend(w.sign(pdftest.Build(pdftest.Stream, pdftest.Plain()), "P-256", false, false), signing.LevelBLTA)
 	f.Add(lta)
 	w.Stamper = nil
-	w.Status.Answer = func(rw http.ResponseWriter, _ string) bool { http.Error(rw, "away", 503); return true }
+	w.Status.Answer = func(rw http.ResponseWriter, _ string) bool {
+		http.Error(rw, "away", http.StatusServiceUnavailable)
+		return true
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		x, err := w.Extend(t.Context(), bytes.NewReader(file), int64(len(file)), signing.LevelBLT)
 		if err != nil {
