@@ -6,7 +6,8 @@
 // if the work that caused it was committed, that it starts about a tenth of a
 // second after that commit in the same process, and that one interrupted by a
 // crash is taken up again: at once on SQLite, whose only process is the one that
-// starts, after rescueAfter on PostgreSQL.
+// starts, on PostgreSQL within some seconds, and after rescueAfter where the server did
+// not notice that a machine is gone.
 //
 // It does not guarantee that a job runs once only. Every handler is idempotent
 // and fenced: two of them at work on one job do no harm.
@@ -35,7 +36,7 @@ const (
 	cooldown     = 10 * time.Millisecond // between two looks at the queue at least
 	pollInterval = time.Second           // for jobs of other processes and those whose time has come
 	timeout      = 2 * time.Minute       // of one try, where the handler names no other
-	rescueAfter  = 3 * time.Minute       // on PostgreSQL: how long a dead process keeps its jobs
+	rescueAfter  = 3 * time.Minute       // how long a process keeps its jobs that nobody knows to be dead
 	attempts     = 1000                  // with retryMax between them, more than a week
 	retryMin     = time.Second
 	retryMax     = 10 * time.Minute
@@ -59,6 +60,7 @@ type Queue struct {
 	client  *river.Client[*sql.Tx]
 	pokes   *pokes
 	only    *os.File // on SQLite: the lock that says that no other process works on this queue
+	living  *living  // on PostgreSQL: the lock that says that this process lives
 }
 
 // New makes the queue's tables. Register the handlers, then Start.
@@ -67,7 +69,11 @@ func New(db *sqldb.DB, log *slog.Logger) (*Queue, error) {
 	if err := migrate(db); err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
+	if db.Engine() == sqldb.Postgres {
+		q.living = newLiving(db.Writer())
+	}
 	client, err := river.NewClient(q.driver(), &river.Config{
+		ID:                          q.name(),
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 		Workers:                     q.workers,
 		Logger:                      log,
@@ -86,6 +92,14 @@ func New(db *sqldb.DB, log *slog.Logger) (*Queue, error) {
 	}
 	q.client = client
 	return q, nil
+}
+
+// name is River's name of this process, chosen by River where it is "".
+func (q *Queue) name() string {
+	if q.living == nil {
+		return ""
+	}
+	return q.living.name()
 }
 
 func migrate(db *sqldb.DB) error {
@@ -182,7 +196,15 @@ func (q *Queue) Start(ctx context.Context) error {
 			return fmt.Errorf("jobs: %w", err)
 		}
 	}
+	if q.living != nil {
+		if err := q.living.start(ctx, func(err error) { q.log.Warn("looking for the jobs of dead processes", "err", err) }); err != nil {
+			return fmt.Errorf("jobs: %w", err)
+		}
+	}
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
+		if q.living != nil {
+			q.living.close()
+		}
 		return fmt.Errorf("jobs: %w", err)
 	}
 	return nil
@@ -214,6 +236,9 @@ func (q *Queue) Stop(ctx context.Context) error {
 		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		err = q.client.StopAndCancel(hard)
+	}
+	if q.living != nil {
+		q.living.close()
 	}
 	if q.only != nil {
 		q.only.Close()
