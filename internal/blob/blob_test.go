@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func newDir(t *testing.T) *Dir {
@@ -164,5 +165,30 @@ func TestDigestTexts(t *testing.T) {
 	}
 	if scanned.Scan(7) == nil || scanned.Scan("7") == nil {
 		t.Error("scanned nonsense")
+	}
+}
+
+func TestWhatTheDeadLeftIsSwept(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := NewDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range map[string]time.Duration{"old": 2 * newMax, "young": 0} {
+		path := filepath.Join(dir, ".new", name)
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := NewDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".new", "old")); !os.IsNotExist(err) {
+		t.Errorf("the old one is still there: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".new", "young")); err != nil {
+		t.Errorf("somebody may be writing it: %v", err)
 	}
 }

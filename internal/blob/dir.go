@@ -10,21 +10,49 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
 )
 
-// Dir is a Store in a folder: COMMUNE/ab/abcd….
+// Dir is a Store in a folder: COMMUNE/ab/abcd…. What is being written lies in .new, a
+// name that no commune can have.
 type Dir struct{ root string }
+
+// newMax is the age after which a file in .new is nobody's any more: its writer died.
+const newMax = time.Hour
 
 var _ Store = (*Dir)(nil)
 
 // NewDir opens the folder, made where it does not exist.
 func NewDir(dir string) (*Dir, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	s := &Dir{dir}
+	if err := os.MkdirAll(s.fresh(), 0o700); err != nil {
 		return nil, fmt.Errorf("blobs: %w", err)
 	}
-	return &Dir{dir}, nil
+	return s, wrap(s.sweep())
+}
+
+func (s *Dir) fresh() string { return filepath.Join(s.root, ".new") }
+
+// sweep removes what processes that died have left half written.
+func (s *Dir) sweep() error {
+	entries, err := os.ReadDir(s.fresh())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && time.Since(info.ModTime()) > newMax {
+			err = os.Remove(filepath.Join(s.fresh(), e.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // another process sweeps too
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Dir) path(c commune.ID, d Digest) (string, error) {
@@ -51,14 +79,14 @@ func (s *Dir) Put(_ context.Context, c commune.ID, data []byte) (Digest, error) 
 	if err := s.makeFolders(filepath.Dir(path)); err != nil {
 		return Digest{}, wrap(err)
 	}
-	if err := writeFile(path, data); err != nil {
+	if err := s.writeFile(path, data); err != nil {
 		return Digest{}, wrap(err)
 	}
 	return d, nil
 }
 
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+func (s *Dir) writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(s.fresh(), "")
 	if err != nil {
 		return err
 	}
@@ -141,6 +169,9 @@ func (s *Dir) Read(_ context.Context, c commune.ID, d Digest) ([]byte, error) {
 func wrap(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("blobs: %w: %w", ErrMissing, err)
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fault.New(fault.Unreachable, "fault.full", err)
 	}
 	if err != nil {
 		return fmt.Errorf("blobs: %w", err)
