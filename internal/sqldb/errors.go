@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/belfry-eid/belfry/internal/fault"
 )
 
 // ErrNoRows is what Scan of a QueryRow answers when there is no row.
@@ -44,6 +46,14 @@ func IsFull(err error) bool {
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == "53100"
+}
+
+// explained gives an error that a reader can be told about its words.
+func explained(err error) error {
+	if IsFull(err) {
+		return fault.New(fault.Unreachable, "fault.full", err)
+	}
+	return err
 }
 
 // fromEngine says whether a statement failed, rather than the copying of a column.

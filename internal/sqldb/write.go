@@ -67,7 +67,7 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 		panic(out.panic)
 	}
 	if out.err != nil {
-		return out.err
+		return explained(out.err)
 	}
 	for _, f := range u.after {
 		f()
