@@ -65,6 +65,8 @@ func startBroken(t testing.TB, change func(*belfryFile), args ...string) *broken
 // belfryFile is belfry.toml as far as these tests change it.
 type belfryFile map[string]any
 
+func (f belfryFile) table(name string) map[string]any { return f[name].(map[string]any) }
+
 // settle copies the world's settings, with the failing module in the place of the good one.
 func (b *broken) settle(change func(*belfryFile)) {
 	b.t.Helper()
@@ -231,11 +233,12 @@ func (d *deal) submit() error {
 	return nil
 }
 
+func (d *deal) deskPage() string { return strings.Replace(d.address, "/orders/", "/desk/orders/", 1) }
+
 // decide takes the order through the desk: whatever button is there is pressed.
 func (d *deal) decide() error {
-	desk := strings.Replace(d.address, "/orders/", "/desk/orders/", 1)
 	for end := time.Now().Add(stuckAfter); ; time.Sleep(20 * time.Millisecond) {
-		err := d.desk.tryGet(desk)
+		err := d.desk.tryGet(d.deskPage())
 		switch {
 		case err != nil || d.desk.status != 200:
 		case d.desk.form("/approve") != nil:
@@ -413,7 +416,7 @@ func (b *broken) files(db *sqldb.DB) {
 	there := map[string]bool{}
 	root := filepath.Join(b.data(), "blobs")
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".new-") { // nobody looks for such a name
+		if err != nil || e.IsDir() || filepath.Base(filepath.Dir(path)) == ".new" { // where nobody looks for a file
 			return err
 		}
 		data, err := os.ReadFile(path)

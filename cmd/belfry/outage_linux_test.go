@@ -53,7 +53,7 @@ func (b *broken) hurry(db *sqldb.DB) {
 // waits waits until n jobs that seal are put off to a later time.
 func (b *broken) waits(db *sqldb.DB, n int) {
 	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var have int
 		err := db.QueryRow(context.Background(), `SELECT COUNT(*) FROM river_job WHERE kind = 'orders.seal' AND state IN ('scheduled', 'retryable')`).Scan(&have)
 		if err != nil {
@@ -158,6 +158,30 @@ func TestStartWithoutToken(t *testing.T) {
 	b.token.Heal()
 	b.hurry(db)
 	b.through(b.deals, (*deal).fetch)
+	t.Log(b.holds())
+}
+
+// The token hangs for longer than anybody waits: pages go on, the late answer is not used.
+func TestTokenHangs(t *testing.T) {
+	if !torture {
+		t.Skip("the token is given half a minute: BELFRY_TORTURE=1 has the patience")
+	}
+	b := startBroken(t, nil)
+	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	b.token.Fail(softcard.Failure{Function: "Sign", Times: 1, Sleep: 45 * time.Second})
+	d := b.approved(citizen, desk)
+	db := b.database()
+	begin := time.Now()
+	d.notYet("portal.step.sealed.now")
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("two pages took %v", took)
+	}
+	b.waits(db, 1)
+	b.hurry(db)
+	b.through(b.deals, (*deal).fetch)
+	t.Logf("%v after the first call; %d calls answered", time.Since(begin), b.calls())
+	for end := time.Now().Add(30 * time.Second); b.calls() < 2 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	}
 	t.Log(b.holds())
 }
 

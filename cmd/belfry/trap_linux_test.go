@@ -238,7 +238,7 @@ func plain(path string) string {
 		if _, rest, ok := strings.Cut(path, known); ok {
 			name := filepath.Base(rest)
 			switch {
-			case strings.HasPrefix(name, ".new-"):
+			case strings.Contains(rest, ".new/"):
 				name = "new"
 			case len(name) == 64:
 				name = "blob"
