@@ -5,6 +5,7 @@
 //	belfry staff invite COMMUNE NAME      a one-time address for a clerk's first sign-in
 //	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
 //	belfry seal IN OUT                    seal a file with a commune's operator key
+//	belfry seal --batch IN OUT            seal each PDF of a folder, once, however often it is begun
 //	belfry journal COMMUNE                does the commune's audit journal hold?
 //
 // The operator's commands take --config FILE; without it they look for
@@ -31,7 +32,7 @@ type commands struct {
 	Check   checkCmd   `cmd:"" help:"Ask everything this install needs whether it works, one line each."`
 	Staff   staffCmd   `cmd:"" help:"Who works at a commune's desk."`
 	Verify  verifyCmd  `cmd:"" help:"Say whether a sealed PDF is genuine. Exit 0: yes, 1: no, 2: could not tell."`
-	Seal    sealCmd    `cmd:"" help:"Seal a PDF with a commune's operator key, and record who did and why."`
+	Seal    sealCmd    `cmd:"" help:"Seal a PDF, or a folder of them, with a commune's operator key, and record who did and why."`
 	Journal journalCmd `cmd:"" help:"Walk a commune's audit journal and name the place where it breaks."`
 }
 

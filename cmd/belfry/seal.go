@@ -15,6 +15,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/signing"
 )
@@ -24,27 +25,36 @@ const sealLimit = 64 << 20
 
 type sealCmd struct {
 	settingsFlag
-	In      string     `arg:"" type:"existingfile" help:"The PDF to seal."`
+	In      string     `arg:"" type:"path" help:"The PDF to seal, or the folder of PDFs."`
 	Out     string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
 	Commune commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
 	Level   string     `default:"B-T" enum:"B-B,B-T" help:"B-T adds a timestamp to the signature, B-B does not."`
 	Reason  string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
+
+	Batch    bool          `help:"Seal every PDF below the folder IN into the folder OUT. Run again, it goes on where it stopped."`
+	Parallel int           `default:"4" help:"How many files of a batch are sealed at once."`
+	Patience time.Duration `default:"5m" help:"How long a file of a batch waits for a token or a timestamp that is away."`
+	Report   string        `type:"path" placeholder:"FILE" help:"Where a batch writes a line for each file, as CSV."`
+	Lang     i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the reasons in a batch's report."`
 }
 
 // Run seals one file. A grant that names the operator, the file's hash and the reason is
 // durable before the key is used; the key that issues documents is another (docs/adr/0004).
 func (c *sealCmd) Run() error {
 	ctx := context.Background()
-	content, err := readLimited(c.In, sealLimit)
-	if err != nil {
-		return err
-	}
 	in, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	if c.Commune, err = in.settings.operatorOf(c.Commune); err != nil {
+		return err
+	}
+	if c.Batch {
+		return c.runBatch(ctx, in)
+	}
+	content, err := readLimited(c.In, sealLimit)
+	if err != nil {
 		return err
 	}
 	receipt, err := in.sealFile(ctx, c, content)
@@ -129,15 +139,17 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	return content, err
 }
 
-// writeNew writes a whole file or none, and never over another.
+// writeNew writes a whole file or none, and never over another: it gets its name when
+// all of it is on disk.
 func writeNew(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.CreateTemp(filepath.Dir(path), ".belfry-*")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name())
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		os.Remove(path)
+	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
 	}
-	return err
+	return os.Link(f.Name(), path)
 }
