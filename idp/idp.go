@@ -187,7 +187,7 @@ const (
 func (p *Provider) routes() http.Handler {
 	site := &web.Site{
 		Log: p.Log, Clock: p.Clock, Failed: p.failed, Proxies: p.Proxies,
-		Parks: []string{"POST " + pathAuthorize, "POST " + pathLogout, "POST " + pathConsumer},
+		Parks: p.parks(),
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+pathDiscovery, site.Page(p.discovery))

@@ -18,13 +18,34 @@ const (
 	pathMetadata = "/saml/{commune}/metadata"
 )
 
+// paths are where the answers for m come and where its metadata stands.
+func paths(m method.Remote) (answer, metadata string) {
+	if placed, ok := m.(method.Placed); ok {
+		return placed.Paths()
+	}
+	return pathConsumer, pathMetadata
+}
+
+// parks are the patterns at which another site's form is expected.
+func (p *Provider) parks() []string {
+	list := []string{"POST " + pathAuthorize, "POST " + pathLogout, "POST " + pathConsumer}
+	for _, m := range p.Methods {
+		if far, ok := m.(method.Placed); ok {
+			answer, _ := far.Paths()
+			list = append(list, "POST "+answer)
+		}
+	}
+	return list
+}
+
 // consumerLimit is the most that an answer of another service may weigh, in bytes.
 const consumerLimit = 256 << 10
 
 // remote adds the addresses of a method whose answers come from another site: the
 // cross-site POST parks its input and answers 303; the GET carries our cookies.
 func (p *Provider) remote(mux *http.ServeMux, site *web.Site, m method.Remote) {
-	mux.Handle("POST "+pathConsumer, site.Upload(func(w http.ResponseWriter, r *http.Request) error {
+	answers, metadata := paths(m)
+	mux.Handle("POST "+answers, site.Upload(func(w http.ResponseWriter, r *http.Request) error {
 		if err := r.ParseForm(); err != nil {
 			return p.unasked(r, m, fault.New(fault.Invalid, "idp.error_form", err))
 		}
@@ -33,7 +54,7 @@ func (p *Provider) remote(mux *http.ServeMux, site *web.Site, m method.Remote) {
 		}
 		return park.Large(p.KV, w, r, consumerLimit)
 	}, consumerLimit))
-	mux.Handle("GET "+pathConsumer, site.Page(func(w http.ResponseWriter, r *http.Request) error {
+	mux.Handle("GET "+answers, site.Page(func(w http.ResponseWriter, r *http.Request) error {
 		form, err := park.Values(p.KV, r)
 		if err != nil {
 			return err
@@ -44,7 +65,7 @@ func (p *Provider) remote(mux *http.ServeMux, site *web.Site, m method.Remote) {
 		}
 		return p.login.Return(w, r, login, m, form)
 	}))
-	mux.Handle("GET "+pathMetadata, site.Page(func(w http.ResponseWriter, r *http.Request) error {
+	mux.Handle("GET "+metadata, site.Page(func(w http.ResponseWriter, r *http.Request) error {
 		return m.Metadata(w, r, commune.ID(r.PathValue("commune")))
 	}))
 }

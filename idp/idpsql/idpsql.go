@@ -1,7 +1,8 @@
 // Package idpsql keeps the provider's single-use facts and records in SQL.
 //
 // It owns the provider's tables: persons, pushed requests, codes, access tokens,
-// used client assertions, challenges, SAML requests and assertions, and signing keys. It refuses to know HTTP,
+// used client assertions, challenges, SAML requests and assertions, requests to OpenID
+// providers elsewhere, and keys. It refuses to know HTTP,
 // keys and what is sealed in a row. It guarantees that what may happen once
 // happens once: a code, a challenge, a pushed request and a client
 // assertion are each consumed by one statement whose count of rows decides, in
@@ -59,6 +60,7 @@ func (s *Store) Purge(ctx context.Context) error {
 			`DELETE FROM idp_challenge WHERE expires_at < $1`,
 			`DELETE FROM idp_saml_request WHERE expires_at < $1`,
 			`DELETE FROM idp_saml_assertion WHERE expires_at < $1`,
+			`DELETE FROM idp_upstream_request WHERE expires_at < $1`,
 		} {
 			if _, err := tx.Exec(statement, before); err != nil {
 				return fmt.Errorf("idpsql: purge: %w", err)

@@ -195,7 +195,8 @@ func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request,
 	var ways []way
 	last := web.Cookie(r, wayCookie)
 	for _, m := range methods {
-		next := way{i18n.T(req.Language, m.Label()), i18n.T(req.Language, m.Hint()), address(req) + "/" + m.Name(), m.Name() == last}
+		next := way{Href: address(req) + "/" + m.Name(), Last: m.Name() == last}
+		next.Label, next.Hint = words(m, party.Commune.ID, req.Language)
 		if next.Last {
 			ways = append([]way{next}, ways...)
 		} else {
@@ -208,6 +209,20 @@ func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request,
 		Client, Cancel string
 		Ways           []way
 	}{party.Name, address(req) + "/cancel", ways})
+}
+
+// words are what people of c call m, and what it needs.
+func words(m method.Method, c commune.ID, l i18n.Language) (label, hint string) {
+	if named, ok := m.(method.Named); ok {
+		label, hint = named.Words(c, l)
+	}
+	if label == "" {
+		label = i18n.T(l, m.Label())
+	}
+	if hint == "" {
+		hint = i18n.T(l, m.Hint())
+	}
+	return label, hint
 }
 
 // show is a method's page.

@@ -102,7 +102,8 @@ type Selective interface {
 }
 
 // Remote is a method that sends the person to another service, whose answer comes to
-// /saml/COMMUNE/acs by a form that the other site posts.
+// an address of ours: /saml/COMMUNE/acs, by a form that the other site posts, unless it is
+// Placed elsewhere.
 type Remote interface {
 	Method
 	// Login is the stored login request that an answer belongs to. It is asked before
@@ -110,6 +111,20 @@ type Remote interface {
 	Login(ctx context.Context, c commune.ID, form url.Values) (string, error)
 	// Metadata describes us, for c's agreement, to the other service.
 	Metadata(w http.ResponseWriter, r *http.Request, c commune.ID) error
+}
+
+// Placed is a Remote with addresses of its own. An answer may come to it as a redirect or
+// as a form that the other site posts.
+type Placed interface {
+	Remote
+	// Paths are where answers come and where Metadata stands, both with the segment {commune}.
+	Paths() (answer, metadata string)
+}
+
+// Named is a method that each commune may call as it likes.
+type Named interface {
+	// Words are the name and the hint for people of c, "" for those of Label and Hint.
+	Words(c commune.ID, l i18n.Language) (label, hint string)
 }
 
 // Cause is the word for the record of why somebody was not proved, "" where err has

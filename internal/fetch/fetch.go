@@ -12,6 +12,8 @@ package fetch
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +39,11 @@ type Config struct {
 	// Client fetches; nil means one that refuses private addresses when it dials.
 	// One given here, for a proxy for example, answers for that itself.
 	Client *http.Client
+	// Private lets listed names lead to private addresses too (never to link-local ones,
+	// where clouds keep their secrets), for a service of the operator's own.
+	Private bool
+	// Roots that vouch for the hosts' TLS certificates; the system's where nil.
+	Roots *x509.CertPool
 	// Clock is the system's where nil.
 	Clock clock.Clock
 	// Limit is the size of the largest answer, in bytes; 1 MB where zero. Some
@@ -89,7 +96,7 @@ func New(cfg Config) (*Fetcher, error) {
 		f.hosts[net.JoinHostPort(name, "80")] = true
 		f.hosts[net.JoinHostPort(name, "443")] = true
 	}
-	client := http.Client{Transport: guarded()}
+	client := http.Client{Transport: guarded(cfg.Private, cfg.Roots)}
 	if cfg.Client != nil {
 		client = *cfg.Client
 	}
@@ -194,12 +201,70 @@ func (f *Fetcher) answer(req *http.Request, contentType string) ([]byte, error) 
 	return answer, nil
 }
 
+// Client is for a library that asks by itself. It goes to listed hosts only, follows no
+// redirect, ends an answer that is too large with an error, and leaves a host that hung
+// alone as Get does. Any status is an answer.
+func (f *Fetcher) Client() *http.Client {
+	client := *f.client
+	client.Timeout = Timeout
+	client.Transport = listed{f, f.client.Transport}
+	return &client
+}
+
+type listed struct {
+	f     *Fetcher
+	inner http.RoundTripper
+}
+
+func (l listed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !l.f.Allows(r.URL.String()) {
+		return nil, errors.New("the host is not listed")
+	}
+	place := r.URL.Scheme + "://" + r.URL.Host // a query would make a new address of each request
+	if l.f.hung(place) {
+		return nil, fmt.Errorf("%s did not answer a moment ago", r.URL.Host)
+	}
+	inner := l.inner
+	if inner == nil {
+		inner = http.DefaultTransport
+	}
+	resp, err := inner.RoundTrip(r)
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		l.f.rest(place)
+	}
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &bounded{resp.Body, l.f.limit, r.URL.Host}
+	return resp, nil
+}
+
+// bounded is a body that fails rather than ends where it is too large.
+type bounded struct {
+	io.ReadCloser
+	left int64
+	host string
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%s answers too much", b.host)
+	}
+	return n, err
+}
+
 // guarded dials public addresses only, unless the listed host is itself an
-// address or a name of this machine.
-func guarded() *http.Transport {
-	free := &net.Dialer{Timeout: Timeout}
+// address or a name of this machine, or private ones are allowed.
+func guarded(private bool, roots *x509.CertPool) *http.Transport {
 	public := &net.Dialer{Timeout: Timeout, Control: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
+		if err == nil && private && (ap.Addr().Unmap().IsPrivate() || ap.Addr().Unmap().IsLoopback()) {
+			return nil
+		}
 		if err != nil || !isPublic(ap.Addr()) {
 			return fmt.Errorf("a listed name leads to %s, which is not public", address)
 		}
@@ -208,10 +273,12 @@ func guarded() *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if host, _, err := net.SplitHostPort(address); err == nil && namesItself(host) {
-				return free.DialContext(ctx, network, address)
+				return loopback.DialContext(ctx, network, address)
 			}
 			return public.DialContext(ctx, network, address)
 		},
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:     true,
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       time.Minute,

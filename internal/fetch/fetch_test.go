@@ -145,3 +145,58 @@ func TestCallersClientIsBounded(t *testing.T) {
 		t.Errorf("the redirect was followed: %v", err)
 	}
 }
+
+// A library's client goes to listed hosts only, sees any status, follows nothing, and an
+// answer that is too large is an error and not a shorter answer.
+func TestClientForALibrary(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		case "/huge":
+			io.WriteString(w, strings.Repeat("x", 101))
+		case "/full":
+			io.WriteString(w, strings.Repeat("x", 100))
+		default:
+			http.Error(w, "no", http.StatusTeapot)
+		}
+	}))
+	t.Cleanup(server.Close)
+	client := newFetcher(t, Config{Hosts: []string{strings.TrimPrefix(server.URL, "http://")}, Limit: 100}).Client()
+	for path, want := range map[string]int{"/redirect": 302, "/full": 200, "/other": 418} {
+		resp, err := client.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if resp.Body.Close(); err != nil || resp.StatusCode != want || path == "/full" && len(body) != 100 {
+			t.Errorf("%s: %s, %d bytes, %v", path, resp.Status, len(body), err)
+		}
+	}
+	resp, err := client.Get(server.URL + "/huge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("an answer that is too large passes")
+	}
+	if _, err := client.Get("http://127.0.0.1:1/"); err == nil || !strings.Contains(err.Error(), "not listed") {
+		t.Errorf("another port: %v", err)
+	}
+}
+
+// A host of the operator's own may lie inside, but never where clouds keep their secrets.
+func TestPrivateHostsWhereAllowed(t *testing.T) {
+	server, _ := counted(t)
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
+	name := net.JoinHostPort("directory.example.test", port)
+	resolveTo(t, [4]byte{127, 0, 0, 1})
+	if _, err := newFetcher(t, Config{Hosts: []string{name}, Private: true}).Client().Get("http://" + name + "/"); err != nil {
+		t.Error(err)
+	}
+	resolveTo(t, [4]byte{169, 254, 169, 254})
+	if _, err := newFetcher(t, Config{Hosts: []string{name}, Private: true}).Client().Get("http://" + name + "/"); err == nil || !strings.Contains(err.Error(), "not public") {
+		t.Errorf("link-local: %v", err)
+	}
+}
