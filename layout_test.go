@@ -157,7 +157,7 @@ var doors = map[string][]string{
 	"modernc.org/sqlite":                  {"internal/sqldb"},
 	"github.com/riverqueue/river":         {"internal/jobs"},
 	"github.com/nicksnyder/go-i18n":       {"internal/i18n"},
-	"github.com/piglig/go-qr":             {"orders/document"},
+	"github.com/piglig/go-qr":             {"internal/qr"},
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/pelletier/go-toml":        {"cmd", "orders/catalogue"},
 	"github.com/wneessen/go-mail":         {"orders/notice/smtp"},

@@ -4,32 +4,18 @@ import (
 	"fmt"
 	"strings"
 
-	qr "github.com/piglig/go-qr"
+	"github.com/belfry-eid/belfry/internal/qr"
 )
 
-// quiet is the empty border in modules that ISO/IEC 18004 §6.3.8 asks for.
-const quiet = 4
-
 // qrSVG draws text as a QR code of one path, so that it is sharp at every size.
-// Level M reads with an eighth of it damaged: paper gets folded and stamped.
 func qrSVG(text string) (string, error) {
-	code, err := qr.EncodeText(text, qr.Medium)
+	code, err := qr.Encode(text)
 	if err != nil {
 		return "", err
 	}
-	size := code.Size()
 	var path strings.Builder
-	for y := 0; y < size; y++ {
-		for x := 0; x < size; x++ {
-			start := x
-			for x < size && code.Module(x, y) {
-				x++
-			}
-			if x > start {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", start+quiet, y+quiet, x-start, x-start)
-			}
-		}
+	for _, r := range code.Runs {
+		fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", r.X, r.Y, r.Width, r.Width)
 	}
-	side := size + 2*quiet
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"><path d="%s"/></svg>`, side, side, side, side, path.String()), nil
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[1]d" width="%[1]d" height="%[1]d"><path d="%[2]s"/></svg>`, code.Side, path.String()), nil
 }
