@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -309,6 +310,16 @@ var inherited = []Name{"Resources", "MediaBox", "CropBox", "Rotate"}
 // FirstPage finds the first page. The dictionary is the page's own; inherit has
 // what it takes from the nodes above it, where it says nothing itself.
 func (f *File) FirstPage() (ref Ref, page, inherit Dict, err error) {
+	return f.outerPage(func(kids Array) {})
+}
+
+// LastPage finds the last page, as FirstPage the first.
+func (f *File) LastPage() (ref Ref, page, inherit Dict, err error) {
+	return f.outerPage(slices.Reverse)
+}
+
+// outerPage goes down the first of the kids, once they are in order.
+func (f *File) outerPage(order func(kids Array)) (ref Ref, page, inherit Dict, err error) {
 	catalog, err := f.Catalog()
 	if err != nil {
 		return Ref{}, nil, nil, err
@@ -330,19 +341,21 @@ func (f *File) FirstPage() (ref Ref, page, inherit Dict, err error) {
 		if d["Type"] == Name("Page") {
 			return node, d, inherit, nil
 		}
-		if node, err = f.firstKid(d, seen); err != nil {
+		if node, err = f.firstKid(d, order, seen); err != nil {
 			return Ref{}, nil, nil, err
 		}
 	}
-	return Ref{}, nil, nil, fmt.Errorf("%w: no first page", ErrSyntax)
+	return Ref{}, nil, nil, fmt.Errorf("%w: no page", ErrSyntax)
 }
 
 // firstKid is the first child that is a page or has pages below it.
-func (f *File) firstKid(node Dict, seen map[Ref]bool) (Ref, error) {
+func (f *File) firstKid(node Dict, order func(Array), seen map[Ref]bool) (Ref, error) {
 	kids, err := f.Array(node["Kids"])
 	if err != nil {
 		return Ref{}, err
 	}
+	kids = slices.Clone(kids)
+	order(kids)
 	for _, k := range kids {
 		r, ok := k.(Ref)
 		if !ok || seen[r] {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"image"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/internal/verapdf"
+	"github.com/belfry-eid/belfry/signing/mark"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
@@ -142,6 +144,12 @@ func TestInteropVeraPDFAfterSealing(t *testing.T) {
 		"B-T":       sign(t, tagged, w.P384, certified, true),
 	}
 	files["two"] = sign(t, files["B-B"], w.P384, label, true)
+	seen := certified
+	seen.Visible = &pades.Visible{Last: true, Right: true, Margin: 20, Draw: func(string) (*mark.Drawing, error) {
+		picture := image.NewNRGBA(image.Rect(0, 0, 20, 30)) // transparent
+		return mark.Mark{Lines: []string{"Cachet électronique", "de la commune"}, Picture: picture, QR: "https://example.org/"}.Draw()
+	}}
+	files["visible"] = sign(t, tagged, w.P256, seen, true)
 	verapdf.Validate(t, files)
 }
 

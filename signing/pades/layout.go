@@ -161,7 +161,7 @@ func (l *layout) field(signature pdf.Ref) (*pdf.Ref, error) {
 		}
 		return nil, fault.New(fault.Invalid, "pades.no_such_field", fmt.Errorf("pades: no empty signature field %q", l.o.Field))
 	}
-	page, dict, inherit, err := l.file.FirstPage()
+	page, dict, inherit, err := l.page()
 	if err != nil {
 		return nil, readFault(err)
 	}
@@ -170,20 +170,47 @@ func (l *layout) field(signature pdf.Ref) (*pdf.Ref, error) {
 	if label == "" {
 		label = l.o.Chain[0].Subject.CommonName
 	}
-	field := l.update.Add(pdf.Dict{
+	field := l.update.Reserve()
+	widget := pdf.Dict{
 		"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Sig"),
 		"T": pdf.Text(l.newName()), "TU": pdf.Text(label), "Contents": pdf.Text(label),
 		"V": signature, "P": page,
 		"F":    pdf.Integer(4 | 128), // print, as PDF/A wants; locked
 		"Rect": pdf.Array{x, y, x, y},
-	})
+	}
+	l.update.Set(field, widget)
+	box, err := l.visible(inherit)
+	if err != nil {
+		return nil, err
+	}
+	if box != nil {
+		if err := l.show(widget, field, page, box); err != nil {
+			return nil, readFault(err)
+		}
+	}
 	return &field, l.annotate(page, dict, field)
+}
+
+// page is the one that carries the widget.
+func (l *layout) page() (ref pdf.Ref, page, inherit pdf.Dict, err error) {
+	if l.o.Visible != nil && l.o.Visible.Last {
+		return l.file.LastPage()
+	}
+	return l.file.FirstPage()
 }
 
 // corner is the lower left corner of what is shown of the page: there a widget
 // without area counts as outside, and needs no tag (ISO 14289-1, 7.18.1) and no
 // appearance (ISO 19005-2, 6.3.3).
 func (l *layout) corner(inherit pdf.Dict) (x, y pdf.Object) {
+	if e, ok := l.edges(inherit); ok {
+		return number(e[0]), number(e[1])
+	}
+	return pdf.Integer(0), pdf.Integer(0)
+}
+
+// edges are left, bottom, right and top of what is shown of the page.
+func (l *layout) edges(inherit pdf.Dict) (edges [4]float64, ok bool) {
 	for _, key := range []pdf.Name{"CropBox", "MediaBox"} {
 		box, err := l.file.Array(inherit[key])
 		if err != nil || len(box) != 4 {
@@ -196,10 +223,10 @@ func (l *layout) corner(inherit pdf.Dict) (x, y pdf.Object) {
 			n[i], ok = v, ok && number
 		}
 		if ok {
-			return number(min(n[0], n[2])), number(min(n[1], n[3]))
+			return [4]float64{min(n[0], n[2]), min(n[1], n[3]), max(n[0], n[2]), max(n[1], n[3])}, true
 		}
 	}
-	return pdf.Integer(0), pdf.Integer(0)
+	return edges, false
 }
 
 func number(v float64) pdf.Object {

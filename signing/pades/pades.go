@@ -43,6 +43,8 @@ type Options struct {
 	Certify bool                // certify the document: no later change but validation data and time stamps (DocMDP, P 1)
 	Field   string              // an empty signature field to fill; "" adds a field of a new name
 	Label   string              // what a screen reader says of the field; "" means the signer's common name
+	// Visible is what people see of it; nil shows nothing. It is not for Field.
+	Visible *Visible
 	// Name, Reason and Location go into the signature as they are; all optional.
 	Name, Reason, Location string
 	// StampRoom is how many bytes a time-stamp token may have; 0 means 8192, negative means that none will come.
