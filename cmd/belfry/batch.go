@@ -145,6 +145,9 @@ func (b *batch) file(ctx context.Context, name string) line {
 	// A file that is begun is brought to its end, whoever wants to stop.
 	receipt, fresh, err := b.seal(context.WithoutCancel(ctx), ctx, name)
 	l.receipt = receipt
+	if err != nil {
+		b.in.log.Warn("a file of a batch was not sealed", "file", name, "error", err)
+	}
 	switch {
 	case err == nil && fresh:
 		l.outcome = sealedNow

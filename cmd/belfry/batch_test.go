@@ -30,10 +30,10 @@ func (w *world) folder() *folder {
 	return f
 }
 
-// put adds a PDF that is like no other.
-func (f *folder) put(name string) {
+// put adds a PDF that is like no other: its page has a width of its own, up to 99 points more.
+func (f *folder) put(name string, width int) {
 	f.t.Helper()
-	f.write(name, append(bytes.Clone(plainPDF), "% "+name+"\n%%EOF\n"...))
+	f.write(name, bytes.Replace(plainPDF, []byte("[0 0 200 "), fmt.Appendf(nil, "[0 0 %d ", 200+width), 1))
 }
 
 func (f *folder) write(name string, content []byte) {
@@ -91,17 +91,21 @@ func TestBatch(t *testing.T) {
 	f := w.folder()
 	const files = 24
 	for i := range files {
-		f.put(fmt.Sprintf("2026/été %02d.pdf", i))
+		f.put(fmt.Sprintf("2026/été %02d.pdf", i), i)
 	}
 	f.write("notes.txt", []byte("not a PDF and not called one"))
 	finished := func() int { return w.number(`SELECT COUNT(*) FROM signing_attempt WHERE state = 'finished'`) }
 
 	first := exec.Command(w.belfry, f.args()...)
+	var said bytes.Buffer
+	first.Stdout, first.Stderr = &said, &said
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for finished() < 3 {
-		time.Sleep(5 * time.Millisecond)
+	for end := time.Now().Add(30 * time.Second); finished() < 3; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing is sealed:\n%s", said.String())
+		}
 	}
 	first.Process.Kill()
 	first.Wait()
@@ -123,7 +127,7 @@ func TestBatch(t *testing.T) {
 	t.Logf("%d files, %d calls of the key that were begun", files, w.number(`SELECT COUNT(*) FROM signing_attempt`))
 
 	f.write("letter.pdf", []byte("a letter that somebody called PDF"))
-	if out := w.command(1, f.args("--lang", "nl")...); !strings.Contains(out, "letter.pdf: refused: Dit bestand is geen PDF") {
+	if out := w.command(1, f.args("--lang", "nl")...); !strings.Contains(out, "letter.pdf: refused: Dit bestand is geen pdf") {
 		t.Errorf("the report does not say why:\n%s", out)
 	}
 	if got := f.reported(); got["already sealed"] != files || got["refused"] != 1 {
@@ -131,7 +135,7 @@ func TestBatch(t *testing.T) {
 	}
 	os.Remove(filepath.Join(f.in, "letter.pdf"))
 
-	f.put("late.pdf")
+	f.put("late.pdf", 99)
 	w.tell("tsa", "gone")
 	w.command(2, f.args("--patience", "100ms")...)
 	if _, err := os.Stat(filepath.Join(f.out, "late.pdf")); err == nil {

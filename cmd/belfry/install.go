@@ -19,6 +19,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -123,6 +124,10 @@ func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, er
 	if !in.settings.Test && isTest(chain[0]) {
 		return seal.Key{}, errors.New("chain: this is a test certificate (set test = true for a local world)")
 	}
+	visible, err := k.Mark.visible(chain[0].Subject.CommonName, in.language(k.Commune))
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("mark: %w", err)
+	}
 	key := in.tokenKey(k, chain[0].PublicKey)
 	in.onClose(key.Close)
 	if err := key.Ready(); err != nil {
@@ -131,7 +136,15 @@ func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, er
 		}
 		in.log.Warn("the token of a seal is away", "commune", k.Commune, "token", k.Token, "error", err)
 	}
-	return seal.Key{Signer: key, Chain: chain, Kind: kind}, nil
+	return seal.Key{Signer: key, Chain: chain, Kind: kind, Visible: visible}, nil
+}
+
+// language is the first in which a commune issues documents.
+func (in *install) language(id commune.ID) i18n.Language {
+	if c, ok := in.communes.ByID(id); ok {
+		return c.DocumentLanguages[0] // commune.Check wants one
+	}
+	return i18n.French
 }
 
 // isTest says whether a certificate comes from a made-up PKI of testcerts, all of

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/pdf"
 )
 
 // signIn answers the card step the person stands at with a card.
@@ -153,6 +156,28 @@ func (w *world) sealByHand() {
 	w.command(2, "verify", out)                  // nobody said whom to believe
 	w.command(1, "verify", in, "--trust", trust) // no signature
 	w.command(0, "verify", out, "--trust", trust, "--json", "--lang", "nl")
+	if got, want := seenOf(w.t, out), i18n.T(i18n.French, "mark.title"); !strings.HasPrefix(got, want) {
+		w.t.Errorf("the page shows %q, not %q", got, want)
+	}
+}
+
+// seenOf is what the box of a seal says.
+func seenOf(t testing.TB, file string) string {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := pdf.Bytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := f.Fields()
+	if err != nil || len(fields) == 0 || fields[0].Dict["AP"] == nil {
+		t.Fatalf("%v: no box in %v", err, fields)
+	}
+	said, _ := fields[0].Dict["Contents"].(pdf.String)
+	return said.Text()
 }
 
 // plainPDF is the smallest file that is one.

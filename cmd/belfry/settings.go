@@ -105,6 +105,8 @@ type SealSettings struct {
 	// Operator marks the key for `belfry seal`; the key that issues documents never
 	// serves anything else (docs/adr/0004).
 	Operator bool `toml:"operator"`
+	// Mark is the box that shows the seal on the page; nothing is shown without it.
+	Mark *MarkSettings `toml:"mark"`
 }
 
 // StampSettings name a timestamp authority; the next is asked when one fails.
@@ -174,6 +176,9 @@ func (s *Settings) defaults() {
 	}
 	for i := range s.Seals {
 		s.Seals[i].PINFile, s.Seals[i].Chain = s.path(s.Seals[i].PINFile), s.path(s.Seals[i].Chain)
+		if m := s.Seals[i].Mark; m != nil {
+			m.Picture = s.path(m.Picture)
+		}
 	}
 	for i := range s.Stamps {
 		s.Stamps[i].Roots = s.path(s.Stamps[i].Roots)

@@ -55,14 +55,37 @@ type belfrySettings struct {
 }
 
 type sealSettings struct {
-	Commune  string `toml:"commune"`
-	Module   string `toml:"module"`
-	Token    string `toml:"token"`
-	Serial   string `toml:"serial"`
-	Key      string `toml:"key"`
-	PINFile  string `toml:"pin_file"`
-	Chain    string `toml:"chain"`
-	Operator bool   `toml:"operator"`
+	Commune  string    `toml:"commune"`
+	Module   string    `toml:"module"`
+	Token    string    `toml:"token"`
+	Serial   string    `toml:"serial"`
+	Key      string    `toml:"key"`
+	PINFile  string    `toml:"pin_file"`
+	Chain    string    `toml:"chain"`
+	Operator bool      `toml:"operator"`
+	Mark     *sealMark `toml:"mark,omitempty"`
+}
+
+// sealMark shows the operator's seal on the page.
+type sealMark struct {
+	Code   string  `toml:"code"`
+	Page   string  `toml:"page"`
+	Corner string  `toml:"corner"`
+	Width  float64 `toml:"width"`
+	Margin float64 `toml:"margin"`
+}
+
+// markOf is the box of an operator's seal: documents of the issuing keys say all of it already.
+func (w *world) markOf(operator bool, commune string) *sealMark {
+	if !operator {
+		return nil
+	}
+	for _, c := range w.communes() {
+		if string(c.ID) == commune {
+			return &sealMark{Code: c.Origin() + "/verify", Page: "last", Corner: "bottom-right", Width: 60, Margin: 5}
+		}
+	}
+	return nil
 }
 
 type stampSettings struct {
@@ -96,9 +119,10 @@ func (w *world) writeSettings() error {
 	s.Mail.From = "Belfry <belfry@belfry.example>"
 	s.Renderer.Modules = w.rendererModules()
 	for _, seal := range w.seals() {
+		operator := seal == w.pki.DefaultOperatorSeal(seal.Commune)
 		s.Seals = append(s.Seals, sealSettings{
 			Commune: seal.Commune, Module: w.pki.ModulePath(), Token: seal.Label, Serial: seal.Serial, Key: seal.Key,
-			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: seal == w.pki.DefaultOperatorSeal(seal.Commune),
+			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: operator, Mark: w.markOf(operator, seal.Commune),
 		})
 	}
 	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}

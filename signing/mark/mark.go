@@ -38,8 +38,10 @@ const (
 	leading      = 1.3  // height of a line by the size of its letters
 	module       = 1.15 // side of a QR code's module: 0.4 mm, as telephones like it
 	tallest      = 48.0 // of a picture
-	pixelsMax    = 1000
 )
+
+// PixelsMax is how wide and how high a picture may be.
+const PixelsMax = 1000
 
 // Drawing is a box that only has to be put somewhere.
 type Drawing struct {
@@ -148,8 +150,8 @@ func fit(b image.Rectangle) (w, h float64) {
 // picture is an image XObject on white: transparency has no place in many files.
 func picture(p image.Image) (*pdf.Stream, error) {
 	b := p.Bounds()
-	if b.Empty() || b.Dx() > pixelsMax || b.Dy() > pixelsMax || b.Dx() > 4*b.Dy() {
-		return nil, fault.New(fault.Invalid, "mark.picture", nil).With("Pixels", pixelsMax)
+	if b.Empty() || b.Dx() > PixelsMax || b.Dy() > PixelsMax || b.Dx() > 4*b.Dy() {
+		return nil, fault.New(fault.Invalid, "mark.picture", nil).With("Pixels", PixelsMax)
 	}
 	data := make([]byte, 0, 3*b.Dx()*b.Dy())
 	for y := b.Min.Y; y < b.Max.Y; y++ {
@@ -166,5 +168,9 @@ func picture(p image.Image) (*pdf.Stream, error) {
 	}, data), nil
 }
 
-// clean is text as it is drawn: composed letters, one space between words.
-func clean(s string) string { return strings.Join(strings.Fields(norm.NFC.String(s)), " ") }
+// clean is text as it is drawn: composed letters, one space between words. A no-break
+// space stays one.
+func clean(s string) string {
+	words := strings.FieldsFunc(norm.NFC.String(s), func(r rune) bool { return r < ' ' || r == ' ' })
+	return strings.Join(words, " ")
+}

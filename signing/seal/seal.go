@@ -50,6 +50,8 @@ type Key struct {
 	Signer crypto.Signer       // in a token, as a rule (internal/p11); may also be a Readier
 	Chain  []*x509.Certificate // the key's certificate, then its issuers; the root may be left out
 	Kind   signing.GrantKind   // the only kind of grant it serves
+	// Visible is what people see on the page of a seal made at a time; nil shows nothing.
+	Visible func(time.Time) *pades.Visible
 }
 
 // Readier is a Signer that knows when it need not be asked: its token is away.
@@ -292,6 +294,9 @@ func (w *work) prepare(key Key, at time.Time) (*pades.Prepared, error) {
 	o := pades.Options{Chain: key.Chain, At: at, Certify: true, Name: key.Chain[0].Subject.CommonName, StampRoom: stampRoom}
 	if w.Level == signing.LevelBB {
 		o.StampRoom = -1
+	}
+	if key.Visible != nil {
+		o.Visible = key.Visible(at)
 	}
 	p, err := pades.Prepare(bytes.NewReader(w.content), int64(len(w.content)), o)
 	if fault.KeyOf(err) == "pades.already_signed" {

@@ -261,7 +261,7 @@ func TestTheCertificateEndsBeforeTheDocument(t *testing.T) {
 		c.KeyUsage = x509.KeyUsageContentCommitment
 		c.NotBefore, c.NotAfter = signingtest.Now, signingtest.Now.AddDate(60, 0, 0)
 	})
-	w.cfg.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{renewed.Cert}, signing.Approval}}
+	w.cfg.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{renewed.Cert}, signing.Approval, nil}}
 	w.clock.Add(50 * 365 * 24 * time.Hour)
 	w.restart()
 	r, err := w.seal(grant)
@@ -529,7 +529,7 @@ func TestAKeyThatIsAway(t *testing.T) {
 func TestAKeyThatIsNotReady(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
 	key := &unreadyKey{Signer: w.key, err: errOutage}
-	w.cfg.Keys = map[commune.ID]Key{here: {key, signingtest.Shared().P256.Chain, signing.Approval}}
+	w.cfg.Keys = map[commune.ID]Key{here: {key, signingtest.Shared().P256.Chain, signing.Approval, nil}}
 	w.restart()
 	grant := w.grant(paper(t.Name(), 1000))
 	for range 10 {
@@ -580,13 +580,13 @@ func TestSettings(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"another level":       func(c *Config) { c.Level = "B-X" },
 		"no authority":        func(c *Config) { c.Stamper = nil },
-		"another certificate": func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, other.Chain, signing.Approval}} },
-		"no certificate":      func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, nil, signing.Approval}} },
+		"another certificate": func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, other.Chain, signing.Approval, nil}} },
+		"no certificate":      func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, nil, signing.Approval, nil}} },
 		"another's chain": func(c *Config) {
-			c.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{w.cfg.Keys[here].Chain[0], other.Cert}, signing.Approval}}
+			c.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{w.cfg.Keys[here].Chain[0], other.Cert}, signing.Approval, nil}}
 		},
-		"no key":  func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval}} },
-		"no kind": func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, ""}} },
+		"no key":  func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval, nil}} },
+		"no kind": func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, "", nil}} },
 	} {
 		cfg := w.cfg
 		spoil(&cfg)
