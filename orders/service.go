@@ -97,7 +97,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.DB.Migrate(ctx, "orders", migrations); err != nil {
+	if err := Migrate(ctx, cfg.DB); err != nil {
 		return nil, err
 	}
 	s := &Service{Config: cfg, vault: vault}

@@ -9,12 +9,45 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 )
 
 // The SQL of orders. Every statement names the commune first.
+
+// Migrate brings the tables of orders up to date.
+func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "orders", migrations) }
+
+// EachFile calls f with every file that a commune's papers name: what was prepared, and
+// what was sealed.
+func EachFile(ctx context.Context, db *sqldb.DB, c commune.ID, f func(Number, blob.Digest) error) error {
+	rows, err := db.Query(ctx, `SELECT number, content, document FROM orders_paper WHERE commune = $1 ORDER BY number`, string(c))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var number, content, document string
+		if err := rows.Scan(&number, &content, &document); err != nil {
+			return err
+		}
+		for _, text := range []string{content, document} {
+			if text == "" {
+				continue
+			}
+			digest, err := blob.ParseDigest(text)
+			if err == nil {
+				err = f(Number(number), digest)
+			}
+			if err != nil {
+				return fmt.Errorf("paper %s: %w", number, err)
+			}
+		}
+	}
+	return rows.Err()
+}
 
 // row is an order with what does not leave the package.
 type row struct {
@@ -205,6 +238,58 @@ func nextNumber(tx *sqldb.Tx, c commune.ID, year int) (Number, error) {
 	err := tx.QueryRow(`INSERT INTO orders_counter (commune, year, last) VALUES ($1, $2, 1)
 		ON CONFLICT (commune, year) DO UPDATE SET last = orders_counter.last + 1 RETURNING last`, string(c), year).Scan(&last)
 	return numberOf(year, last), err
+}
+
+// Skipped is a stretch of numbers that a commune will never give.
+type Skipped struct {
+	Year  int
+	After Number // the last that is known to have been given
+	Next  Number // the one that comes next
+}
+
+// SkipNumbers makes every counter of a commune jump by at least gap, up to the year of
+// now, and says where. After an older state of the database was restored, numbers that
+// were given since are not known: none of them may be given to another paper.
+func SkipNumbers(tx *sqldb.Tx, c commune.ID, now time.Time, gap int64) ([]Skipped, error) {
+	last, err := counters(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	first := now.In(i18n.Brussels()).Year()
+	final := first
+	for year := range last {
+		first, final = min(first, year), max(final, year)
+	}
+	var all []Skipped
+	for year := first; year <= final; year++ {
+		known := last[year]         // 0: a year that began since
+		to := (known/gap + 2) * gap // a round number shows that it was meant
+		if _, err := tx.Exec(`INSERT INTO orders_counter (commune, year, last) VALUES ($1, $2, $3)
+			ON CONFLICT (commune, year) DO UPDATE SET last = excluded.last`, string(c), year, to); err != nil {
+			return nil, err
+		}
+		all = append(all, Skipped{year, numberOf(year, known), numberOf(year, to+1)})
+	}
+	return all, nil
+}
+
+// counters are the last numbers of a commune, by year.
+func counters(tx *sqldb.Tx, c commune.ID) (map[int]int64, error) {
+	rows, err := tx.Query(`SELECT year, last FROM orders_counter WHERE commune = $1`, string(c))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	last := map[int]int64{}
+	for rows.Next() {
+		var year int
+		var n int64
+		if err := rows.Scan(&year, &n); err != nil {
+			return nil, err
+		}
+		last[year] = n
+	}
+	return last, rows.Err()
 }
 
 // allocate gives an order its paper's number, token and code, once.

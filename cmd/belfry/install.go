@@ -71,12 +71,15 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 	if in.kv, err = kv.NewSQL(in.db, clock.System); err != nil {
 		return nil, err
 	}
-	if in.blobs, err = blob.NewDir(filepath.Join(s.Server.Data, "blobs")); err != nil {
+	if in.blobs, err = blob.NewDir(in.blobDir()); err != nil {
 		return nil, fmt.Errorf("server.data: %w", err)
 	}
 	in.audit, err = audit.New(in.db, filepath.Join(s.Server.Data, "heads"))
 	return in, err
 }
+
+// blobDir is where the documents lie.
+func (in *install) blobDir() string { return filepath.Join(in.settings.Server.Data, backupBlobs) }
 
 func (in *install) onClose(f func() error) { in.closers = append(in.closers, f) }
 

@@ -6,6 +6,8 @@
 //	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
 //	belfry seal IN OUT                    seal a file with a commune's operator key
 //	belfry seal --batch IN OUT            seal each PDF of a folder, once, however often it is begun
+//	belfry backup OUT                     database and documents in one file, while the service goes on
+//	belfry restore FILE                   into an empty database and folder; --try only looks whether it would work
 //	belfry journal COMMUNE                does the commune's audit journal hold?
 //
 // The operator's commands take --config FILE; without it they look for
@@ -33,6 +35,8 @@ type commands struct {
 	Staff   staffCmd   `cmd:"" help:"Who works at a commune's desk."`
 	Verify  verifyCmd  `cmd:"" help:"Say whether a sealed PDF is genuine. Exit 0: yes, 1: no, 2: could not tell."`
 	Seal    sealCmd    `cmd:"" help:"Seal a PDF, or a folder of them, with a commune's operator key, and record who did and why."`
+	Backup  backupCmd  `cmd:"" help:"Write a backup of the database and the documents while the service goes on."`
+	Restore restoreCmd `cmd:"" help:"Restore a backup into an empty database and folder, or only try it."`
 	Journal journalCmd `cmd:"" help:"Walk a commune's audit journal and name the place where it breaks."`
 }
 

@@ -46,6 +46,7 @@ type Settings struct {
 	// Communes this install serves, one [[commune]] each.
 	Communes []*commune.Commune `toml:"commune"`
 
+	file   string // where the settings were read from
 	folder string // the file's own, for relative paths
 }
 
@@ -144,9 +145,10 @@ func loadSettings(path string) (*Settings, error) {
 	if err := d.Decode(s); err != nil {
 		return nil, settingsError(path, err)
 	}
-	if s.folder, err = filepath.Abs(filepath.Dir(path)); err != nil {
+	if s.file, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
+	s.folder = filepath.Dir(s.file)
 	s.defaults()
 	return s, s.check()
 }

@@ -70,6 +70,25 @@ func (s *Store) Purge(ctx context.Context) error {
 	})
 }
 
+// EndAll removes whatever is good for somebody who holds it: requests, codes, access
+// tokens and challenges. After an older state of the database was restored, those that
+// were used since would be good again. What was used before stays known.
+func EndAll(tx *sqldb.Tx) error {
+	for _, statement := range []string{
+		`DELETE FROM idp_pushed`,
+		`DELETE FROM idp_code`,
+		`DELETE FROM idp_access_token`,
+		`DELETE FROM idp_challenge`,
+		`DELETE FROM idp_saml_request`,
+		`DELETE FROM idp_upstream_request`,
+	} {
+		if _, err := tx.Exec(statement); err != nil {
+			return fmt.Errorf("idpsql: %w", err)
+		}
+	}
+	return nil
+}
+
 // Write runs f in a transaction, for what is recorded without a change of ours.
 func (s *Store) Write(ctx context.Context, f func(*sqldb.Tx) error) error { return s.db.Write(ctx, f) }
 

@@ -117,3 +117,14 @@ func missing(err error) error {
 	}
 	return err
 }
+
+// Forget removes every value and counter of a database, whatever their lifetime: after
+// an older state of it was restored, sessions that had ended would live again.
+func Forget(tx *sqldb.Tx) error {
+	for _, statement := range []string{`DELETE FROM kv_value`, `DELETE FROM kv_counter`} {
+		if _, err := tx.Exec(statement); err != nil {
+			return fmt.Errorf("kv: %w", err)
+		}
+	}
+	return nil
+}

@@ -105,7 +105,7 @@ func (db *DB) openPostgres(address string) error {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
 	}
-	db.engine = Postgres
+	db.engine, db.address = Postgres, address
 	db.writer = stdlib.OpenDB(*config)
 	db.writer.SetMaxOpenConns(postgresWriters)
 	db.writer.SetMaxIdleConns(postgresWriters) // two by default: the others would reconnect each time

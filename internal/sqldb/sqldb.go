@@ -46,11 +46,12 @@ const (
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	engine Engine
-	path   string // SQLite's file, "" on PostgreSQL
-	writer *sql.DB
-	reader *sql.DB
-	lost   *atomic.Bool // SQLite rolled the writer's transaction back by itself
+	engine  Engine
+	path    string // SQLite's file, "" on PostgreSQL
+	address string // of PostgreSQL, "" on SQLite; may hold a password
+	writer  *sql.DB
+	reader  *sql.DB
+	lost    *atomic.Bool // SQLite rolled the writer's transaction back by itself
 
 	queue   chan *unit
 	closing chan struct{}

@@ -79,9 +79,12 @@ type Register struct {
 //go:embed migrations
 var migrations embed.FS
 
+// Migrate brings the tables of staff up to date.
+func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "staff", migrations) }
+
 // New brings the tables up to date.
 func New(ctx context.Context, db *sqldb.DB, journal Journal, now clock.Clock) (*Register, error) {
-	if err := db.Migrate(ctx, "staff", migrations); err != nil {
+	if err := Migrate(ctx, db); err != nil {
 		return nil, fmt.Errorf("staff: %w", err)
 	}
 	return &Register{db: db, journal: journal, now: now}, nil
@@ -273,6 +276,15 @@ func (s *Register) Withdraw(ctx context.Context, c commune.ID, id, by string) er
 const codeLength = 20
 
 // hash takes a code as people type it.
+// EndInvitations ends every open invitation of every commune: after an older state of
+// the database was restored, one that was used since would be good again.
+func EndInvitations(tx *sqldb.Tx, at time.Time) error {
+	if _, err := tx.Exec(`UPDATE staff_invitation SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`, sqldb.Micros(at)); err != nil {
+		return fmt.Errorf("invitations: %w", err)
+	}
+	return nil
+}
+
 func hash(typed string) string {
 	plain, _ := code.Parse(typed, codeLength) // what is no code is no invitation's either
 	sum := sha256.Sum256([]byte(plain))

@@ -61,6 +61,27 @@ func open(t testing.TB, address string) *sqldb.DB {
 // several times.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	schema := "test_" + strings.ToLower(rand.Text())
+	u := administer(t, "CREATE SCHEMA "+schema)
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// PostgresDatabase is the address of a new database of its own, for tests with
+// programs that know no other unit.
+func PostgresDatabase(t testing.TB) string {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())
+	u := administer(t, "CREATE DATABASE "+name)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// administer runs a statement on the test server and returns the server's address.
+func administer(t testing.TB, statement string) *url.URL {
+	t.Helper()
 	address, missing, err := server()
 	switch {
 	case err != nil:
@@ -75,18 +96,14 @@ func PostgresURL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	schema := "test_" + strings.ToLower(rand.Text())
-	if _, err := admin.Exec("CREATE SCHEMA " + schema); err != nil {
+	if _, err := admin.Exec(statement); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
+	return u
 }
 
 var (
