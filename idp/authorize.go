@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/idp/identity"
 	"github.com/belfry-eid/belfry/idp/login"
 	"github.com/belfry-eid/belfry/idp/park"
 	"github.com/belfry-eid/belfry/idp/session"
@@ -164,7 +165,7 @@ func (p *Provider) standing(ctx context.Context, ask login.Ask, s *session.Sessi
 		made.Level, made.Accepted = m.Level(c.Commune, s.Upstream)
 	}
 	if ask.Subject != "" {
-		person, err := p.persons.Know(ctx, c.Commune, s.Citizen)
+		person, err := p.persons.Know(ctx, c.Commune, s.Citizen, identity.Account{Issuer: s.Issuer, Subject: s.Subject})
 		if err != nil {
 			return login.Standing{}, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/idp/identity"
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/login"
 	"github.com/belfry-eid/belfry/idp/session"
@@ -71,7 +72,7 @@ func (p *Provider) grant(r *http.Request, ask login.Ask, s session.Session) (gra
 	if !ok {
 		return grant{}, errClient
 	}
-	person, err := p.persons.Know(r.Context(), c.Commune, s.Citizen)
+	person, err := p.persons.Know(r.Context(), c.Commune, s.Citizen, identity.Account{Issuer: s.Issuer, Subject: s.Subject})
 	if err != nil {
 		return grant{}, err
 	}

@@ -306,7 +306,10 @@ func (p *Provider) tell(w http.ResponseWriter, r *http.Request) error {
 		claims["name"] = person.Citizen.Name()
 		claims["given_name"], claims["family_name"] = person.Citizen.GivenNames, person.Citizen.Surname
 	}
-	if slices.Contains(a.Scopes, client.ScopeNumber) && c.MayKnowNumber(p.Clock()) {
+	if slices.Contains(a.Scopes, "profile") && person.Citizen.BirthDate != "" {
+		claims["birthdate"] = person.Citizen.BirthDate
+	}
+	if slices.Contains(a.Scopes, client.ScopeNumber) && c.MayKnowNumber(p.Clock()) && !person.Citizen.Number.IsZero() {
 		claims[ClaimNumber] = person.Citizen.Number.Reveal()
 	}
 	return answerJSON(w, http.StatusOK, claims)

@@ -1,7 +1,8 @@
 // Package identity keeps the persons that a commune's applications know.
 //
 // It owns one record per person and commune: found by a keyed hash of the national
-// number, with what names the person sealed; and the subject by which a client
+// number, or of an account elsewhere for those who have none, with what names the person
+// sealed; and the subject by which a client
 // knows them. It refuses to know sessions, methods and which client may be told
 // the number. It guarantees that records of two communes cannot be linked by what
 // the database holds or what clients get (docs/adr/0008): hash, seal and
@@ -12,6 +13,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -49,13 +51,17 @@ func New(store Store, master *secret.Master) *Persons {
 	return &Persons{store: store, lookup: master.MAC("lookup"), pairwise: master.MAC("pairwise"), sealer: master.Sealer("person")}
 }
 
-// Know returns the person of citizen in commune c. Who is met for the first time
-// gets a record, and a name that has changed is taken over.
-func (p *Persons) Know(ctx context.Context, c commune.ID, citizen eid.Citizen) (Person, error) {
-	if citizen.Number.IsZero() {
-		return Person{}, fmt.Errorf("identity: a citizen without a number")
+// Account is somebody's at another service: the subject that an issuer knows them by.
+type Account struct{ Issuer, Subject string }
+
+// Know returns the person of citizen in commune c: by the national number, and by the
+// account where there is none. Who is met for the first time gets a record, and a name
+// that has changed is taken over.
+func (p *Persons) Know(ctx context.Context, c commune.ID, citizen eid.Citizen, a Account) (Person, error) {
+	lookup, err := p.lookupOf(c, citizen, a)
+	if err != nil {
+		return Person{}, err
 	}
-	lookup := encode(p.lookup.Sum(string(c), citizen.Number.Reveal()))
 	row, found, err := p.store.PersonByLookup(ctx, c, lookup)
 	if err != nil {
 		return Person{}, err
@@ -69,6 +75,18 @@ func (p *Persons) Know(ctx context.Context, c commune.ID, citizen eid.Citizen) (
 	}
 	known.Citizen = citizen
 	return known, p.store.ResealPerson(ctx, c, known.ID, p.seal(c, known))
+}
+
+// lookupOf is the keyed hash by which a person is found. One of an account has four parts
+// and one of a number two, so that none is the other's.
+func (p *Persons) lookupOf(c commune.ID, citizen eid.Citizen, a Account) (string, error) {
+	switch {
+	case !citizen.Number.IsZero():
+		return encode(p.lookup.Sum(string(c), citizen.Number.Reveal())), nil
+	case a.Issuer == "" || a.Subject == "":
+		return "", errors.New("identity: a citizen without a number or an account")
+	}
+	return encode(p.lookup.Sum(string(c), "account", a.Issuer, a.Subject)), nil
 }
 
 func (p *Persons) meet(ctx context.Context, c commune.ID, lookup string, citizen eid.Citizen) (Person, error) {
@@ -106,10 +124,12 @@ func (p *Persons) Subject(sector, id string) string { return encode(p.pairwise.S
 type sealed struct {
 	Number, GivenNames, Surname string
 	Foreigner                   bool
+	BirthDate                   string `json:",omitempty"`
+	BirthPlace                  string `json:",omitempty"`
 }
 
 func (p *Persons) seal(c commune.ID, person Person) string {
-	plain, err := json.Marshal(sealed{person.Citizen.Number.Reveal(), person.Citizen.GivenNames, person.Citizen.Surname, person.Citizen.Foreigner})
+	plain, err := json.Marshal(sealed{person.Citizen.Number.Reveal(), person.Citizen.GivenNames, person.Citizen.Surname, person.Citizen.Foreigner, person.Citizen.BirthDate, person.Citizen.BirthPlace})
 	if err != nil {
 		panic(err) // strings and a bool
 	}
@@ -129,11 +149,13 @@ func (p *Persons) open(c commune.ID, row idpsql.Person) (Person, error) {
 	if err := json.Unmarshal(plain, &v); err != nil {
 		return Person{}, fmt.Errorf("identity: person %s: %w", row.ID, err)
 	}
-	number, err := eid.ParseNationalNumber(v.Number)
-	if err != nil {
-		return Person{}, fmt.Errorf("identity: person %s: %w", row.ID, err)
+	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate, BirthPlace: v.BirthPlace}
+	if v.Number != "" {
+		if who.Number, err = eid.ParseNationalNumber(v.Number); err != nil {
+			return Person{}, fmt.Errorf("identity: person %s: %w", row.ID, err)
+		}
 	}
-	return Person{ID: row.ID, Citizen: eid.Citizen{Number: number, GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner}}, nil
+	return Person{ID: row.ID, Citizen: who}, nil
 }
 
 // place ties a sealed record to its row: moved elsewhere it does not open.

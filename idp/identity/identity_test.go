@@ -43,7 +43,7 @@ func citizen(t *testing.T, n int) eid.Citizen {
 
 func know(t *testing.T, p *identity.Persons, c commune.ID, who eid.Citizen) identity.Person {
 	t.Helper()
-	person, err := p.Know(t.Context(), c, who)
+	person, err := p.Know(t.Context(), c, who, identity.Account{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestManyFirstMeetingsAtOnceMakeOneRecord(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range ids {
 		all.Go(func() {
-			person, err := p.Know(t.Context(), "beaumarais", luc)
+			person, err := p.Know(t.Context(), "beaumarais", luc, identity.Account{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -137,7 +137,46 @@ func TestARowNamesNobody(t *testing.T) {
 	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM idp_person`).Scan(&n); err != nil || n != 2 {
 		t.Errorf("%d rows, %v", n, err)
 	}
-	if _, err := p.Know(t.Context(), "beaumarais", eid.Citizen{}); err == nil {
+	if _, err := p.Know(t.Context(), "beaumarais", eid.Citizen{}, identity.Account{Issuer: "https://fc.example"}); err == nil {
 		t.Error("somebody without a number is known")
+	}
+}
+
+// Who has no national number is known by the account elsewhere: the same issuer and
+// subject, and nothing else, is the same person.
+func TestPeopleWithoutANumber(t *testing.T) {
+	p, _, _ := persons(t)
+	claire := eid.Citizen{GivenNames: "Claire", Surname: "Martin", BirthDate: "1980-02-00", BirthPlace: "59350"}
+	know := func(c commune.ID, who eid.Citizen, a identity.Account) identity.Person {
+		t.Helper()
+		person, err := p.Know(t.Context(), c, who, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return person
+	}
+	here := know("mairie", claire, identity.Account{Issuer: "https://fc.example", Subject: "1"})
+	for name, a := range map[string]identity.Account{
+		"another subject": {Issuer: "https://fc.example", Subject: "2"}, "another issuer": {Issuer: "https://fc.example.org", Subject: "1"}, "the parts turned": {Issuer: "1", Subject: "https://fc.example"},
+	} {
+		if know("mairie", claire, a).ID == here.ID {
+			t.Errorf("%s is the same person", name)
+		}
+	}
+	renamed := claire
+	renamed.Surname = "Martin Leroy"
+	again := know("mairie", renamed, identity.Account{Issuer: "https://fc.example", Subject: "1"})
+	if again.ID != here.ID || again.Citizen != renamed {
+		t.Errorf("after a marriage: %+v", again)
+	}
+	if kept, ok, err := p.Get(t.Context(), "mairie", here.ID); err != nil || !ok || kept.Citizen != renamed {
+		t.Errorf("kept: %+v %v %v", kept, ok, err)
+	}
+	if know("beaumarais", claire, identity.Account{Issuer: "https://fc.example", Subject: "1"}).ID == here.ID {
+		t.Error("two communes share a record")
+	}
+	luc := citizen(t, 1) // the number decides where there is one
+	if know("mairie", luc, identity.Account{Issuer: "https://fas.example", Subject: "1"}).ID != know("mairie", luc, identity.Account{}).ID {
+		t.Error("by card and by a service that tells the number one person is two")
 	}
 }

@@ -64,6 +64,9 @@ type View struct {
 // Proof says who is at the browser and how that was shown.
 type Proof struct {
 	Citizen eid.Citizen
+	// Issuer and Subject are the account elsewhere that was shown, "" for a card. People
+	// without a national number are known by it.
+	Issuer, Subject string
 	// Upstream is the raw level another service stated, "" where none was asked.
 	Upstream string
 	// AMR are the means (RFC 8176, and "eid").

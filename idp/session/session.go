@@ -43,6 +43,8 @@ type Session struct {
 	ID       string // random; no client ever sees it, only what is derived from it
 	Login    string // the login request that made it
 	Citizen  eid.Citizen
+	Issuer   string // of the account elsewhere that was shown, "" for a card
+	Subject  string // and who that issuer says it is
 	Method   string // name of the method
 	Upstream string // the raw level another service stated
 	AMR      []string
@@ -85,6 +87,7 @@ func New(cfg Config) *Sessions {
 type stored struct {
 	ID, Login, Number, GivenNames, Surname, Method, Upstream string
 	Foreigner                                                bool
+	Issuer, Subject, BirthDate, BirthPlace                   string
 	AMR                                                      []string
 	At                                                       time.Time
 }
@@ -182,7 +185,7 @@ func (ss *Sessions) touch(ctx context.Context, handle string, now time.Time) err
 func (ss *Sessions) put(ctx context.Context, handle string, s Session) error {
 	plain, err := json.Marshal(stored{
 		ID: s.ID, Login: s.Login, Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
-		Foreigner: s.Citizen.Foreigner, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
+		Foreigner: s.Citizen.Foreigner, BirthDate: s.Citizen.BirthDate, BirthPlace: s.Citizen.BirthPlace, Issuer: s.Issuer, Subject: s.Subject, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
@@ -202,13 +205,14 @@ func (ss *Sessions) open(sealed []byte, context string) (Session, error) {
 	if err := json.Unmarshal(plain, &v); err != nil {
 		return Session{}, fmt.Errorf("session: %w", err)
 	}
-	number, err := eid.ParseNationalNumber(v.Number)
-	if err != nil {
-		return Session{}, fmt.Errorf("session: %w", err)
+	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate, BirthPlace: v.BirthPlace}
+	if v.Number != "" {
+		if who.Number, err = eid.ParseNationalNumber(v.Number); err != nil {
+			return Session{}, fmt.Errorf("session: %w", err)
+		}
 	}
 	return Session{
-		ID: v.ID, Login: v.Login, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At,
-		Citizen: eid.Citizen{Number: number, GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner},
+		ID: v.ID, Login: v.Login, Issuer: v.Issuer, Subject: v.Subject, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At, Citizen: who,
 	}, nil
 }
 

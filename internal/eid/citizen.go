@@ -6,12 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// Citizen is the holder of a card, as its certificate names them.
+// Citizen is the holder of a card, as its certificate names them, or somebody of whom
+// another service tells.
 type Citizen struct {
-	Number     NationalNumber
-	GivenNames string // all those on the certificate; "" for those who have none
-	Surname    string // "" for those who have none
-	Foreigner  bool   // the card is a foreigner's
+	Number     NationalNumber // zero where the other service knows none
+	GivenNames string         // all those on the certificate; "" for those who have none
+	Surname    string         // "" for those who have none
+	Foreigner  bool           // the card is a foreigner's
+	// BirthDate and BirthPlace are what another service tells, "" where it does not:
+	// YYYY-MM-DD, of which month and day may be 00, and a name or a code.
+	BirthDate, BirthPlace string
 }
 
 // Name is the given names and the surname, for a page that greets or a record that names.
