@@ -206,7 +206,7 @@ func (f *Fetcher) answer(req *http.Request, contentType string) ([]byte, error) 
 // alone as Get does. Any status is an answer.
 func (f *Fetcher) Client() *http.Client {
 	client := *f.client
-	client.Timeout = Timeout
+	client.Timeout = 2 * Timeout // the transport's own patience ends before, and is told apart from a caller's
 	client.Transport = listed{f, f.client.Transport}
 	return &client
 }
