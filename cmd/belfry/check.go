@@ -19,6 +19,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv/redis"
 	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/document"
@@ -70,6 +71,11 @@ func (in *install) questions() []question {
 		{"register", in.checkRegister},
 		{"documents", in.checkRenderer},
 		{"provider " + in.settings.Provider.Issuers[0], in.checkProvider},
+	}
+	if store, ok := in.kv.(*redis.Store); ok {
+		list = append(list, question{"redis", func(ctx context.Context) (string, error) {
+			return strings.Join(in.settings.Redis.Addresses, ", "), store.Ping(ctx)
+		}})
 	}
 	if len(in.settings.Clients) > 0 {
 		list = append(list, question{"applications", in.checkClients})

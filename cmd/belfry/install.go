@@ -22,6 +22,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/kv/redis"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/document"
@@ -68,7 +69,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	in.onClose(in.db.Close)
-	if in.kv, err = kv.NewSQL(in.db, clock.System); err != nil {
+	if in.kv, err = in.openKV(); err != nil {
 		return nil, err
 	}
 	if in.blobs, err = blob.NewDir(in.blobDir()); err != nil {
@@ -76,6 +77,40 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 	}
 	in.audit, err = audit.New(in.db, filepath.Join(s.Server.Data, "heads"))
 	return in, err
+}
+
+// openKV opens what keeps sessions: Redis where the settings name one, else the database.
+func (in *install) openKV() (kv.Store, error) {
+	r := in.settings.Redis
+	if r == nil {
+		return kv.NewSQL(in.db, clock.System)
+	}
+	cfg := redis.Config{
+		Addresses: r.Addresses, Primary: r.Primary, Cluster: r.Cluster, Database: r.Database,
+		Prefix: r.Prefix, Username: r.Username, Clock: clock.System,
+	}
+	for file, password := range map[string]*string{r.PasswordFile: &cfg.Password, r.SentinelPasswordFile: &cfg.SentinelPassword} {
+		if file == "" {
+			continue
+		}
+		var err error
+		if *password, err = readSecret(file); err != nil {
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+	}
+	if r.Roots != "" {
+		pool, err := readPool(r.Roots)
+		if err != nil {
+			return nil, fmt.Errorf("redis.roots: %w", err)
+		}
+		cfg.Roots = pool
+	}
+	store, err := redis.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	in.onClose(store.Close)
+	return store, nil
 }
 
 // blobDir is where the documents lie.

@@ -22,6 +22,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/kv"
+	"github.com/belfry-eid/belfry/internal/kv/redis"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/staff"
@@ -48,6 +49,7 @@ func (c *restoreCmd) Run() error {
 	}
 	r := &restore{settings: s}
 	if c.Try {
+		s.Redis = nil // people are signed in there
 		dir, err := os.MkdirTemp("", "belfry-try-*")
 		if err != nil {
 			return err
@@ -281,10 +283,15 @@ func (in *install) afterRestore(ctx context.Context, m manifest, gap int64) (map
 	if err := in.migrateAll(ctx); err != nil {
 		return nil, err
 	}
+	if store, ok := in.kv.(*redis.Store); ok {
+		if err := store.Forget(ctx); err != nil {
+			return nil, err
+		}
+	}
 	skipped := map[commune.ID][]orders.Skipped{}
 	now := clock.System()
 	err := in.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := errors.Join(kv.Forget(tx), idpsql.EndAll(tx), staff.EndInvitations(tx, now)); err != nil {
+		if err := errors.Join(in.forgetValues(tx), idpsql.EndAll(tx), staff.EndInvitations(tx, now)); err != nil {
 			return err
 		}
 		for _, home := range in.settings.Communes {
@@ -305,6 +312,14 @@ func (in *install) afterRestore(ctx context.Context, m manifest, gap int64) (map
 		return nil
 	})
 	return skipped, err
+}
+
+// forgetValues ends the sessions that the database keeps.
+func (in *install) forgetValues(tx *sqldb.Tx) error {
+	if in.settings.Redis != nil {
+		return nil
+	}
+	return kv.Forget(tx)
 }
 
 // migrateAll brings the tables of every room up to date: the backup may be of an older version.

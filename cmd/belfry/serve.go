@@ -275,13 +275,9 @@ func (in *install) providerRoots() (*x509.CertPool, error) {
 	if in.settings.Provider.Roots == "" {
 		return nil, nil
 	}
-	list, err := readCertificates(in.settings.Provider.Roots)
+	pool, err := readPool(in.settings.Provider.Roots)
 	if err != nil {
 		return nil, fmt.Errorf("provider.roots: %w", err)
-	}
-	pool := x509.NewCertPool()
-	for _, c := range list {
-		pool.AddCert(c)
 	}
 	return pool, nil
 }

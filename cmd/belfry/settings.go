@@ -28,6 +28,8 @@ type Settings struct {
 	Test     bool             `toml:"test"`
 	Server   ServerSettings   `toml:"server"`
 	Database DatabaseSettings `toml:"database"`
+	// Redis keeps sessions where several nodes serve; without it the database does.
+	Redis    *RedisSettings   `toml:"redis"`
 	Provider ProviderSettings `toml:"provider"`
 	Cards    CardSettings     `toml:"cards"`
 	Seals    []SealSettings   `toml:"seal"`
@@ -71,6 +73,21 @@ type ServerSettings struct {
 type DatabaseSettings struct {
 	// URL is "sqlite:belfry.db" or "postgres://user@host/name".
 	URL string `toml:"url"`
+}
+
+// RedisSettings name the Redis that keeps sessions, limits and caches.
+type RedisSettings struct {
+	// Addresses are "host:port": one server; the sentinels, where primary is set; some
+	// nodes of a cluster, where cluster is true.
+	Addresses            []string `toml:"addresses"`
+	Primary              string   `toml:"primary"` // the name by which the sentinels know it
+	Cluster              bool     `toml:"cluster"`
+	Database             int      `toml:"database"`
+	Prefix               string   `toml:"prefix"` // of every key; "belfry:" where empty
+	Username             string   `toml:"username"`
+	PasswordFile         string   `toml:"password_file"`
+	SentinelPasswordFile string   `toml:"sentinel_password_file"`
+	Roots                string   `toml:"roots"` // PEM file of the CA of its certificates: connections are then made by TLS
 }
 
 // ProviderSettings are those of the OpenID provider.
@@ -175,6 +192,9 @@ func settingsError(path string, err error) error {
 func (s *Settings) defaults() {
 	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules} {
 		*p = s.path(*p)
+	}
+	if r := s.Redis; r != nil {
+		r.PasswordFile, r.SentinelPasswordFile, r.Roots = s.path(r.PasswordFile), s.path(r.SentinelPasswordFile), s.path(r.Roots)
 	}
 	for i := range s.Seals {
 		s.Seals[i].PINFile, s.Seals[i].Chain = s.path(s.Seals[i].PINFile), s.path(s.Seals[i].Chain)
@@ -308,6 +328,19 @@ func readSecret(path string) (string, error) {
 		return "", err
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// readPool reads a PEM file of certificates to be believed.
+func readPool(path string) (*x509.CertPool, error) {
+	list, err := readCertificates(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, c := range list {
+		pool.AddCert(c)
+	}
+	return pool, nil
 }
 
 // readCertificates reads every certificate of a PEM file.
