@@ -46,7 +46,12 @@ func (c *checkCmd) Run() error {
 	defer in.Close()
 	fmt.Printf("ok      settings: %d communes\n", len(in.communes.All()))
 	bad := 0
-	for _, q := range in.questions() {
+	list := in.questions()
+	more, err := in.upstreamQuestions()
+	if err != nil {
+		return err
+	}
+	for _, q := range append(list, more...) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		seen, err := q.ask(ctx)
 		cancel()

@@ -191,6 +191,13 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 	if federal != nil {
 		methods = append(methods, federal)
 	}
+	sources, err := in.upstreams(store, master)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		methods = append(methods, s)
+	}
 	return idp.New(ctx, idp.Config{
 		Issuers: in.settings.Provider.Issuers, Communes: in.communes, Clients: clients, Methods: methods,
 		Store: store, KV: in.kv, Secret: master, Clock: clock.System, Log: in.log, Audit: in.audit, Proxies: in.settings.Server.Proxies,

@@ -35,6 +35,8 @@ type Settings struct {
 	Seals    []SealSettings   `toml:"seal"`
 	// Federal are the communes' agreements with the federal service.
 	Federal []FederalSettings `toml:"federal"`
+	// Upstream are the communes' registrations at OpenID providers elsewhere.
+	Upstream []UpstreamSettings `toml:"upstream"`
 	// Environment variables that the tokens' PKCS#11 libraries read, for example
 	// SOFTHSM2_CONF; they are set before the first library is loaded.
 	Environment map[string]string `toml:"environment"`
@@ -255,7 +257,7 @@ func (s *Settings) check() error {
 	if _, err := commune.NewCommunes(s.Communes); err != nil {
 		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal())...)
+	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal(), s.checkUpstream())...)
 }
 
 // checkOrigins refuses plain http in production.
