@@ -16,6 +16,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/register"
@@ -61,41 +62,81 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
-	number, err := s.vault.open(c, id, r.sealed)
-	if err != nil {
-		return Order{}, err
-	}
-	residence, err := s.Register.Residence(ctx, number)
-	if err != nil {
-		return Order{}, err
-	}
-	attention, err := certifiable(of, r.Surname, residence, reason)
+	subject, err := s.about(ctx, of, r, reason)
 	if err != nil {
 		return Order{}, err
 	}
 	by := clerk.actor()
-	if r, err = s.begin(ctx, r, by, attention, reason); err != nil {
+	if r, err = s.begin(ctx, r, by, subject.attention, reason); err != nil {
 		return Order{}, err
 	}
-	f, err := s.draw(ctx, of, r, residence)
+	f, err := s.draw(ctx, of, r, subject)
 	if err != nil {
 		return Order{}, err
 	}
-	f.attention = attention
+	f.attention = subject.attention
 	if err := s.freeze(ctx, r, by, f); err != nil {
 		return Order{}, s.moved(ctx, c, id, err)
 	}
 	return s.Get(ctx, c, id)
 }
 
+// about is what a paper says of a person, in its language, and what a clerk has had to
+// look at.
+type about struct {
+	holder    string
+	values    map[string]string
+	attention Attention
+}
+
+// about asks the register; where a paper rests on none, the order's own answers are what
+// the clerk has verified.
+func (s *Service) about(ctx context.Context, of *commune.Commune, r row, reason string) (about, error) {
+	if r.Product.Source == catalogue.FromPerson {
+		return ownWords(r.Order), nil
+	}
+	number, err := s.vault.open(r.Commune, r.ID, r.sealed)
+	if err != nil {
+		return about{}, err
+	}
+	residence, err := s.Register.Residence(ctx, number)
+	if err != nil {
+		return about{}, err
+	}
+	attention, err := certifiable(of, r.Surname, residence, reason)
+	return about{holder(residence), registered(residence, r.DocumentLanguage()), attention}, err
+}
+
+func ownWords(o Order) about {
+	a := about{holder: o.Name(), values: map[string]string{}}
+	for _, answer := range o.Answers {
+		a.values[answer.Name] = answer.In(o.DocumentLanguage())
+	}
+	return a
+}
+
+// registered are the facts of the register, as a paper in l prints them.
+func registered(residence register.Residence, l i18n.Language) map[string]string {
+	values := map[string]string{
+		Surname: residence.Surname, GivenNames: residence.GivenNames,
+		BirthDate: residence.BirthDate.In(l), Since: residence.Since.In(l),
+	}
+	if residence.Status == register.ReferenceAddress {
+		values[ReferenceAddress] = residence.Address(l)
+	} else {
+		values[Address] = residence.Address(l)
+	}
+	return values
+}
+
 // draw makes the paper's bytes and keeps them; nothing refers to them yet.
-func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, residence register.Residence) (frozen, error) {
+func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about) (frozen, error) {
 	seal, err := s.Sealer.Describe(of.ID)
 	if err != nil {
 		return frozen{}, err
 	}
-	f := frozen{holder: holder(residence), specimen: seal.Specimen, at: s.now()}
-	data, err := s.Renderer.Render(ctx, paperOf(of, r, residence, seal, f.at))
+	f := frozen{holder: subject.holder, specimen: seal.Specimen, at: s.now()}
+	data, err := s.Renderer.Render(ctx, paperOf(of, r, subject.values, seal, f.at))
 	if err != nil {
 		return frozen{}, err
 	}
@@ -205,15 +246,23 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 
 func holder(r register.Residence) string { return strings.TrimSpace(r.GivenNames + " " + r.Surname) }
 
+// authority is the message key of what issues the paper.
+func authority(of *commune.Commune) string {
+	if of.French() {
+		return "orders.paper.authority_france"
+	}
+	return "orders.paper.authority"
+}
+
 // paperOf is all that stands on the paper.
-func paperOf(of *commune.Commune, r row, residence register.Residence, seal signing.Seal, at time.Time) document.Document {
+func paperOf(of *commune.Commune, r row, values map[string]string, seal signing.Seal, at time.Time) document.Document {
 	l := r.DocumentLanguage()
 	text := r.Product.Paper
 	fill := strings.NewReplacer("{commune}", of.NameIn(l), "{date}", i18n.Date(l, at))
 	d := document.Document{
 		Template: r.Product.Template, Language: l, Number: string(r.Paper.Number), Date: at.Truncate(time.Second),
 		Title: text.Title.In(l), Intro: fill.Replace(text.Introduction.In(l)), Legal: fill.Replace(text.Legal.In(l)), Place: of.NameIn(l),
-		Commune: document.Commune{Name: of.NameIn(l), Address: []string{i18n.T(l, "orders.paper.authority")}, Colour: of.Theme.Brand},
+		Commune: document.Commune{Name: of.NameIn(l), Address: []string{i18n.T(l, authority(of))}, Colour: of.Theme.Brand},
 		Seal:    document.Seal{Name: seal.Name, Qualified: seal.Level == signing.Qualified},
 		Verify: document.Verify{
 			URL: of.Origin() + VerifyPath + "/" + r.token, Page: of.Origin() + VerifyPath, Code: grouped(r.Paper.Code),
@@ -224,15 +273,6 @@ func paperOf(of *commune.Commune, r row, residence register.Residence, seal sign
 		if line != "" {
 			d.Commune.Address = append(d.Commune.Address, line)
 		}
-	}
-	values := map[string]string{
-		Surname: residence.Surname, GivenNames: residence.GivenNames,
-		BirthDate: residence.BirthDate.In(l), Since: residence.Since.In(l),
-	}
-	if residence.Status == register.ReferenceAddress {
-		values[ReferenceAddress] = residence.Address(l)
-	} else {
-		values[Address] = residence.Address(l)
 	}
 	for _, row := range text.Rows {
 		if v := values[row.Fact]; v != "" {

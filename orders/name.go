@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/belfry-eid/belfry/orders/form"
@@ -21,4 +22,17 @@ func sameName(a, b string) bool {
 		return a == b
 	}
 	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+// mayBe says whether somebody of this name may be the person of an order whom no number
+// tells from others: the surname and the first given name are in it.
+func mayBe(o Order, name string) bool {
+	given, _, _ := strings.Cut(words(o.GivenNames), " ")
+	have := strings.Fields(words(name))
+	for _, w := range append(strings.Fields(words(o.Surname)), given) {
+		if w != "" && !slices.Contains(have, w) {
+			return false
+		}
+	}
+	return len(have) > 0
 }

@@ -16,9 +16,10 @@ import (
 // Person is a signed-in citizen, as the provider names them.
 type Person struct {
 	Subject    string             // the provider's pairwise subject for this commune's portal
-	Number     eid.NationalNumber // needed to order and for nothing else
-	GivenNames string             // from the card
+	Number     eid.NationalNumber // needed to order what rests on the register, and for nothing else
+	GivenNames string             // from the card, or as the sign-in tells
 	Surname    string
+	BirthDate  string // YYYY-MM-DD, as the sign-in tells; "" where it does not
 }
 
 // Clerk is a signed-in member of a commune's staff. The portal has checked that
@@ -38,6 +39,7 @@ type Origin string
 
 const (
 	FromCard     Origin = "eid"      // read from the card
+	FromSignIn   Origin = "sign_in"  // as the service tells by which the person signed in
 	FromRegister Origin = "register" // the National Register's answer
 	FromPerson   Origin = "person"   // typed or chosen by the person
 )

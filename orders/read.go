@@ -80,9 +80,12 @@ func (s *Service) Own(ctx context.Context, c commune.ID, id string, clerk Clerk)
 }
 
 func (s *Service) own(r row, clerk Clerk) (bool, error) {
-	person, err := s.vault.person(r.Commune, clerk.Number)
+	person, err := s.vault.person(r.Commune, clerk.Number, clerk.Subject)
 	if err != nil {
 		return false, err
+	}
+	if strings.HasPrefix(r.person, numberless) && mayBe(r.Order, clerk.Name) {
+		return true, nil
 	}
 	return clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person, nil
 }

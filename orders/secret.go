@@ -62,9 +62,13 @@ func (v vault) open(c commune.ID, order string, sealed []byte) (eid.NationalNumb
 	return eid.ParseNationalNumber(string(digits))
 }
 
-// person names somebody within one commune, "" for no number.
-func (v vault) person(c commune.ID, n eid.NationalNumber) (string, error) {
-	if n.IsZero() {
+// numberless begins the name of somebody who is known by their subject only.
+const numberless = "s:"
+
+// person names somebody within one commune: by the number, or by the subject where there
+// is none.
+func (v vault) person(c commune.ID, n eid.NationalNumber, subject string) (string, error) {
+	if n.IsZero() && subject == "" {
 		return "", nil
 	}
 	key, err := v.key("person", c)
@@ -72,6 +76,10 @@ func (v vault) person(c commune.ID, n eid.NationalNumber) (string, error) {
 		return "", err
 	}
 	mac := hmac.New(sha256.New, key)
+	if n.IsZero() { // eleven digits are no subject behind a zero byte
+		mac.Write([]byte("\x00" + subject))
+		return numberless + hex.EncodeToString(mac.Sum(nil)), nil
+	}
 	mac.Write([]byte(n.Reveal()))
 	return hex.EncodeToString(mac.Sum(nil)), nil
 }

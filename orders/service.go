@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -121,19 +122,21 @@ func (s *Service) commune(c commune.ID) (*commune.Commune, error) {
 
 // Products are the papers that people of a commune can order, each in its newest version.
 func (s *Service) Products(c commune.ID) []*catalogue.Product {
-	if _, err := s.commune(c); err != nil {
+	of, err := s.commune(c)
+	if err != nil {
 		return nil
 	}
-	return s.Catalogue.Current()
+	return slices.DeleteFunc(s.Catalogue.Current(), func(p *catalogue.Product) bool { return !p.Of(of.Country) })
 }
 
 // Product is one of Products; fault orders.no_product (NotFound) where it is not offered.
 func (s *Service) Product(c commune.ID, id string) (*catalogue.Product, error) {
-	if _, err := s.commune(c); err != nil {
+	of, err := s.commune(c)
+	if err != nil {
 		return nil, err
 	}
 	p, ok := s.Catalogue.Newest(id)
-	if !ok {
+	if !ok || !p.Of(of.Country) {
 		return nil, fault.New(fault.NotFound, "orders.no_product", nil)
 	}
 	return p, nil

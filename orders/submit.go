@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ import (
 const maxOpen = 10
 
 // Prefill asks the register where a person lives and says what the form will hold.
-// Faults: orders.no_product, orders.no_number (Forbidden), orders.lives_elsewhere
+// Faults: orders.no_product, orders.no_number and orders.no_birth_date (Forbidden), orders.lives_elsewhere
 // (Forbidden; Args Commune, Link), and those of register.Client.Residence.
 func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product string) (Prefill, error) {
 	chosen, err := s.Product(c, product)
@@ -40,15 +41,19 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	answers, attention, err := s.ask(ctx, of, p)
+	answers, attention, err := s.ask(ctx, of, chosen, p)
 	if err != nil {
 		return Prefill{}, err
 	}
 	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages, Attention: attention}, nil
 }
 
-// ask reads card and register. It issues nothing, and stops at the border of the commune.
-func (s *Service) ask(ctx context.Context, of *commune.Commune, p Person) ([]Answer, Attention, error) {
+// ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
+func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogue.Product, p Person) ([]Answer, Attention, error) {
+	if chosen.Source == catalogue.FromPerson {
+		answers, err := told(p)
+		return answers, NoAttention, err
+	}
 	if p.Number.IsZero() || p.Subject == "" {
 		return nil, "", fault.New(fault.Forbidden, "orders.no_number", nil)
 	}
@@ -70,6 +75,16 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, p Person) ([]Ans
 		}
 	}
 	return answers, attention, nil
+}
+
+// told are the answers of somebody whom no register knows: what their sign-in tells.
+func told(p Person) ([]Answer, error) {
+	birth, ok := register.ParseDay(p.BirthDate)
+	if !ok || p.Subject == "" {
+		return nil, fault.New(fault.Forbidden, "orders.no_birth_date", nil)
+	}
+	answers := []Answer{{Surname, form.Line(p.Surname), FromSignIn}, {GivenNames, form.Line(p.GivenNames), FromSignIn}, {BirthDate, string(birth), FromSignIn}}
+	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" }), nil
 }
 
 // inside refuses those whose main residence is in another commune: only that one may certify it.
@@ -151,7 +166,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if sub.Version != chosen.Version {
 		return Order{}, fault.New(fault.Conflict, "orders.product_changed", nil)
 	}
-	answers, attention, err := s.ask(ctx, of, p)
+	answers, attention, err := s.ask(ctx, of, chosen, p)
 	if err != nil {
 		return Order{}, err
 	}
@@ -226,7 +241,7 @@ func (s *Service) newOrder(of *commune.Commune, chosen *catalogue.Product, p Per
 		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
 	}}
 	r.ChangedBy = r.Name()
-	if r.person, err = s.vault.person(of.ID, p.Number); err != nil {
+	if r.person, err = s.vault.person(of.ID, p.Number, p.Subject); err != nil {
 		return row{}, err
 	}
 	r.sealed, err = s.vault.seal(of.ID, r.ID, p.Number)

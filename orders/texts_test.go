@@ -30,7 +30,7 @@ func TestEveryKeyHasWords(t *testing.T) {
 	for _, a := range []orders.Attention{orders.AtReferenceAddress, orders.Undisclosed, orders.StruckOff, orders.Deceased, orders.NameDiffers, orders.OtherStatus} {
 		keys[a.Key()] = true
 	}
-	for _, o := range []orders.Origin{orders.FromCard, orders.FromRegister, orders.FromPerson} {
+	for _, o := range []orders.Origin{orders.FromCard, orders.FromSignIn, orders.FromRegister, orders.FromPerson} {
 		keys[o.Key()] = true
 	}
 	for _, n := range []string{orders.GivenNames, orders.Surname, orders.BirthDate, orders.Address, orders.ReferenceAddress, orders.Since} {

@@ -34,7 +34,11 @@ func (id ID) Check() error {
 // Commune is one commune's own settings, as the settings file has them.
 type Commune struct {
 	ID ID `toml:"id"`
-	// NIS is the five-digit code of Statbel, by which the National Register names communes.
+	// Country whose law the commune is under: "be", also where empty, or "fr". It decides
+	// which papers there are, in which languages, and whether people have a national number.
+	Country string `toml:"country"`
+	// NIS is the five-digit code of Statbel, by which the National Register names
+	// communes; in France the five characters of INSEE.
 	NIS string `toml:"nis"`
 	// Name by language code; the first of Languages must be there, others fall back to it.
 	Name map[i18n.Language]string `toml:"name"`
@@ -48,11 +52,16 @@ type Commune struct {
 	DocumentLanguages []i18n.Language `toml:"document_languages"`
 	// StaffLanguages of the clerks' desk, the official one first.
 	StaffLanguages []i18n.Language `toml:"staff_languages"`
-	// SignIn names the ways to sign in that the commune offers, in order: "card", "fas".
-	// All that are set up for it where empty.
-	SignIn  []string `toml:"sign_in"`
-	Theme   Theme    `toml:"theme"`
-	Contact Contact  `toml:"contact"`
+	// SignIn names the ways to sign in that the commune offers, in order: "card", "fas", or
+	// an [[upstream]] source. All that are set up for it where empty.
+	SignIn []string `toml:"sign_in"`
+	// CitizenLevel and StaffLevel are the lowest levels of assurance (regulation (EU)
+	// 2015/1502) that citizens and staff sign in with: "low", "substantial" or "high".
+	// Substantial for citizens and high for staff where empty.
+	CitizenLevel string  `toml:"citizen_level"`
+	StaffLevel   string  `toml:"staff_level"`
+	Theme        Theme   `toml:"theme"`
+	Contact      Contact `toml:"contact"`
 }
 
 // Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are
@@ -84,15 +93,28 @@ func (c *Commune) NameIn(l i18n.Language) string {
 // Origin is the address printed on documents.
 func (c *Commune) Origin() string { return c.Origins[0] }
 
+// French says whether the commune is under French law.
+func (c *Commune) French() bool { return c.Country == France }
+
+// ByCard says whether people of the commune may sign in with a Belgian card.
+func (c *Commune) ByCard() bool { return len(c.SignIn) == 0 || slices.Contains(c.SignIn, "card") }
+
 // Offers says whether the commune's pages exist in l.
 func (c *Commune) Offers(l i18n.Language) bool { return slices.Contains(c.Languages, l) }
 
 // Issues says whether the commune issues documents in l.
 func (c *Commune) Issues(l i18n.Language) bool { return slices.Contains(c.DocumentLanguages, l) }
 
+// Countries whose law a commune may be under.
+const (
+	Belgium = "be"
+	France  = "fr"
+)
+
 var (
 	colour  = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 	nisCode = regexp.MustCompile(`^[0-9]{5}$`)
+	insee   = regexp.MustCompile(`^[0-9][0-9AB][0-9]{3}$`) // Corsica has letters
 )
 
 // IsColour says whether s is a colour as Theme wants it.
@@ -107,8 +129,18 @@ func (c *Commune) Check() error {
 	if err := c.ID.Check(); err != nil {
 		faults = append(faults, err)
 	}
-	if !nisCode.MatchString(c.NIS) {
+	switch {
+	case c.Country != "" && c.Country != Belgium && c.Country != France:
+		bad("country %q: be or fr", c.Country)
+	case c.French() && !insee.MatchString(c.NIS):
+		bad("nis %q: the five characters of INSEE", c.NIS)
+	case !c.French() && !nisCode.MatchString(c.NIS):
 		bad("nis %q: five digits", c.NIS)
+	}
+	for _, l := range []string{c.CitizenLevel, c.StaffLevel} {
+		if !slices.Contains([]string{"", "low", "substantial", "high"}, l) {
+			bad("level %q: low, substantial or high", l)
+		}
 	}
 	for name, list := range map[string][]i18n.Language{"languages": c.Languages, "document_languages": c.DocumentLanguages, "staff_languages": c.StaffLanguages} {
 		if len(list) == 0 {
@@ -119,6 +151,9 @@ func (c *Commune) Check() error {
 				bad("%s: %q is none of fr, nl, de, en", name, l)
 			}
 		}
+	}
+	if c.French() && !(slices.Equal(c.DocumentLanguages, []i18n.Language{i18n.French}) && slices.Equal(c.StaffLanguages, []i18n.Language{i18n.French})) {
+		bad("document_languages, staff_languages: French alone, in France")
 	}
 	if c.Issues(i18n.English) {
 		bad("document_languages: no document is issued in English")

@@ -23,6 +23,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders/form"
 )
@@ -42,7 +43,11 @@ func (t Text) In(l i18n.Language) string {
 type Product struct {
 	ID      string `toml:"id"`      // "residence"; in addresses of pages
 	Version int    `toml:"version"` // pinned by each order
-	// Source and SourceCode name the paper to the register it comes from ("rn", "MainResidence").
+	// Country under whose law it is issued, "be" where empty, or "fr".
+	Country string `toml:"country"`
+	// Source and SourceCode name the paper to the register it comes from ("rn",
+	// "MainResidence"). The source FromPerson is none: the paper says what the sign-in and
+	// the person told, and what a clerk has verified.
 	Source     string `toml:"source"`
 	SourceCode string `toml:"source_code"`
 	// Template names the drawing of orders/document.
@@ -61,6 +66,15 @@ type Product struct {
 
 	Fields []form.Name `toml:"fields"` // questions, in the order of the page
 	Paper  Paper       `toml:"paper"`
+}
+
+// FromPerson is the source of papers that rest on no register.
+const FromPerson = "person"
+
+// Of says whether the paper is one of a country's, "" being Belgium.
+func (p *Product) Of(country string) bool {
+	french := func(c string) bool { return c == commune.France }
+	return french(p.Country) == french(country)
 }
 
 // Elsewhere is where the same paper is free and at once.
@@ -188,11 +202,15 @@ func (p *Product) check(file string) error {
 			}
 		}
 	}
-	full("paper.title", p.Paper.Title, paperLanguages)
-	full("paper.introduction", p.Paper.Introduction, paperLanguages)
-	full("paper.legal", p.Paper.Legal, paperLanguages)
+	printed := paperLanguages
+	if p.Country == commune.France {
+		printed = []i18n.Language{i18n.French}
+	}
+	full("paper.title", p.Paper.Title, printed)
+	full("paper.introduction", p.Paper.Introduction, printed)
+	full("paper.legal", p.Paper.Legal, printed)
 	for i, r := range p.Paper.Rows {
-		if r.Fact == "" || r.French == "" || r.Dutch == "" || r.German == "" {
+		if r.Fact == "" || slices.ContainsFunc(printed, func(l i18n.Language) bool { return r.In(l) == "" }) {
 			bad("paper.rows[%d] has a gap", i)
 		}
 	}

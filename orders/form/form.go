@@ -28,10 +28,12 @@ type Name string
 const (
 	DocumentLanguage Name = "document_language" // one of those in which the commune issues
 	Email            Name = "email"             // optional: where to say that the paper is ready
+	BirthPlace       Name = "birth_place"       // where no register tells it
+	HomeAddress      Name = "home_address"      // likewise
 )
 
 // Names lists every question there is.
-var Names = []Name{DocumentLanguage, Email}
+var Names = []Name{DocumentLanguage, Email, BirthPlace, HomeAddress}
 
 // Known says whether there is such a question.
 func (n Name) Known() bool { return slices.Contains(Names, n) }
@@ -80,8 +82,27 @@ func parse(name Name, given []string, languages []i18n.Language) (answer, fault 
 		return parseLanguage(raw, languages)
 	case Email:
 		return parseEmail(raw)
+	case BirthPlace:
+		return parseLine(raw, maxPlace)
+	case HomeAddress:
+		return parseLine(raw, maxAddress)
 	}
 	return "", "orders.form.unknown"
+}
+
+// Longest place and address, in characters.
+const (
+	maxPlace   = 100
+	maxAddress = 200
+)
+
+// parseLine takes one line that must be there.
+func parseLine(raw string, max int) (string, string) {
+	text, fault := Text(raw, 1, max)
+	if fault == "" && strings.Contains(text, "\n") {
+		fault = "orders.form.characters"
+	}
+	return text, fault
 }
 
 func parseLanguage(raw string, languages []i18n.Language) (string, string) {

@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 		"a wrong address comes back": {url.Values{"document_language": {"fr"}, "email": {"sofie"}}, both,
 			form.Answers{"document_language": "fr", "email": "sofie"}, form.Errors{"email": "orders.form.email_wrong"}},
 	} {
-		answers, faults := form.Parse(form.Names, c.values, c.languages)
+		answers, faults := form.Parse([]form.Name{form.DocumentLanguage, form.Email}, c.values, c.languages)
 		if len(answers) != len(c.answers) || len(faults) != len(c.faults) {
 			t.Errorf("%s: %v %v", name, answers, faults)
 		}
@@ -68,6 +68,22 @@ func TestEmail(t *testing.T) {
 		if faults[form.Email] != want {
 			t.Errorf("%q: %q, want %q", address, faults[form.Email], want)
 		}
+	}
+}
+
+// A line must be there, and be one.
+func TestLines(t *testing.T) {
+	for given, want := range map[string]string{
+		" 12, rue du Beffroi, 59300 Saint-Aubin ": "", "": "orders.form.missing", "  ": "orders.form.missing",
+		"12, rue\nX": "orders.form.characters", "a\u202eb": "orders.form.characters", strings.Repeat("é", 201): "orders.form.too_long",
+	} {
+		answers, faults := form.Parse([]form.Name{form.HomeAddress}, url.Values{"home_address": {given}}, both)
+		if faults[form.HomeAddress] != want || want == "" && answers[form.HomeAddress] != strings.TrimSpace(given) {
+			t.Errorf("%.20q: %q %q", given, answers[form.HomeAddress], faults[form.HomeAddress])
+		}
+	}
+	if _, faults := form.Parse([]form.Name{form.BirthPlace}, url.Values{"birth_place": {"Lille", "Paris"}}, both); faults[form.BirthPlace] == "" {
+		t.Error("two places of birth")
 	}
 }
 

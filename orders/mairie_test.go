@@ -1,0 +1,141 @@
+package orders_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/orderstest"
+)
+
+const mairie commune.ID = "saint-aubin"
+
+var newClaire = orders.Person{Subject: "subject-claire", GivenNames: "Claire Louise", Surname: "Martin-Leroy", BirthDate: "1948-05-00"}
+
+// atMairie is a world with a French mairie: no national number, and no register to ask.
+func atMairie(t *testing.T) *orderstest.World {
+	t.Helper()
+	return orderstest.New(t, sqldbtest.SQLite(t), func(w *orderstest.World, cfg *orders.Config) {
+		communes, err := commune.NewCommunes(append(w.Communes.All(), &commune.Commune{
+			ID: mairie, Country: commune.France, NIS: "59999", Name: map[i18n.Language]string{i18n.French: "Saint-Aubin"},
+			Origins: []string{"https://saint-aubin.example"}, Languages: []i18n.Language{i18n.French},
+			DocumentLanguages: []i18n.Language{i18n.French}, StaffLanguages: []i18n.Language{i18n.French},
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Communes, cfg.Communes = communes, communes
+		w.Register.Fail(errors.New("the register is asked about a French person"))
+	})
+}
+
+func lifeForm() orders.Submission {
+	return orders.Submission{Product: "fr_life", Version: 1, Language: i18n.French, Key: orders.NewKey(), Answers: form.Answers{
+		form.DocumentLanguage: "fr", form.BirthPlace: "Lille", form.HomeAddress: "3 rue du Port, 59999 Saint-Aubin",
+	}}
+}
+
+// At a mairie the paper says what sign-in and person tell and a clerk has verified.
+func TestPaperOfAMairie(t *testing.T) {
+	w := atMairie(t)
+	for c, want := range map[commune.ID]string{mairie: "fr_life", orderstest.A: "residence"} {
+		list := w.Service.Products(c)
+		if len(list) != 1 || list[0].ID != want {
+			t.Errorf("%s offers %v", c, list)
+		}
+	}
+	for c, other := range map[commune.ID]string{mairie: "residence", orderstest.A: "fr_life"} {
+		if _, err := w.Service.Product(c, other); fault.KeyOf(err) != "orders.no_product" {
+			t.Errorf("%s gives %s: %v", c, other, err)
+		}
+	}
+	known, err := w.Service.Prefill(t.Context(), mairie, newClaire, "fr_life")
+	if err != nil || len(known.Answers) != 3 || known.Answers[2] != (orders.Answer{Name: orders.BirthDate, Value: "1948-05-00", Origin: orders.FromSignIn}) {
+		t.Fatalf("%+v, %v", known.Answers, err)
+	}
+	o, err := w.Service.Submit(t.Context(), mairie, newClaire, lifeForm())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clerk := orders.Clerk{Subject: "subject-clerk", Name: "Paul Dupont"}
+	if o, err = w.Service.Prepare(t.Context(), mairie, o.ID, clerk); err != nil {
+		t.Fatal(err)
+	}
+	drawn := w.Renderer.Last()
+	got := map[string]string{}
+	for _, f := range drawn.Facts {
+		got[f.Label] = f.Value
+	}
+	if got["Nom"] != "Martin-Leroy" || got["Prénoms"] != "Claire Louise" || got["Date de naissance"] != "05/1948" || got["Lieu de naissance"] != "Lille" || got["Adresse déclarée"] != "3 rue du Port, 59999 Saint-Aubin" {
+		t.Errorf("the paper says %v", got)
+	}
+	if drawn.Commune.Address[0] != "Mairie" || o.Paper.Holder != "Claire Louise Martin-Leroy" {
+		t.Errorf("%q about %q", drawn.Commune.Address, o.Paper.Holder)
+	}
+	if _, err := w.Service.Approve(t.Context(), mairie, o.ID, clerk, o.Paper.Content); err != nil {
+		t.Fatal(err)
+	}
+	w.Work(t)
+	if o = w.Get(t, mairie, o.ID); o.State != orders.Issued {
+		t.Errorf("the order is %s", o.State)
+	}
+	if err := w.Audit.Verify(t.Context(), mairie); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where no number tells people apart, a clerk decides neither under the own subject nor
+// for somebody who may be the clerk by name: a colleague does.
+func TestClerkOfAMairieDecidesForOthers(t *testing.T) {
+	w := atMairie(t)
+	o, err := w.Service.Submit(t.Context(), mairie, newClaire, lifeForm())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		clerk orders.Clerk
+		own   bool
+	}{
+		"the same subject":                  {orders.Clerk{Subject: newClaire.Subject, Name: "Somebody Else"}, true},
+		"the same name":                     {orders.Clerk{Subject: "directory", Name: "Claire Martin-Leroy"}, true},
+		"without accents and hyphens":       {orders.Clerk{Subject: "directory", Name: "MARTIN LEROY Clairé"}, true},
+		"another given name":                {orders.Clerk{Subject: "directory", Name: "Louise Martin-Leroy"}, false},
+		"half the surname":                  {orders.Clerk{Subject: "directory", Name: "Claire Martin"}, false},
+		"another":                           {orders.Clerk{Subject: "directory", Name: "Paul Dupont"}, false},
+		"without a name, which nobody is":   {orders.Clerk{Subject: "directory"}, false},
+		"nobody, without a subject, either": {orders.Clerk{Name: "Paul Dupont"}, true},
+	} {
+		_, err := w.Service.Prepare(t.Context(), mairie, o.ID, c.clerk)
+		if own := fault.KeyOf(err) == "orders.own"; own != c.own {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Who is not known well enough, or asks too often, is told.
+func TestWhoOrdersAtAMairie(t *testing.T) {
+	w := atMairie(t)
+	for name, p := range map[string]orders.Person{
+		"no date of birth": {Subject: "s", GivenNames: "Claire", Surname: "Martin"}, "no date at all": {Subject: "s", Surname: "Martin", BirthDate: "yesterday"}, "no subject": {Surname: "Martin", BirthDate: "1948-05-01"},
+	} {
+		if _, err := w.Service.Submit(t.Context(), mairie, p, lifeForm()); fault.KeyOf(err) != "orders.no_birth_date" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	other := newClaire
+	other.Subject = "another"
+	for i := range 11 {
+		_, err := w.Service.Submit(t.Context(), mairie, newClaire, lifeForm())
+		if many := fault.KeyOf(err) == "orders.too_many_open"; many != (i == 10) {
+			t.Errorf("order %d: %v", i, err)
+		}
+	}
+	if _, err := w.Service.Submit(t.Context(), mairie, other, lifeForm()); err != nil {
+		t.Errorf("somebody of the same name and date of birth: %v", err)
+	}
+}
