@@ -58,11 +58,24 @@ type Commune struct {
 	// CitizenLevel and StaffLevel are the lowest levels of assurance (regulation (EU)
 	// 2015/1502) that citizens and staff sign in with: "low", "substantial" or "high".
 	// Substantial for citizens and high for staff where empty.
-	CitizenLevel string  `toml:"citizen_level"`
-	StaffLevel   string  `toml:"staff_level"`
-	Theme        Theme   `toml:"theme"`
-	Contact      Contact `toml:"contact"`
+	CitizenLevel string `toml:"citizen_level"`
+	StaffLevel   string `toml:"staff_level"`
+	// ClerkSignature says whether clerks sign papers with their own eID before the seal:
+	// "off" (where empty), "optional" or "required". It puts the clerk's national number,
+	// which is in the card's certificate, into the paper.
+	ClerkSignature ClerkSignature `toml:"clerk_signature"`
+	Theme          Theme          `toml:"theme"`
+	Contact        Contact        `toml:"contact"`
 }
+
+// ClerkSignature says whether clerks sign papers with their own eID.
+type ClerkSignature string
+
+const (
+	NoClerkSignature       ClerkSignature = "off"
+	OptionalClerkSignature ClerkSignature = "optional"
+	RequiredClerkSignature ClerkSignature = "required"
+)
 
 // Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are
 // tokens only, no CSS or SVG of a commune's is ever served (threat T27).
@@ -89,6 +102,14 @@ func (c *Commune) NameIn(l i18n.Language) string {
 	}
 	return c.Name[c.Languages[0]]
 }
+
+// ClerksMaySign says whether the commune has clerks sign with their own eID, at will or always.
+func (c *Commune) ClerksMaySign() bool {
+	return c.ClerkSignature == OptionalClerkSignature || c.ClerksMustSign()
+}
+
+// ClerksMustSign says whether no paper is issued without a clerk's own signature.
+func (c *Commune) ClerksMustSign() bool { return c.ClerkSignature == RequiredClerkSignature }
 
 // Origin is the address printed on documents.
 func (c *Commune) Origin() string { return c.Origins[0] }
@@ -168,6 +189,11 @@ func (c *Commune) Check() error {
 		if _, err := HostOf(o); err != nil {
 			bad("origins: %v", err)
 		}
+	}
+	switch c.ClerkSignature {
+	case "", NoClerkSignature, OptionalClerkSignature, RequiredClerkSignature:
+	default:
+		bad("clerk_signature: %q is none of off, optional, required", c.ClerkSignature)
 	}
 	for name, v := range map[string]string{"brand": c.Theme.Brand, "on_brand": c.Theme.OnBrand, "link": c.Theme.Link, "accent": c.Theme.Accent} {
 		if v != "" && !colour.MatchString(v) {

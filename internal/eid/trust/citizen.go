@@ -33,7 +33,7 @@ func CitizenOf(c Certificate) (eid.Citizen, error) {
 		return eid.Citizen{}, err
 	}
 	if who.Name() == "" { // the common name always has something, and its purpose behind it
-		who.Surname = strings.TrimSpace(strings.TrimSuffix(common, "(Authentication)"))
+		who.Surname = strings.TrimSpace(strings.TrimSuffix(strings.TrimSuffix(common, "(Authentication)"), "(Signature)"))
 	}
 	if who.Name() == "" {
 		return eid.Citizen{}, because(ErrMalformed, "a subject without a name")
@@ -46,7 +46,7 @@ func CitizenOf(c Certificate) (eid.Citizen, error) {
 		return eid.Citizen{}, because(ErrMalformed, "serial number of the subject: %w", err)
 	}
 	for _, p := range c.X509().PolicyIdentifiers {
-		// 2.16.56.ARC.1.1.7.2 is a foreigner's card, …2.2 a Belgian's.
+		// 2.16.56.ARC.1.1.7.2 and …7.1 are a foreigner's card, …2.2 and …2.1 a Belgian's.
 		if len(p) == 8 && p[6] == 7 {
 			who.Foreigner = true
 		}

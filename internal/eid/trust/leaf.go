@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"slices"
 	"time"
 )
@@ -67,12 +68,36 @@ func (v *Verifier) forAuthentication(c *x509.Certificate) error {
 	if restricted && !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 		return because(ErrWrongUse, "extended key usage without clientAuth")
 	}
-	for _, have := range c.PolicyIdentifiers {
-		for _, want := range v.policies {
-			if have.Equal(want) {
-				return nil
-			}
-		}
+	if hasPolicy(c, v.policies) {
+		return nil
 	}
 	return because(ErrWrongUse, "no policy of an authentication certificate among %v", c.PolicyIdentifiers)
+}
+
+// forSignature wants the certificate of a card that signs documents: for nothing but
+// that (nonRepudiation, as RFC 5280 §4.2.1.3 calls contentCommitment too), under the
+// policy beside that of authentication.
+func (v *Verifier) forSignature(c *x509.Certificate) error {
+	switch {
+	case c.IsCA:
+		return because(ErrWrongUse, "the certificate of a CA")
+	case c.KeyUsage&x509.KeyUsageContentCommitment == 0 || c.KeyUsage&x509.KeyUsageDigitalSignature != 0:
+		return because(ErrWrongUse, "key usage other than nonRepudiation: the card's authentication certificate?")
+	}
+	var list []asn1.ObjectIdentifier
+	for _, p := range v.policies {
+		sibling := slices.Clone(p)
+		sibling[len(sibling)-1] = 1
+		list = append(list, sibling)
+	}
+	if hasPolicy(c, list) {
+		return nil
+	}
+	return because(ErrWrongUse, "no policy of a signature certificate among %v", c.PolicyIdentifiers)
+}
+
+func hasPolicy(c *x509.Certificate, among []asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(c.PolicyIdentifiers, func(have asn1.ObjectIdentifier) bool {
+		return slices.ContainsFunc(among, have.Equal)
+	})
 }

@@ -114,6 +114,13 @@ func (r *recent[T]) put(key [32]byte, v T) {
 	r.now[key] = v
 }
 
+func (r *recent[T]) forget(key [32]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.now, key)
+	delete(r.old, key)
+}
+
 // turns lets one at a time do what others would only repeat.
 type turns struct {
 	mu sync.Mutex

@@ -55,6 +55,33 @@ func TestPeoplesCards(t *testing.T) {
 	}
 }
 
+// The signature certificate signs and the authentication certificate does not; a card
+// reported stolen a moment ago does not sign, though it could still sign in.
+func TestSignatureCertificates(t *testing.T) {
+	w := testcerts.New(t)
+	v := verifier(t, w, nil)
+	for name, want := range map[string]error{"sofie": nil, "amina": nil, "marc": trust.ErrRevoked, "greta": trust.ErrExpired, "nina": trust.ErrUnknownCA} {
+		c := w.Citizen(name)
+		got, err := v.Signature(context.Background(), c.Signature.Raw)
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			if who, err := trust.CitizenOf(got); err != nil || who.Number.Reveal() != c.Number || who.Foreigner != c.Foreigner {
+				t.Errorf("%s: another holder: %v", name, err)
+			}
+		}
+		if _, err := v.Signature(context.Background(), c.Authentication.Raw); !errors.Is(err, trust.ErrWrongUse) {
+			t.Errorf("%s: the authentication certificate signs: %v", name, err)
+		}
+	}
+	sofie := w.Citizen("sofie")
+	sofie.Revoke()
+	if _, err := v.Signature(context.Background(), sofie.Signature.Raw); !errors.Is(err, trust.ErrRevoked) {
+		t.Errorf("a moment after it was revoked: %v", err)
+	}
+}
+
 // Every way in which the responder can be wrong: the revocation list
 // answers for it, and where that is away too, the login is refused with its words.
 func TestResponderBehaviours(t *testing.T) {

@@ -12,6 +12,7 @@ package trust
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -25,7 +26,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fetch"
 )
 
-// What Authentication returns, wrapped around its cause; compare with errors.Is.
+// What Authentication and Signature return, wrapped around its cause; compare with errors.Is.
 // No cause holds a name or number of the holder.
 var (
 	ErrMalformed     = fault.New(fault.Invalid, "card.malformed", nil)
@@ -91,7 +92,7 @@ type Config struct {
 	Limit int64
 }
 
-// Certificate is an authentication certificate that passed every check. Its zero
+// Certificate is a card's certificate that passed every check. Its zero
 // value is none. It holds the holder's number and name: it is not for logs.
 type Certificate struct {
 	path []*x509.Certificate
@@ -178,6 +179,25 @@ func New(cfg Config) (*Verifier, error) {
 // an unknown issuer's certificate. That der's holder has its key, and consents,
 // is not checked here: the signature over origin and nonce shows it.
 func (v *Verifier) Authentication(ctx context.Context, der []byte) (Certificate, error) {
+	return v.check(ctx, der, v.forAuthentication, v.status)
+}
+
+// Signature checks der as the certificate by which the holder of an eID card signs
+// documents. Unlike a login a signature is looked at for decades: its own status is
+// asked for each time, whatever was said of it a moment ago.
+func (v *Verifier) Signature(ctx context.Context, der []byte) (Certificate, error) {
+	return v.check(ctx, der, v.forSignature, func(ctx context.Context, cert, ca *x509.Certificate, now time.Time) error {
+		if !cert.IsCA {
+			v.statements.forget(sha256.Sum256(cert.Raw))
+		}
+		return v.status(ctx, cert, ca, now)
+	})
+}
+
+// check is what both have in common: purpose tells the certificates of a card apart,
+// status says whether one stands.
+func (v *Verifier) check(ctx context.Context, der []byte, purpose func(*x509.Certificate) error,
+	status func(ctx context.Context, cert, ca *x509.Certificate, now time.Time) error) (Certificate, error) {
 	now := v.now()
 	leaf, err := parse(der)
 	if err != nil {
@@ -186,7 +206,7 @@ func (v *Verifier) Authentication(ctx context.Context, der []byte) (Certificate,
 	if err := current(leaf, now); err != nil {
 		return Certificate{}, err
 	}
-	if err := v.forAuthentication(leaf); err != nil {
+	if err := purpose(leaf); err != nil {
 		return Certificate{}, err
 	}
 	ca, err := v.issuerOf(ctx, leaf, now)
@@ -196,7 +216,7 @@ func (v *Verifier) Authentication(ctx context.Context, der []byte) (Certificate,
 	path := append([]*x509.Certificate{leaf}, ca.path...)
 	// From the top: a revoked CA's word about a card is worth nothing.
 	for i := len(path) - 2; i >= 0; i-- {
-		if err := v.status(ctx, path[i], path[i+1], now); err != nil {
+		if err := status(ctx, path[i], path[i+1], now); err != nil {
 			return Certificate{}, err
 		}
 	}
