@@ -15,6 +15,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
 )
 
 // GrantKind says who allowed a seal. Each kind has its own key and certificate.
@@ -85,6 +86,41 @@ type Seal struct {
 	Level    SealLevel // computed from the certificate, never claimed
 	Specimen bool      // made with a test key
 	NotAfter time.Time // end of the certificate's validity
+}
+
+// SignatureRequest asks for a person's own signature, made by a card that is elsewhere.
+type SignatureRequest struct {
+	Commune     commune.ID
+	Reference   string             // the order's id
+	Content     blob.Digest        // SHA-256 of the frozen bytes that the person has seen
+	By          string             // the person's subject; only they can finish
+	Number      eid.NationalNumber // the person's: the certificate must be theirs
+	Certificate []byte             // DER of the card's signature certificate
+}
+
+// PendingSignature is what the card is to sign.
+type PendingSignature struct {
+	ID           string // names it in SignatureAnswer
+	Hash         []byte
+	HashFunction string // "SHA-256", "SHA-384" or "SHA-512"
+	Until        time.Time
+}
+
+// SignatureAnswer is what the card said. What it is bound to must be as it was asked.
+type SignatureAnswer struct {
+	Commune   commune.ID
+	ID        string
+	Reference string
+	Content   blob.Digest
+	By        string
+	Signature []byte // r‖s for ECDSA as cards give it, PKCS #1 v1.5 for RSA
+}
+
+// PersonalSignature is a document with a person's signature, kept and read again.
+type PersonalSignature struct {
+	Document blob.Digest // SHA-256 of the signed file, which begins with the content
+	Signer   string      // the holder's name, without their number
+	SignedAt time.Time   // /M of the signature
 }
 
 // Stamp is an answer of a time-stamping authority that has been checked.
