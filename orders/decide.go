@@ -318,54 +318,78 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 // orders.own (Forbidden); orders.moved (Conflict; Args By, When, State);
 // orders.content_changed (Conflict) where the content is another one by now;
 // orders.content_stale (Conflict) where it was prepared on another day, whose date and
-// facts the paper bears, or for a key of another kind (test or real).
+// facts the paper bears, or for a key of another kind (test or real);
+// orders.signature_required (Conflict) where the commune wants it signed (ApproveSigned).
 func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Clerk, content blob.Digest) (Order, error) {
-	r, err := s.decidable(ctx, c, id, clerk, Approved)
+	r, err := s.approvable(ctx, c, id, clerk, content)
 	if err != nil {
 		return Order{}, err
 	}
-	seal, err := s.Sealer.Describe(c)
+	of, err := s.commune(c)
 	if err != nil {
 		return Order{}, err
 	}
-	at := s.now()
-	switch {
-	case r.Paper == nil || r.Paper.Content.IsZero() || r.Paper.Content != content:
-		return Order{}, fault.New(fault.Conflict, "orders.content_changed", nil)
-	case !midnight(r.Paper.PreparedAt).Equal(midnight(at)), r.Paper.Specimen != seal.Specimen:
-		return Order{}, fault.New(fault.Conflict, "orders.content_stale", nil)
+	if of.ClerksMustSign() {
+		return Order{}, fault.New(fault.Conflict, "orders.signature_required", nil)
 	}
-	grant, err := uuid.NewV7()
-	if err != nil {
-		return Order{}, err
-	}
-	by := clerk.actor()
-	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, Approved, by, at); err != nil {
-			return err
-		}
-		if err := one(tx.Exec(`UPDATE orders_paper SET grant_id = $1 WHERE commune = $2 AND order_id = $3 AND content = $4 AND grant_id = ''`,
-			grant.String(), string(c), id, content)); err != nil {
-			return err
-		}
-		if err := s.Sealer.Grant(tx, signing.Grant{
-			ID: grant.String(), Commune: c, Kind: signing.Approval, Reference: id, Content: content,
-			By: clerk.Subject, Reason: "order " + r.Reference + " approved", At: at,
-		}); err != nil {
-			return err
-		}
-		if err := addEvent(tx, c, id, Event{At: at, Actor: by, Kind: EventApproved, Public: true}); err != nil {
-			return err
-		}
-		if err := s.note(tx, r, by, "orders.approved", at, map[string]string{"number": string(r.Paper.Number), "content": content.String(), "grant": grant.String()}); err != nil {
-			return err
-		}
-		return s.Jobs.Insert(tx, SealJob{Commune: c, Order: id})
-	})
+	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error { return s.approve(tx, r, clerk, content) })
 	if err != nil {
 		return Order{}, s.moved(ctx, c, id, err)
 	}
 	return s.Get(ctx, c, id)
+}
+
+// approvable loads an order whose content this clerk may approve now.
+func (s *Service) approvable(ctx context.Context, c commune.ID, id string, clerk Clerk, content blob.Digest) (row, error) {
+	r, err := s.decidable(ctx, c, id, clerk, Approved)
+	if err != nil {
+		return row{}, err
+	}
+	seal, err := s.Sealer.Describe(c)
+	if err != nil {
+		return row{}, err
+	}
+	switch {
+	case r.Paper == nil || r.Paper.Content.IsZero() || r.Paper.Content != content:
+		return row{}, fault.New(fault.Conflict, "orders.content_changed", nil)
+	case !midnight(r.Paper.PreparedAt).Equal(midnight(s.now())), r.Paper.Specimen != seal.Specimen:
+		return row{}, fault.New(fault.Conflict, "orders.content_stale", nil)
+	}
+	return r, nil
+}
+
+// approve moves an order on and grants its seal, in one transaction. What is sealed is
+// its content, or the content with the clerk's own signature behind it.
+func (s *Service) approve(tx *sqldb.Tx, r row, clerk Clerk, sealed blob.Digest) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	by, at, grant := clerk.actor(), s.now(), id.String()
+	if err := step(tx, r, Approved, by, at); err != nil {
+		return err
+	}
+	if err := one(tx.Exec(`UPDATE orders_paper SET grant_id = $1 WHERE commune = $2 AND order_id = $3 AND content = $4 AND grant_id = ''`,
+		grant, string(r.Commune), r.ID, r.Paper.Content)); err != nil {
+		return err
+	}
+	if err := s.Sealer.Grant(tx, signing.Grant{
+		ID: grant, Commune: r.Commune, Kind: signing.Approval, Reference: r.ID, Content: sealed,
+		By: clerk.Subject, Reason: "order " + r.Reference + " approved", At: at,
+	}); err != nil {
+		return err
+	}
+	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: EventApproved, Public: true}); err != nil {
+		return err
+	}
+	detail := map[string]string{"number": string(r.Paper.Number), "content": r.Paper.Content.String(), "grant": grant}
+	if sealed != r.Paper.Content {
+		detail["signed"] = sealed.String()
+	}
+	if err := s.note(tx, r, by, "orders.approved", at, detail); err != nil {
+		return err
+	}
+	return s.Jobs.Insert(tx, SealJob{Commune: r.Commune, Order: r.ID})
 }
 
 // Refuse ends an order with reasons. A number given before becomes void. Faults:

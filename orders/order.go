@@ -243,21 +243,22 @@ type Event struct {
 type EventKind string
 
 const (
-	EventSubmitted  EventKind = "submitted"
-	EventInReview   EventKind = "in_review" // a clerk has begun; the number is allocated
-	EventPrepared   EventKind = "prepared"  // content frozen
-	EventDecided    EventKind = "decided"   // a clerk's reason to go on in spite of an attention
-	EventApproved   EventKind = "approved"
-	EventSigned     EventKind = "signed" // sealed, time stamp pending
-	EventIssued     EventKind = "issued"
-	EventRefused    EventKind = "refused"
-	EventCancelled  EventKind = "cancelled"
-	EventNotified   EventKind = "notified" // mail sent
-	EventUnnotified EventKind = "unnotified"
+	EventSubmitted   EventKind = "submitted"
+	EventInReview    EventKind = "in_review" // a clerk has begun; the number is allocated
+	EventPrepared    EventKind = "prepared"  // content frozen
+	EventDecided     EventKind = "decided"   // a clerk's reason to go on in spite of an attention
+	EventApproved    EventKind = "approved"
+	EventClerkSigned EventKind = "clerk_signed" // approved with the clerk's own card
+	EventSigned      EventKind = "signed"       // sealed, time stamp pending
+	EventIssued      EventKind = "issued"
+	EventRefused     EventKind = "refused"
+	EventCancelled   EventKind = "cancelled"
+	EventNotified    EventKind = "notified" // mail sent
+	EventUnnotified  EventKind = "unnotified"
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }

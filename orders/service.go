@@ -61,6 +61,8 @@ type Config struct {
 	Register register.Source
 	Renderer document.Renderer
 	Sealer   Sealer
+	// Signatures are clerks' own; nil where no commune has them.
+	Signatures Signatures
 	// Secret has at least 32 random bytes, the same for the life of the install: the
 	// keys that keep national numbers are derived from it.
 	Secret []byte

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
 )
@@ -14,6 +15,7 @@ func isolation(t *testing.T, w *World) {
 	issued := w.Issued(t, A, 1)
 	open := w.Prepared(t, A, 2)
 	token := tokenOf(w.Renderer.Last())
+	w.setting(t, B, commune.OptionalClerkSignature)
 	before := dump(t, w.DB)
 	s := w.Service
 	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
@@ -56,6 +58,15 @@ func isolation(t *testing.T, w *World) {
 		"Prepare":        func() bool { _, err := s.Prepare(ctx, B, open.ID, Clerk(1)); return missing(err) },
 		"PrepareDespite": func() bool { _, err := s.PrepareDespite(ctx, B, open.ID, Clerk(1), "because"); return missing(err) },
 		"Approve":        func() bool { _, err := s.Approve(ctx, B, open.ID, Clerk(1), open.Paper.Content); return missing(err) },
+		"PrepareSignature": func() bool {
+			_, err := s.PrepareSignature(ctx, B, open.ID, Clerk(1), open.Paper.Content, certificate(Clerk(1)))
+			return missing(err)
+		},
+		"ApproveSigned": func() bool {
+			_, err := s.ApproveSigned(ctx, B, open.ID, Clerk(1), open.Paper.Content, "request-1", nil)
+			return missing(err)
+		},
+		"Ready": func() bool { list, err := s.Ready(ctx, B, Clerk(1)); return err == nil && len(list) == 0 },
 		"Refuse": func() bool {
 			_, err := s.Refuse(ctx, B, open.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
 			return missing(err)

@@ -44,6 +44,9 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"the inbox":                        inbox,
 		"what the person sees":             personSees,
 		"mail":                             mail,
+		"signed by a clerk's card":         signedByClerk,
+		"signed once":                      signedOnce,
+		"what is ready":                    ready,
 		"no national number anywhere":      noNumberAnywhere,
 		"commune B sees nothing of A":      isolation,
 	} {

@@ -56,6 +56,7 @@ type World struct {
 	Register *Register
 	Renderer *Renderer
 	Sealer   *Sealer
+	Cards    *Cards
 	Mail     *Mail
 	Log      *Log
 }
@@ -89,11 +90,12 @@ func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *Wo
 	must(err)
 	w.Sealer, err = newSealer(ctx, db, w.Blobs)
 	must(err)
+	w.Cards = &Cards{db: db, blobs: w.Blobs, asked: map[string]*asked{}}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	cfg := orders.Config{
 		DB: db, Blobs: w.Blobs, Audit: w.Auditor, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
-		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Secret: secret, Mailer: w.Mail,
+		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Signatures: w.Cards, Secret: secret, Mailer: w.Mail,
 	}
 	for _, f := range change {
 		f(w, &cfg)
