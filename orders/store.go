@@ -128,18 +128,27 @@ func (s *Service) load(ctx context.Context, c commune.ID, id string) (row, error
 }
 
 func (s *Service) list(ctx context.Context, c commune.ID, where string, args ...any) ([]Order, error) {
+	found, err := s.rows(ctx, c, where, args...)
+	var list []Order
+	for _, r := range found {
+		list = append(list, r.Order)
+	}
+	return list, err
+}
+
+func (s *Service) rows(ctx context.Context, c commune.ID, where string, args ...any) ([]row, error) {
 	rows, err := s.DB.Query(ctx, selectOrder+where, append([]any{string(c)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var list []Order
+	var list []row
 	for rows.Next() {
 		r, err := s.scan(c, rows)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, r.Order)
+		list = append(list, r)
 	}
 	return list, rows.Err()
 }
