@@ -61,7 +61,7 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret, err := p.sessions.Create(r.Context(), session.Session{
 		Commune: v.Commune.ID, Subject: login.Subject, GivenNames: login.GivenNames, Surname: login.Surname,
-		Number: login.Number, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
+		Number: login.Number, BirthDate: login.BirthDate, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
 	})
 	if err != nil {
 		return err
@@ -83,6 +83,9 @@ func (p *Portal) notSignedIn(w http.ResponseWriter, r *http.Request, v *visit.Vi
 	f := web.Failure{Kind: fault.Internal, Key: "fault.internal", Reference: web.Reference(r)}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		f.Kind, f.Key, f.Args = e.Kind, e.Key, e.Args
+	}
+	if f.Key == "portal.signin_level" && !v.Commune.ByCard() {
+		f.Key = "portal.signin_level_other"
 	}
 	f.Status = web.Status(f.Kind)
 	again := v.SignInTo(back)
@@ -133,5 +136,5 @@ func (p *Portal) signedOut(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("portal.signed_out.title"))
 	frame.NoIndex = true
-	return p.templates.Render(w, http.StatusOK, "signed-out", frame, nil)
+	return p.templates.Render(w, http.StatusOK, "signed-out", frame, struct{ Card bool }{v.Commune.ByCard()})
 }

@@ -228,6 +228,9 @@ func portalClient(c *commune.Commune, key *ecdsa.PrivateKey) client.Settings {
 			Until:      time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC),
 		},
 	}
+	if c.French() { // its people have no such number
+		s.Scopes, s.NationalNumber = []string{"profile"}, nil
+	}
 	for _, o := range c.Origins {
 		s.RedirectURIs = append(s.RedirectURIs, o+rp.CallbackPath)
 		s.PostLogoutRedirectURIs = append(s.PostLogoutRedirectURIs, o+rp.SignedOutPath)
@@ -245,7 +248,12 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 		if err != nil {
 			return nil, err
 		}
-		clients[c.ID] = rp.Client{ID: clientID(c.ID), Key: key, KeyID: clientID(c.ID)}
+		clients[c.ID] = rp.Client{ID: clientID(c.ID), Key: key, KeyID: clientID(c.ID), Numberless: c.French()}
+		if c.CitizenLevel != "" {
+			mine := clients[c.ID]
+			mine.Lowest = rp.Level(c.CitizenLevel)
+			clients[c.ID] = mine
+		}
 		for _, o := range c.Origins {
 			issuers[o] = in.issuerFor(o)
 		}

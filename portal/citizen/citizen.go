@@ -83,13 +83,14 @@ func (p *Pages) render(w http.ResponseWriter, name string, f page.Frame, content
 // person is who is signed in, as orders knows people.
 func person(v *visit.Visit) orders.Person {
 	s := v.Person
-	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname}
+	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname, BirthDate: s.BirthDate}
 }
 
 type home struct {
 	Commune  string
 	Products []*catalogue.Product
 	Signed   bool
+	Card     bool // people sign in with it
 	First    string
 	Orders   string
 	Verify   string
@@ -99,7 +100,7 @@ type home struct {
 func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	name := v.Commune.NameIn(v.Language)
-	h := home{Commune: name, Products: p.orders.Products(v.Commune.ID), Signed: v.Person != nil,
+	h := home{Commune: name, Products: p.orders.Products(v.Commune.ID), Signed: v.Person != nil, Card: v.Commune.ByCard(),
 		Orders: v.To("/orders"), Verify: v.To("/verify"), To: v.To}
 	if v.Person != nil {
 		h.First = v.Person.GivenNames
@@ -112,6 +113,7 @@ type product struct {
 	Words   string // other names, in one line
 	Form    string
 	Signed  bool
+	Card    bool // people sign in with it
 }
 
 func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
@@ -124,7 +126,7 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	frame.Back = v.To("/")
 	return p.render(w, "product", frame, product{
 		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
-		Form: v.To("/documents/" + found.ID + "/form"), Signed: v.Person != nil,
+		Form: v.To("/documents/" + found.ID + "/form"), Signed: v.Person != nil, Card: v.Commune.ByCard(),
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
-	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -108,6 +107,7 @@ type join struct {
 	Action     string
 	SignIn     string // where nobody is signed in
 	Already    bool
+	Card       bool // people sign in with it
 	Desk       string
 }
 
@@ -139,8 +139,8 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request) error {
 	if v.Person == nil {
 		return web.See(w, r, v.SignInTo(v.To("/desk/join")))
 	}
-	if v.Person.ACR != rp.High {
-		return fault.New(fault.Forbidden, "clerk.card_needed", nil)
+	if err := v.StaffLevel(); err != nil {
+		return err
 	}
 	if err := p.countJoin(r); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request) error {
 
 func joinPage(r *http.Request, code string) join {
 	v := visit.Of(r)
-	c := join{Code: code, Action: v.To("/desk/join"), Desk: v.To("/desk"), SignIn: v.SignIn(r) + "&desk=1"}
+	c := join{Code: code, Card: v.Commune.ByCard(), Action: v.To("/desk/join"), Desk: v.To("/desk"), SignIn: v.SignIn(r) + "&desk=1"}
 	if v.Person != nil {
 		c.Name, c.Already = v.Person.Name(), v.Member != nil
 	}

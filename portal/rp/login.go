@@ -54,12 +54,12 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 		"client_id":             {client.ID},
 		"response_type":         {"code"},
 		"redirect_uri":          {site.Origin + CallbackPath},
-		"scope":                 {scopes},
+		"scope":                 {client.scopes()},
 		"state":                 {state},
 		"nonce":                 {wait.Nonce},
 		"code_challenge":        {oauth2.S256ChallengeFromVerifier(wait.Verifier)},
 		"code_challenge_method": {"S256"},
-		"acr_values":            {High + " " + Substantial},
+		"acr_values":            {client.acrValues()},
 		"ui_locales":            {string(o.Language)},
 	}
 	if o.MaxAge > 0 {
@@ -170,6 +170,7 @@ type claims struct {
 
 type person struct {
 	GivenNames string `json:"given_name"`
+	BirthDate  string `json:"birthdate"`
 	Surname    string `json:"family_name"`
 	Number     string `json:"https://belfry.eu/claims/national_number"`
 }
@@ -199,7 +200,7 @@ func (rp *RP) exchange(ctx context.Context, wait pending, code string) (Login, e
 		return Login{}, err
 	}
 	login := Login{
-		Subject: id.Subject, GivenNames: who.GivenNames, Surname: who.Surname,
+		Subject: id.Subject, GivenNames: who.GivenNames, Surname: who.Surname, BirthDate: who.BirthDate,
 		ACR: said.ACR, AMR: said.AMR, AuthTime: time.Unix(said.AuthTime, 0).UTC(), SessionID: said.SID, IDToken: raw,
 	}
 	if who.Number != "" {
@@ -207,7 +208,7 @@ func (rp *RP) exchange(ctx context.Context, wait pending, code string) (Login, e
 			return Login{}, stale(errors.New("userinfo: the national number is malformed"))
 		}
 	}
-	if login.ACR != High && login.ACR != Substantial {
+	if !client.accepts(login.ACR) {
 		return Login{}, errLevel.Because(fmt.Errorf("acr %q", clip(login.ACR)))
 	}
 	return login, nil

@@ -24,6 +24,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +45,7 @@ const (
 
 // Levels of assurance, as the provider states them in acr (Regulation (EU) 2015/1502).
 const (
+	Low         = "http://eidas.europa.eu/LoA/low"
 	Substantial = "http://eidas.europa.eu/LoA/substantial"
 	High        = "http://eidas.europa.eu/LoA/high"
 )
@@ -52,6 +55,50 @@ type Client struct {
 	ID    string            // client_id, for example "portal-beaumarais"
 	Key   *ecdsa.PrivateKey // P-256, for private_key_jwt with ES256
 	KeyID string            // kid of Key at the provider
+	// Lowest level that people sign in with; Substantial where empty.
+	Lowest string
+	// Numberless clients do not ask for the national number: their people have none.
+	Numberless bool
+}
+
+// levels from the lowest to the highest.
+var levels = []string{Low, Substantial, High}
+
+// Level is the acr value of "low", "substantial" or "high".
+func Level(word string) string { return "http://eidas.europa.eu/LoA/" + word }
+
+// Reaches says whether a level is lowest or more; what is no level reaches nothing.
+func Reaches(level, lowest string) bool {
+	at := slices.Index(levels, level)
+	return at >= 0 && at >= slices.Index(levels, lowest)
+}
+
+// accepts says whether somebody may sign in at a level.
+func (c Client) accepts(level string) bool { return Reaches(level, c.lowest()) }
+
+func (c Client) lowest() string {
+	if c.Lowest == "" {
+		return Substantial
+	}
+	return c.Lowest
+}
+
+// acrValues are the levels that will do, the highest first.
+func (c Client) acrValues() string {
+	var list []string
+	for _, l := range slices.Backward(levels) {
+		if c.accepts(l) {
+			list = append(list, l)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func (c Client) scopes() string {
+	if c.Numberless {
+		return scopes
+	}
+	return scopes + " " + NumberScope
 }
 
 // Config of a relying party. All fields but Roots and Transport are needed.
@@ -82,6 +129,9 @@ func New(cfg Config) (*RP, error) {
 		return nil, errors.New("rp: KV and Clock are needed")
 	}
 	for id, c := range cfg.Clients {
+		if c.Lowest != "" && !slices.Contains(levels, c.Lowest) {
+			return nil, fmt.Errorf("rp: client of commune %s: no level is called %q", id, c.Lowest)
+		}
 		if c.ID == "" || c.Key == nil || c.Key.Curve.Params().BitSize != 256 {
 			return nil, fmt.Errorf("rp: client of commune %s: an id and a P-256 key are needed", id)
 		}
@@ -104,10 +154,11 @@ type Options struct {
 
 // Login is a checked sign-in.
 type Login struct {
-	Subject    string             // pairwise: this commune's name for the person
-	GivenNames string             // as on the card
-	Surname    string             // as on the card
+	Subject    string // pairwise: this commune's name for the person
+	GivenNames string // as on the card, or as another service tells
+	Surname    string
 	Number     eid.NationalNumber // zero where the provider may not hand it to this commune
+	BirthDate  string             // YYYY-MM-DD, "" where the provider does not know it
 	ACR        string
 	AMR        []string
 	AuthTime   time.Time
@@ -120,7 +171,7 @@ const (
 	// NumberScope asks for the national number and NumberClaim carries it, in userinfo only.
 	NumberScope = "national_number"
 	NumberClaim = "https://belfry.eu/claims/national_number"
-	scopes      = "openid profile " + NumberScope
+	scopes      = "openid profile"
 
 	stateLifetime = 15 * time.Minute // time to find the card reader
 	clockSkew     = 30 * time.Second

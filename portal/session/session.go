@@ -45,8 +45,9 @@ type Session struct {
 	GivenNames string
 	Surname    string
 	Number     eid.NationalNumber // zero where the commune has no authorisation
+	BirthDate  string             // "" where the provider does not know it
 	ACR        string
-	AuthTime   time.Time // when the card was used
+	AuthTime   time.Time // when the person was asked
 	SessionID  string    // at the provider
 	IDToken    string    // for the sign-out
 	Began      time.Time
@@ -159,6 +160,7 @@ type record struct {
 	GivenNames string     `json:"given"`
 	Surname    string     `json:"family"`
 	Number     string     `json:"number,omitempty"`
+	BirthDate  string     `json:"birth,omitempty"`
 	ACR        string     `json:"acr"`
 	AuthTime   time.Time  `json:"auth"`
 	SessionID  string     `json:"sid"`
@@ -167,14 +169,14 @@ type record struct {
 }
 
 func recordOf(s Session) record {
-	return record{s.Commune, s.Subject, s.GivenNames, s.Surname, s.Number.Reveal(), s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
+	return record{s.Commune, s.Subject, s.GivenNames, s.Surname, s.Number.Reveal(), s.BirthDate, s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
 }
 
 func (r record) session(c commune.ID) (*Session, error) {
 	if r.Commune != c {
 		return nil, ErrNone
 	}
-	s := &Session{Commune: r.Commune, Subject: r.Subject, GivenNames: r.GivenNames, Surname: r.Surname, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
+	s := &Session{Commune: r.Commune, Subject: r.Subject, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: r.BirthDate, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
 	if r.Number == "" {
 		return s, nil
 	}

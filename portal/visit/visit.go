@@ -179,11 +179,27 @@ func Staff(now func() time.Time, h web.Handler) web.Handler {
 		if v.Member == nil {
 			return fault.New(fault.Forbidden, "clerk.not_staff", nil)
 		}
-		if v.Person.ACR != rp.High {
-			return fault.New(fault.Forbidden, "clerk.card_needed", nil)
+		if err := v.StaffLevel(); err != nil {
+			return err
 		}
 		return h(w, r)
 	}
+}
+
+// StaffLevel is the fault of somebody who has not signed in the way that the commune
+// demands of its staff: with the card, unless its settings say otherwise.
+func (v *Visit) StaffLevel() error {
+	lowest := rp.High
+	if v.Commune.StaffLevel != "" {
+		lowest = rp.Level(v.Commune.StaffLevel)
+	}
+	switch {
+	case rp.Reaches(v.Person.ACR, lowest):
+		return nil
+	case v.Commune.ByCard():
+		return fault.New(fault.Forbidden, "clerk.card_needed", nil)
+	}
+	return fault.New(fault.Forbidden, "clerk.work_account_needed", nil)
 }
 
 // Fresh is Staff for a decision: the card was used within DecisionAge, or is used again first.
