@@ -50,6 +50,7 @@ type Commune struct {
 	ID        string            `json:"id"`
 	NIS       string            `json:"nis"`
 	Name      map[string]string `json:"name"`
+	Country   string            `json:"country"`  // of its seal, Belgium where empty
 	Official  string            `json:"official"` // the name on its seal
 	Website   string            `json:"website"`
 	Installed bool              `json:"installed"` // served by the local Belfry
@@ -58,6 +59,7 @@ type Commune struct {
 var communes = []Commune{
 	{ID: "beaumarais", NIS: "99001", Name: map[string]string{"fr": "Beaumarais", "nl": "Schoonmeers", "de": "Schönbruch"}, Official: "Commune de Beaumarais", Website: "http://beaumarais.belfry.localhost:8080", Installed: true},
 	{ID: "zandvoorde", NIS: "99002", Name: map[string]string{"nl": "Zandvoorde", "fr": "Zandvoorde"}, Official: "Gemeente Zandvoorde", Website: "http://zandvoorde.localhost:8080", Installed: true},
+	{ID: "saintaubin", NIS: "59999", Country: "FR", Name: map[string]string{"fr": "Saint-Aubin"}, Official: "Commune de Saint-Aubin", Website: "http://saintaubin.localhost:8080", Installed: true},
 	{ID: "lindenberg", NIS: "99003", Name: map[string]string{"de": "Lindenberg", "fr": "Mont-Tilleul", "nl": "Lindenberg"}, Official: "Gemeinde Lindenberg", Website: "https://www.lindenberg.example"},
 }
 

@@ -93,7 +93,7 @@ func (w *World) makeSeal(commune string, kind p11.KeyKind, label string, qualifi
 	if err != nil {
 		return nil, err
 	}
-	name := subject{country: "BE", organization: officialName(commune), organizationID: "NTRBE-0000000000", common: officialName(commune) + " (test)"}
+	name := subject{country: country(commune), organization: officialName(commune), organizationID: "NTR" + country(commune) + "-0000000000", common: officialName(commune) + " (test)"}
 	now := w.now()
 	s.Certificate, err = w.GovernmentCA.Issue(&x509.Certificate{
 		RawSubject: name.der(), NotBefore: now.Add(-30 * 24 * 3600e9), NotAfter: now.Add(3 * year),
@@ -106,6 +106,15 @@ func (w *World) makeSeal(commune string, kind p11.KeyKind, label string, qualifi
 	}
 	s.Chain = []*x509.Certificate{s.Certificate, w.GovernmentCA.Certificate, w.RootCA.Certificate}
 	return s, token.ImportCertificate(sealKey, s.Certificate.Raw)
+}
+
+func country(commune string) string {
+	for _, c := range communes {
+		if c.ID == commune && c.Country != "" {
+			return c.Country
+		}
+	}
+	return "BE"
 }
 
 func officialName(commune string) string {

@@ -196,7 +196,7 @@ func (w *World) makeAll() error {
 }
 
 // sealKinds: one commune seals with each kind of key that devices commonly hold.
-var sealKinds = map[string]p11.KeyKind{"beaumarais": p11.P256, "zandvoorde": p11.RSA2048}
+var sealKinds = map[string]p11.KeyKind{"beaumarais": p11.P256, "zandvoorde": p11.RSA2048, "saintaubin": p11.P256}
 
 // DefaultSeal is the seal of a commune in a world of Make.
 func (w *World) DefaultSeal(commune string) *Seal { return w.SealKey(commune, sealKinds[commune]) }

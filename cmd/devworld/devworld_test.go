@@ -445,6 +445,17 @@ func (l *live) testPage(t *testing.T) {
 			t.Errorf("the page does not list %s", c.ID)
 		}
 	}
+	if len(l.world.Sources) != 4 {
+		t.Errorf("%d sign-in sources", len(l.world.Sources))
+	}
+	for _, s := range l.world.Sources {
+		var found struct {
+			Issuer string `json:"issuer"`
+		}
+		if status := l.call("GET", s.Issuer+"/.well-known/openid-configuration", nil, &found); status != http.StatusOK || found.Issuer != s.Issuer || !strings.Contains(page, s.Issuer) {
+			t.Errorf("%s answers %d as %q, or is not on the page", s.Name, status, found.Issuer)
+		}
+	}
 	https := strings.Replace(strings.Replace(l.world.Provider.Issuers[1], "id.belfry.localhost", "localhost", 1), "http://", "https://", 1)
 	if status := l.call("GET", https+"/", nil, &page); status != http.StatusOK || !strings.Contains(page, "local world") {
 		t.Errorf("over https: %d", status)
@@ -494,7 +505,8 @@ func TestChildrenAndResume(t *testing.T) {
 	need(t)
 	dir, args := t.TempDir(), append(portArgs(t), "--bin", bin(t))
 	l := start(t, dir, args...)
-	if clerks := l.world.Clerks; len(clerks) != 2 || clerks[0].Name != "claire" || clerks[0].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" || !clerks[1].Joined || clerks[1].Invitation != "" {
+	if clerks := l.world.Clerks; len(clerks) != 4 || clerks[1].Name != "claire" || clerks[1].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" || !clerks[2].Joined || clerks[2].Invitation != "" ||
+		clerks[0].Name != "bruno" || clerks[0].Commune != mairie {
 		t.Errorf("clerks %+v", clerks)
 	}
 	if said := l.said.String(); !strings.Contains(said, l.card("luc").PIN) || !strings.Contains(said, l.world.Page) || strings.Contains(said, "!!") {

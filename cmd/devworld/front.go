@@ -24,6 +24,10 @@ func (w *world) front() http.Handler {
 		case federalHost:
 			w.federal.ServeHTTP(rw, r)
 		default:
+			if source, ok := w.sourceAt(host); ok {
+				source.ServeHTTP(rw, r)
+				return
+			}
 			belfry.ServeHTTP(rw, r)
 		}
 	})

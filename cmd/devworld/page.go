@@ -80,6 +80,7 @@ type control struct {
 type worldView struct {
 	description
 	First    string // address of the commune to begin with
+	Mairie   string // address of the French one
 	Done     string
 	Controls []control
 	Stopped  []string
@@ -87,7 +88,7 @@ type worldView struct {
 }
 
 func (w *world) view() worldView {
-	v := worldView{description: w.describe(), First: w.website("beaumarais"), Dir: w.dir}
+	v := worldView{description: w.describe(), First: w.website("beaumarais"), Mairie: w.website(mairie), Dir: w.dir}
 	moods := w.moods()
 	for _, s := range services {
 		v.Controls = append(v.Controls, control{s, moods[s], responder.Behaviours(s)})

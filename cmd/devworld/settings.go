@@ -51,6 +51,7 @@ type belfrySettings struct {
 	Seals    []sealSettings     `toml:"seal"`
 	Stamps   []stampSettings    `toml:"stamp"`
 	Federal  []federalSettings  `toml:"federal"`
+	Upstream []upstreamSettings `toml:"upstream"`
 	Communes []*commune.Commune `toml:"commune"`
 }
 
@@ -127,6 +128,7 @@ func (w *world) writeSettings() error {
 	}
 	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}
 	s.Federal = w.federalSettings()
+	s.Upstream = w.upstreamSettings()
 	s.Communes = w.communes()
 	for _, c := range s.Communes {
 		if err := c.Check(); err != nil {
@@ -160,8 +162,8 @@ func (w *world) rendererModules() string {
 	return abs
 }
 
-// communes are the two that the local Belfry serves. One shares the provider's site, the
-// other has its own, as communes with their own domain do.
+// communes are those that the local Belfry serves. One shares the provider's site, the
+// others have their own, as communes with their own domain do; one of these is French.
 func (w *world) communes() []*commune.Commune {
 	return []*commune.Commune{
 		{
@@ -195,6 +197,21 @@ func (w *world) communes() []*commune.Commune {
 					i18n.Dutch: "maandag tot vrijdag 9–12 uur; donderdag ook 14–19 uur", i18n.French: "lundi à vendredi, 9 h – 12 h ; jeudi aussi 14 h – 19 h",
 					i18n.German: "Montag bis Freitag 9–12 Uhr; donnerstags auch 14–19 Uhr", i18n.English: "Monday to Friday 9:00–12:00; Thursday also 14:00–19:00",
 				},
+			},
+		},
+		{
+			ID: mairie, NIS: "59999", Country: commune.France,
+			Name:              map[i18n.Language]string{i18n.French: "Saint-Aubin"},
+			Origins:           w.origins("saintaubin.localhost"),
+			Languages:         []i18n.Language{i18n.French},
+			DocumentLanguages: []i18n.Language{i18n.French},
+			StaffLanguages:    []i18n.Language{i18n.French},
+			SignIn:            []string{"franceconnect", "franceconnect-plus", "directory"},
+			CitizenLevel:      "low", StaffLevel: "substantial",
+			Theme: commune.Theme{Brand: "#1f3a6e", OnBrand: "#ffffff", Link: "#1f3a6e", Accent: "#c8102e"},
+			Contact: commune.Contact{
+				Street: "1 place de la Mairie", City: "59999 Saint-Aubin", Phone: "+33 0 00 00 00 03", Email: "etatcivil@saint-aubin.example",
+				Hours: map[i18n.Language]string{i18n.French: "lundi à vendredi, 9 h – 12 h et 14 h – 17 h ; samedi, 9 h – 12 h"},
 			},
 		},
 	}

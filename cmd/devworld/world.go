@@ -28,6 +28,7 @@ type world struct {
 	pki      *testcerts.World
 	register *register
 	federal  *fakefas.Provider
+	sources  []*signInSource
 	mail     *mailbox
 	reader   *reader
 	tls      *localCA
@@ -75,7 +76,7 @@ func (w *world) make() error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeTLS, w.makeFederal, w.writeSettings} {
+	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeTLS, w.makeFederal, w.makeUpstreams, w.writeSettings} {
 		if err := part(); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type description struct {
 	TSA      describedService   `json:"tsa"`
 	Register describedRegister  `json:"register"`
 	Federal  describedService   `json:"federal"` // the imitated federal service, a SAML identity provider
+	Sources  []describedSource  `json:"sources"` // imitated OpenID providers
 	Mail     describedMail      `json:"mail"`
 	Control  describedService   `json:"control"` // see controlHandler
 	TLS      describedTLS       `json:"tls"`
@@ -72,7 +73,7 @@ type describedCard struct {
 }
 
 type describedClerk struct {
-	Name    string `json:"name"` // of the card
+	Name    string `json:"name"` // of the card, or in the directory
 	Commune string `json:"commune"`
 	Desk    string `json:"desk"`
 	// Joined says that the clerk had joined the desk when this was written.
@@ -147,6 +148,7 @@ func (w *world) describe() description {
 		TSA:      describedService{w.pki.StampURL()},
 		Register: describedRegister{w.registerURL(), w.path("secrets", "register.token")},
 		Federal:  describedService{w.federalURL()},
+		Sources:  w.sourceList(),
 		Mail:     describedMail{loopback(w.smtp), w.pageURL() + "/mail", w.service("/mail")},
 		Control:  describedService{w.service("/control")},
 		TLS:      describedTLS{w.caFile()},
@@ -216,29 +218,27 @@ func (w *world) inviteClerks(ctx context.Context) {
 			w.invited = map[string]invitation{}
 		}
 	}
-	for _, p := range w.pki.People() {
-		if p.ClerkOf != "" {
-			w.invited[p.Name] = w.invite(ctx, p, w.invited[p.Name])
-		}
+	for _, c := range w.colleagues() {
+		w.invited[c.name] = w.invite(ctx, c, w.invited[c.name])
 	}
 	if text, err := json.MarshalIndent(w.invited, "", "  "); err == nil {
 		os.WriteFile(file, text, 0o600)
 	}
 }
 
-// invite returns how p signs in, given how it was last time.
-func (w *world) invite(ctx context.Context, p testcerts.Person, last invitation) invitation {
-	members, err := w.staff(ctx, "list", p.ClerkOf)
+// invite returns how somebody signs in, given how it was last time.
+func (w *world) invite(ctx context.Context, c colleague, last invitation) invitation {
+	members, err := w.staff(ctx, "list", c.commune)
 	if err != nil {
 		return invitation{Problem: err.Error()}
 	}
-	if strings.Contains(members, p.Surname) {
+	if strings.Contains(members, c.surname) {
 		return invitation{Joined: true}
 	}
 	if last.Address != "" && time.Since(last.Made) < invitationAge {
 		return last
 	}
-	out, err := w.staff(ctx, "invite", p.ClerkOf, p.FullName())
+	out, err := w.staff(ctx, "invite", c.commune, c.fullName)
 	if err != nil {
 		return invitation{Problem: err.Error()}
 	}
@@ -258,13 +258,10 @@ func (w *world) clerkList() []describedClerk {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var list []describedClerk
-	for _, p := range w.pki.People() {
-		if p.ClerkOf == "" {
-			continue
-		}
-		i := w.invited[p.Name]
+	for _, c := range w.colleagues() {
+		i := w.invited[c.name]
 		list = append(list, describedClerk{
-			Name: p.Name, Commune: p.ClerkOf, Desk: w.deskOf(p.ClerkOf), Joined: i.Joined, Invitation: i.Address, Problem: i.Problem,
+			Name: c.name, Commune: c.commune, Desk: w.deskOf(c.commune), Joined: i.Joined, Invitation: i.Address, Problem: i.Problem,
 		})
 	}
 	slices.SortFunc(list, func(a, b describedClerk) int { return strings.Compare(a.Name, b.Name) })

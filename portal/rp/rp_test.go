@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ type world struct {
 	clock    *clock.Hand
 }
 
-func newWorld(t *testing.T) world {
+func newWorld(t *testing.T, change ...func(*rp.Client)) world {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -56,8 +57,12 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client := rp.Client{ID: "portal-beaumarais", Key: key, KeyID: "p1"}
+	for _, f := range change {
+		f(&client)
+	}
 	made, err := rp.New(rp.Config{
-		Issuers: map[string]string{origin: issuer}, Clients: map[commune.ID]rp.Client{"beaumarais": {ID: "portal-beaumarais", Key: key, KeyID: "p1"}},
+		Issuers: map[string]string{origin: issuer}, Clients: map[commune.ID]rp.Client{"beaumarais": client},
 		KV: store, Clock: hand.Now, Transport: provider,
 	})
 	if err != nil {
@@ -106,6 +111,37 @@ func TestASignIn(t *testing.T) {
 	if login.Subject != "s-luc" || login.Surname != "Lambert" || login.GivenNames != "Luc Marie" || login.Number.Reveal() != luc.Number ||
 		login.ACR != rp.High || login.SessionID != "sid-s-luc" || !login.AuthTime.Equal(noon) || login.Return != "/fr/orders?x=1" {
 		t.Errorf("login is not what the provider said (returns to %s, acr %s)", login.Return, login.ACR)
+	}
+}
+
+// A commune says the lowest level that will do; what is below it, or no level, signs
+// nobody in. One whose people have no national number does not ask for it.
+func TestLevels(t *testing.T) {
+	for lowest, want := range map[string]struct {
+		asked string
+		pass  []string
+	}{
+		"":             {rp.High + " " + rp.Substantial, []string{rp.High, rp.Substantial}},
+		rp.Low:         {rp.High + " " + rp.Substantial + " " + rp.Low, []string{rp.High, rp.Substantial, rp.Low}},
+		rp.Substantial: {rp.High + " " + rp.Substantial, []string{rp.High, rp.Substantial}},
+		rp.High:        {rp.High, []string{rp.High}},
+	} {
+		w := newWorld(t, func(c *rp.Client) { c.Lowest, c.Numberless = lowest, true })
+		w.provider.UserInfo = func(c map[string]any) { c["birthdate"] = "1951-04-12" }
+		for _, acr := range []string{rp.High, rp.Substantial, rp.Low, "gold"} {
+			who := luc
+			who.ACR = acr
+			login, err := w.Finish(context.Background(), site, "mine", w.answer(t, w.begin(t, "mine", rp.Options{}), who))
+			if pass := slices.Contains(want.pass, acr); pass != (err == nil) || !pass && fault.KeyOf(err) != "portal.signin_level" || pass && login.BirthDate != "1951-04-12" {
+				t.Errorf("lowest %q, %s: %v", lowest, acr, err)
+			}
+		}
+		if asked := w.provider.Asked[0]; asked.Get("acr_values") != want.asked || strings.Contains(asked.Get("scope"), rp.NumberScope) {
+			t.Errorf("lowest %q asked %v", lowest, asked)
+		}
+	}
+	if _, err := rp.New(rp.Config{KV: struct{ kv.Store }{}, Clock: clock.System, Clients: map[commune.ID]rp.Client{"a": {Lowest: "gold"}}}); err == nil {
+		t.Error("a level that is none is taken")
 	}
 }
 
