@@ -42,12 +42,13 @@ type agent struct {
 	mu      sync.Mutex
 	current *operation
 	byID    map[string]*operation
+	signers map[string]signer // by origin: whom it may ask to sign
 }
 
 func newAgent(log *slog.Logger, port int, cards *reader) *agent {
 	return &agent{
 		log: log, host: fmt.Sprintf("127.0.0.1:%d", port), cards: cards,
-		patience: patience, keep: keep, byID: map[string]*operation{},
+		patience: patience, keep: keep, byID: map[string]*operation{}, signers: map[string]signer{},
 	}
 }
 
@@ -66,11 +67,13 @@ var purposes = map[string]string{
 	"counter": "agent.purpose_counter",
 }
 
-// outcome is a token or the code of a failure.
+// outcome is what the card gave, or the code of a failure.
 type outcome struct {
-	token *card.Token
-	code  string
-	tries int // left, where code is "pin_incorrect"
+	token       *card.Token
+	certificate []byte // DER
+	signature   *signature
+	code        string
+	tries       int // left, where code is "pin_incorrect"
 }
 
 // operation is one request to use a card, from one origin. Its id is known to the
@@ -80,6 +83,7 @@ type operation struct {
 	origin         string
 	nonce, purpose string
 	lang           i18n.Language
+	sign           *signing        // nil where the card only signs somebody in
 	ctx            context.Context // ends with the operation
 	done           chan struct{}   // closed with the outcome
 
@@ -88,23 +92,17 @@ type operation struct {
 	stop    context.CancelFunc
 }
 
-// begin starts an operation. A page that asks again replaces its own; another
-// origin's is not disturbed, for a person can read one window at a time.
-func (a *agent) begin(origin string, r request) (*operation, string, error) {
+// begin starts an operation, of which origin, language and what it is for are set. A
+// page that asks again replaces its own; another origin's is not disturbed, for a
+// person can read one window at a time.
+func (a *agent) begin(o *operation) (string, error) {
 	a.mu.Lock()
 	before := a.current
-	if before != nil && !before.ended() && before.origin != origin {
+	if before != nil && !before.ended() && before.origin != o.origin {
 		a.mu.Unlock()
-		return nil, "", card.ErrBusy
+		return "", card.ErrBusy
 	}
-	lang, ok := i18n.Parse(r.Lang)
-	if !ok {
-		lang = i18n.French
-	}
-	o := &operation{
-		id: rand.Text(), secret: rand.Text(), origin: origin,
-		nonce: r.Nonce, purpose: r.Purpose, lang: lang, done: make(chan struct{}),
-	}
+	o.id, o.secret, o.done = rand.Text(), rand.Text(), make(chan struct{})
 	o.ctx, o.stop = context.WithTimeout(context.Background(), a.patience)
 	a.current = o
 	a.byID[o.id] = o
@@ -116,7 +114,15 @@ func (a *agent) begin(origin string, r request) (*operation, string, error) {
 		o.finish(outcome{code: "timeout"})
 		time.AfterFunc(a.keep, func() { a.forget(o) })
 	})
-	return o, a.window.open(o), nil
+	return a.window.open(o), nil
+}
+
+// language is the one a page asks for, French where it asks for none we speak.
+func language(name string) i18n.Language {
+	if l, ok := i18n.Parse(name); ok {
+		return l
+	}
+	return i18n.French
 }
 
 func (a *agent) forget(o *operation) {
@@ -185,7 +191,7 @@ type limiter struct {
 }
 
 const (
-	perOrigin = 10
+	perOrigin = 20
 	perAll    = 30
 )
 

@@ -54,6 +54,7 @@ func (p *pageWindow) routes(mux *http.ServeMux) {
 // content is what the page shows.
 type content struct {
 	Origin, Purpose string
+	Commune, Hash   string // of documents to sign; "" where there are none
 	Problem         string // what went wrong with the last try
 	Field           string // that the problem is about
 	Cards           []cardLine
@@ -104,13 +105,19 @@ func (p *pageWindow) render(w http.ResponseWriter, r *http.Request, o *operation
 		return
 	}
 	c := content{
-		Origin: o.origin, Purpose: i18n.T(o.lang, purposes[o.purpose]),
+		Origin: o.origin, Purpose: o.what(),
 		Form: p.newForm(o), Address: r.URL.Path,
+	}
+	if o.sign != nil {
+		c.Commune = o.sign.commune
+		if o.sign.number > 0 {
+			c.Hash = o.sign.fingerprint()
+		}
 	}
 	if problem != nil {
 		c.Problem, c.Field = words(o.lang, problem), "pin"
 	}
-	if err := p.agent.cards.with(func(cards []*card.Card) error { c.list(o.lang, cards, serial); return nil }); err != nil {
+	if err := p.agent.cards.with(func(cards []*card.Card) error { c.list(o, o.among(cards), serial); return nil }); err != nil {
 		c.NoCard = words(o.lang, err)
 	}
 	frame := page.Frame{Language: o.lang, Title: i18n.T(o.lang, "agent.title"), Site: i18n.T(o.lang, "agent.site"), Failed: problem != nil, NoIndex: true}
@@ -120,20 +127,21 @@ func (p *pageWindow) render(w http.ResponseWriter, r *http.Request, o *operation
 	}
 }
 
-func (c *content) list(l i18n.Language, cards []*card.Card, serial string) {
+func (c *content) list(o *operation, cards []*card.Card, serial string) {
+	l := o.lang
 	for _, one := range cards {
 		line := cardLine{Serial: one.Serial(), Name: one.Name(), Chosen: one.Serial() == serial}
 		if line.Name == "" {
 			line.Name = i18n.T(l, "agent.card_unnamed")
 		}
-		if _, err := one.Certificate(); err != nil {
+		if err := o.fits(one); err != nil {
 			line.Problem = words(l, err)
 		} else if one.Blocked() {
 			line.Problem = words(l, card.ErrPINBlocked)
 		} else if one.LastTry() {
 			line.Problem = words(l, card.ErrPINLastTry)
 		}
-		c.PIN = c.PIN || !one.AsksItself()
+		c.PIN = c.PIN || o.wantsPIN(one)
 		c.Cards = append(c.Cards, line)
 	}
 	if len(c.Cards) == 1 {
@@ -151,7 +159,7 @@ func words(l i18n.Language, err error) string {
 }
 
 func endKey(o *operation) string {
-	if o.outcome.token != nil {
+	if o.outcome.code == "" {
 		return "agent.done"
 	}
 	return "agent.ended"
@@ -219,11 +227,11 @@ func (p *pageWindow) take(w http.ResponseWriter, r *http.Request) {
 		p.again(w, r)
 		return
 	}
-	token, err := p.authenticate(o, r.PostForm)
+	made, err := p.use(o, r.PostForm)
 	switch {
 	case err == nil:
 		p.agent.log.Info("signed", "origin", o.origin, "purpose", o.purpose)
-		o.finish(outcome{token: &token})
+		o.finish(made)
 	case settled(err):
 		p.agent.log.Info("not signed", "origin", o.origin, "code", failure(err).code)
 		o.fail(err)
@@ -239,21 +247,21 @@ func (p *pageWindow) again(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 }
 
-func (p *pageWindow) authenticate(o *operation, form url.Values) (card.Token, error) {
+func (p *pageWindow) use(o *operation, form url.Values) (outcome, error) {
 	pin := p11.ParsePIN(form.Get("pin"))
 	defer pin.Wipe()
-	var made card.Token
+	var made outcome
 	err := p.agent.cards.use(form.Get("card"), func(c *card.Card) error {
 		var opts []p11.Option
 		if c.LastTry() { // the page said so beside the card
 			opts = append(opts, p11.SpendLastTry())
 		}
 		var err error
-		made, err = c.Authenticate(o.origin, o.nonce, pin, opts...)
+		made, err = o.use(p.agent, c, pin, opts...)
 		return err
 	})
 	if err != nil {
-		return card.Token{}, fmt.Errorf("confirm: %w", err)
+		return outcome{}, fmt.Errorf("confirm: %w", err)
 	}
 	return made, nil
 }

@@ -20,18 +20,26 @@ import (
 //	GET    /authenticate/ID  → 200 {"agent":"belfry","state":"waiting"} | {…,"token":{…}} | {…,"error":{"code","tries"}}
 //	DELETE /authenticate/ID  → 204, the person left the page
 //
+// and for signing documents (the caller is portal/clerk/static/signing.js; see sign.go),
+// with GET and DELETE of /certificate/ID and /sign/ID as above:
+//
+//	POST /certificate {"commune","documents","lang"} → 202; then {…,"certificate":"…"}
+//	POST /sign        {"commune","documents","number","certificate","hash","hashFunction","lang"} → 202; then {…,"signature":{…}}
+//
 // "confirm" is the page to open, absent where a window opens by itself. Refusals
 // are {"agent":"belfry","error":{"code"}}.
 
-const bodyLimit = 4 << 10
+const bodyLimit = 8 << 10
 
 type answer struct {
-	Agent   string       `json:"agent"`
-	ID      string       `json:"id,omitempty"`
-	Confirm string       `json:"confirm,omitempty"`
-	State   string       `json:"state,omitempty"`
-	Token   *card.Token  `json:"token,omitempty"`
-	Error   *answerError `json:"error,omitempty"`
+	Agent       string       `json:"agent"`
+	ID          string       `json:"id,omitempty"`
+	Confirm     string       `json:"confirm,omitempty"`
+	State       string       `json:"state,omitempty"`
+	Token       *card.Token  `json:"token,omitempty"`
+	Certificate []byte       `json:"certificate,omitempty"`
+	Signature   *signature   `json:"signature,omitempty"`
+	Error       *answerError `json:"error,omitempty"`
 }
 
 type answerError struct {
@@ -44,6 +52,10 @@ func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/authenticate", a.fromPage(http.MethodPost, a.authenticate))
 	mux.Handle("/authenticate/{id}", a.fromPage("GET, DELETE", a.operation))
+	mux.Handle("/certificate", a.fromPage(http.MethodPost, a.certificate))
+	mux.Handle("/certificate/{id}", a.fromPage("GET, DELETE", a.operation))
+	mux.Handle("/sign", a.fromPage(http.MethodPost, a.signDocument))
+	mux.Handle("/sign/{id}", a.fromPage("GET, DELETE", a.operation))
 	mux.Handle("GET /static/", page.Static())
 	a.window.routes(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,40 +139,53 @@ func (a *agent) authenticate(w http.ResponseWriter, r *http.Request, origin stri
 		refuse(w, http.StatusBadRequest, "bad_request")
 		return
 	}
-	if !a.limit.allows(origin, time.Now()) {
+	a.ask(w, &operation{origin: origin, nonce: req.Nonce, purpose: req.Purpose, lang: language(req.Lang)})
+}
+
+// ask begins an operation, if its origin has not asked too often.
+func (a *agent) ask(w http.ResponseWriter, o *operation) {
+	if !a.limit.allows(o.origin, time.Now()) {
 		w.Header().Set("Retry-After", "60")
 		refuse(w, http.StatusTooManyRequests, "busy")
 		return
 	}
-	o, confirm, err := a.begin(origin, req)
+	confirm, err := a.begin(o)
 	if err != nil {
-		a.log.Info("refused", "origin", origin, "code", failure(err).code)
+		a.log.Info("refused", "origin", o.origin, "code", failure(err).code)
 		refuse(w, http.StatusConflict, failure(err).code)
 		return
 	}
-	a.log.Info("asked", "origin", origin, "purpose", req.Purpose)
+	a.log.Info("asked", "origin", o.origin, "purpose", o.purpose)
 	send(w, http.StatusAccepted, answer{ID: o.id, Confirm: confirm})
 }
 
-// readRequest accepts one JSON object of known fields and nothing else. The content
-// type makes browsers ask before they send it for a page.
+// readRequest reads what a login page asks for.
 func readRequest(r *http.Request) (request, error) {
 	var req request
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return req, errors.New("not JSON")
-	}
-	d := json.NewDecoder(io.LimitReader(r.Body, bodyLimit))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&req); err != nil {
+	if err := readJSON(r, &req); err != nil {
 		return req, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return req, errors.New("more than one value")
 	}
 	if purposes[req.Purpose] == "" {
 		return req, errors.New("unknown purpose")
 	}
 	return req, card.CheckNonce(req.Nonce)
+}
+
+// readJSON accepts one JSON object of known fields and nothing else. The content
+// type makes browsers ask before they send it for a page.
+func readJSON(r *http.Request, into any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return errors.New("not JSON")
+	}
+	d := json.NewDecoder(io.LimitReader(r.Body, bodyLimit))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
 }
 
 // operation answers for one operation. An id of another origin does not exist.
@@ -185,8 +210,8 @@ func (a *agent) operation(w http.ResponseWriter, r *http.Request, origin string)
 	case <-r.Context().Done():
 		return
 	}
-	if o.outcome.token != nil {
-		send(w, http.StatusOK, answer{Token: o.outcome.token})
+	if o.outcome.code == "" {
+		send(w, http.StatusOK, answer{Token: o.outcome.token, Certificate: o.outcome.certificate, Signature: o.outcome.signature})
 		return
 	}
 	send(w, http.StatusOK, answer{Error: &answerError{o.outcome.code, o.outcome.tries}})

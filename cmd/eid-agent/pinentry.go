@@ -40,34 +40,34 @@ func (p *pinentryWindow) open(o *operation) string {
 		if o.ended() {
 			return
 		}
-		token, err := p.confirm(o)
+		made, err := p.confirm(o)
 		if err != nil {
 			p.agent.log.Info("not signed", "origin", o.origin, "code", failure(err).code)
 			o.fail(err)
 			return
 		}
 		p.agent.log.Info("signed", "origin", o.origin, "purpose", o.purpose)
-		o.finish(outcome{token: &token})
+		o.finish(made)
 	}()
 	return ""
 }
 
-func (p *pinentryWindow) confirm(o *operation) (card.Token, error) {
+func (p *pinentryWindow) confirm(o *operation) (outcome, error) {
 	dialog, err := startPinentry(o.ctx, p.program)
 	if err != nil {
-		return card.Token{}, err
+		return outcome{}, err
 	}
 	defer dialog.close()
 	if err := dialog.setUp(o.lang); err != nil {
-		return card.Token{}, err
+		return outcome{}, err
 	}
-	var made card.Token
+	var made outcome
 	err = p.agent.cards.with(func(cards []*card.Card) error {
-		chosen, err := dialog.choose(o, cards)
+		chosen, err := dialog.choose(o, o.among(cards))
 		if err != nil {
 			return err
 		}
-		made, err = dialog.authenticate(o, chosen)
+		made, err = dialog.use(p.agent, o, chosen)
 		return err
 	})
 	return made, err
@@ -99,45 +99,45 @@ func (d *pinentry) choose(o *operation, cards []*card.Card) (*card.Card, error) 
 	return nil, card.ErrCancelled
 }
 
-// authenticate asks until the PIN is right, the person stops or the card blocks. Each
+// use asks until the PIN is right, the person stops or the card blocks. Each
 // PIN that reaches the card was typed for it.
-func (d *pinentry) authenticate(o *operation, c *card.Card) (card.Token, error) {
-	if _, err := c.Certificate(); err != nil {
-		return card.Token{}, err
+func (d *pinentry) use(a *agent, o *operation, c *card.Card) (outcome, error) {
+	if err := o.fits(c); err != nil {
+		return outcome{}, err
 	}
 	err := d.all("SETDESC", describe(o, c), "SETOK", i18n.T(o.lang, "agent.confirm"), "SETCANCEL", i18n.T(o.lang, "agent.cancel"))
 	if err != nil {
-		return card.Token{}, err
+		return outcome{}, err
 	}
-	if c.AsksItself() {
+	if !o.wantsPIN(c) {
 		if err := d.command("CONFIRM", ""); err != nil {
-			return card.Token{}, err
+			return outcome{}, err
 		}
-		return c.Authenticate(o.origin, o.nonce, p11.PIN{})
+		return o.use(a, c, p11.PIN{})
 	}
 	if c.LastTry() {
 		if err := d.command("SETERROR", i18n.T(o.lang, "card.pin_last_try")); err != nil {
-			return card.Token{}, err
+			return outcome{}, err
 		}
 	}
 	for {
 		pin, err := d.secret(i18n.T(o.lang, "agent.pin"))
 		if err != nil {
-			return card.Token{}, err
+			return outcome{}, err
 		}
 		// The last try is spent where the person was told that it is the last.
 		var opts []p11.Option
 		if c.LastTry() {
 			opts = append(opts, p11.SpendLastTry())
 		}
-		token, err := c.Authenticate(o.origin, o.nonce, pin, opts...)
+		made, err := o.use(a, c, pin, opts...)
 		pin.Wipe()
 		if err == nil || settled(err) {
-			return token, err
+			return made, err
 		}
 		f, _ := asFault(err)
 		if err := d.command("SETERROR", i18n.Message(o.lang, f.Key, f.Args)); err != nil {
-			return card.Token{}, err
+			return outcome{}, err
 		}
 	}
 }
@@ -149,7 +149,11 @@ func describe(o *operation, c *card.Card) string {
 	if name := c.Name(); name != "" {
 		card = i18n.T(o.lang, "agent.card_of", "Name", name)
 	}
-	return i18n.T(o.lang, purposes[o.purpose]) + "\n\n" + o.origin + "\n\n" + card
+	text := o.what() + "\n\n" + o.origin + "\n\n"
+	if details := o.details(); details != "" {
+		text += details + "\n\n"
+	}
+	return text + card
 }
 
 // pinentry speaks the Assuan protocol to the program: lines, each answered by OK or

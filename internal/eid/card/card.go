@@ -35,6 +35,7 @@ var (
 	ErrCancelled     = fault.New(fault.Conflict, "card.cancelled", nil)
 	ErrRemoved       = fault.New(fault.Conflict, "card.removed", nil)
 	ErrTimeout       = fault.New(fault.Unreachable, "card.timeout", nil)
+	ErrOtherCard     = fault.New(fault.Forbidden, "card.other_card", nil)
 	ErrBusy          = fault.New(fault.Conflict, "card.busy", nil)
 	ErrFailed        = fault.New(fault.Internal, "card.failed", nil)
 )
@@ -173,6 +174,22 @@ func (c *Card) Certificate() (*x509.Certificate, error) { return c.shown(c.authe
 
 // SignatureCertificate is that of the key which signs documents, as Certificate is.
 func (c *Card) SignatureCertificate() (*x509.Certificate, error) { return c.shown(c.signature) }
+
+// Hidden says that the card shows its certificates only once the PIN was given.
+func (c *Card) Hidden() bool { return c.hidden }
+
+// ReadSignatureCertificate is SignatureCertificate, by the PIN where the card hides it.
+func (c *Card) ReadSignatureCertificate(pin p11.PIN, opts ...p11.Option) (*x509.Certificate, error) {
+	if cert, err := c.SignatureCertificate(); cert != nil || err != nil {
+		return cert, err
+	}
+	var found *x509.Certificate
+	err := c.use(pin, func(token *p11.Token) (err error) {
+		found, err = c.certificateInside(token, signatureLabel, nil)
+		return err
+	}, opts...)
+	return found, err
+}
 
 func (c *Card) shown(cert *x509.Certificate) (*x509.Certificate, error) {
 	if cert == nil && !c.hidden {
