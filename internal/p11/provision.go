@@ -78,6 +78,7 @@ func (lib *library) blankSlot() (uint, error) {
 type keyOptions struct {
 	id     []byte
 	always bool
+	opens  bool
 }
 
 // KeyOption changes what GenerateKey and ImportCertificate make.
@@ -89,6 +90,9 @@ func WithID(id []byte) KeyOption { return func(o *keyOptions) { o.id = id } }
 // AlwaysAuthenticate makes a key that wants the PIN at each signature, as the Signature
 // key of an eID card does.
 func AlwaysAuthenticate() KeyOption { return func(o *keyOptions) { o.always = true } }
+
+// Decrypting makes an RSA key that decrypts, and does not sign: one key has one use.
+func Decrypting() KeyOption { return func(o *keyOptions) { o.opens = true } }
 
 func keyOptionsOf(opts []KeyOption) keyOptions {
 	var o keyOptions
@@ -114,7 +118,8 @@ func (t *Token) GenerateKey(label string, kind KeyKind, opts ...KeyOption) (cryp
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PUBLIC_KEY),
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, false),
-		pkcs11.NewAttribute(pkcs11.CKA_VERIFY, true),
+		pkcs11.NewAttribute(pkcs11.CKA_VERIFY, !o.opens),
+		pkcs11.NewAttribute(pkcs11.CKA_ENCRYPT, o.opens),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
 		pkcs11.NewAttribute(pkcs11.CKA_ID, o.id),
 	)
@@ -124,7 +129,8 @@ func (t *Token) GenerateKey(label string, kind KeyKind, opts ...KeyOption) (cryp
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true),
 		pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true),
 		pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
-		pkcs11.NewAttribute(pkcs11.CKA_SIGN, true),
+		pkcs11.NewAttribute(pkcs11.CKA_SIGN, !o.opens),
+		pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, o.opens),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
 		pkcs11.NewAttribute(pkcs11.CKA_ID, o.id),
 	}
