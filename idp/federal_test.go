@@ -45,7 +45,7 @@ func newFederation(t testing.TB) *federation {
 			w.must(err)
 			file := filepath.Join(t.TempDir(), "fas.xml")
 			w.must(os.WriteFile(file, idp.Metadata(), 0o600))
-			far, err := fas.New(fas.Config{Store: w.store, Clock: w.hand.Now, Issuers: []string{w.issuer, w.secure}, Agreements: []fas.Agreement{{
+			far, err := fas.New(fas.Config{Store: w.store, KV: w.values, Secret: w.master, Clock: w.hand.Now, Issuers: []string{w.issuer, w.secure}, Agreements: []fas.Agreement{{
 				Commune: "beaumarais", Provider: &fas.Provider{Name: "fas", Metadata: file}, Signing: []fas.Key{{Signer: key, Certificate: cert}},
 				Levels: []fas.Level{{Value: "urn:high", Level: method.High, AMR: []string{"mfa"}}, {Value: "urn:low", Level: method.Low}},
 			}}})

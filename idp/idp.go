@@ -90,6 +90,7 @@ type Provider struct {
 	persons   *identity.Persons
 	sessions  *session.Sessions
 	login     *login.Dispatcher
+	exit      *logout.Endpoint
 	methods   map[string]method.Method
 	sids      secret.MAC
 	documents map[string][]byte // discovery, by issuer
@@ -125,6 +126,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		KV: cfg.KV, Clock: cfg.Clock, Sessions: p.sessions, Methods: cfg.Methods,
 		Party: p.party, Standing: p.standing, Frame: p.frame, Proceed: p.proceed, Refuse: p.refuse, Failed: p.failedTry,
 	})
+	p.exit = p.logout()
 	p.handler = p.routes()
 	return p, nil
 }
@@ -209,9 +211,12 @@ func (p *Provider) routes() http.Handler {
 		if far, ok := m.(method.Remote); ok {
 			p.remote(mux, site, far)
 		}
+		if far, ok := m.(method.Dismissing); ok {
+			p.dismissing(mux, site, far)
+		}
 	}
 	p.login.Routes(mux, site)
-	p.logout().Routes(mux, site)
+	p.exit.Routes(mux, site)
 	mux.Handle("/", site.Page(web.NotFound))
 	return site.Wrap(p.only(site, mux))
 }
@@ -231,7 +236,7 @@ func (p *Provider) only(site *web.Site, next http.Handler) http.Handler {
 
 func (p *Provider) logout() *logout.Endpoint {
 	return logout.New(logout.Config{
-		Path: pathLogout, KV: p.KV, Clients: p.Clients, Communes: p.Communes, Sessions: p.sessions,
+		Path: pathLogout, KV: p.KV, Log: p.Log, Depart: p.depart, Clients: p.Clients, Communes: p.Communes, Sessions: p.sessions,
 		Hint: func(ctx context.Context, hint string) (token.Hint, error) { return p.keys.Hint(ctx, hint, p.Issuers) },
 		SID:  p.sid, Frame: p.frame, Plain: p.plain, Ended: p.ended,
 	})

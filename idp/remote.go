@@ -6,8 +6,10 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/park"
+	"github.com/belfry-eid/belfry/idp/session"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/web"
 )
@@ -16,6 +18,7 @@ import (
 const (
 	pathConsumer = "/saml/{commune}/acs"
 	pathMetadata = "/saml/{commune}/metadata"
+	pathDismiss  = "/saml/{commune}/slo"
 )
 
 // paths are where the answers for m come and where its metadata stands.
@@ -28,7 +31,7 @@ func paths(m method.Remote) (answer, metadata string) {
 
 // parks are the patterns at which another site's form is expected.
 func (p *Provider) parks() []string {
-	list := []string{"POST " + pathAuthorize, "POST " + pathLogout, "POST " + pathConsumer}
+	list := []string{"POST " + pathAuthorize, "POST " + pathLogout, "POST " + pathConsumer, "POST " + pathDismiss}
 	for _, m := range p.Methods {
 		if far, ok := m.(method.Placed); ok {
 			answer, _ := far.Paths()
@@ -93,6 +96,82 @@ func (p *Provider) unasked(r *http.Request, m method.Method, err error) error {
 	})
 	if kept != nil {
 		p.Log.Error("a failed sign-in is not recorded", "ref", web.Reference(r), "error", kept)
+	}
+	return err
+}
+
+// depart takes a person along to the service that had signed them in.
+func (p *Provider) depart(r *http.Request, s session.Session, state string, l i18n.Language) (method.Exit, error) {
+	m, ok := p.methods[s.Method].(method.Departing)
+	if !ok {
+		return method.Exit{}, nil
+	}
+	return m.SignOut(r.Context(), s.Commune, s.Login, web.Origin(r)+p.exit.ReturnPath(), state, l)
+}
+
+// dismissing adds the address at which a service answers our sign-outs, or asks for one.
+func (p *Provider) dismissing(mux *http.ServeMux, site *web.Site, m method.Dismissing) {
+	mux.Handle("POST "+pathDismiss, site.Page(func(w http.ResponseWriter, r *http.Request) error { return park.Post(p.KV, w, r) }))
+	mux.Handle("GET "+pathDismiss, site.Page(func(w http.ResponseWriter, r *http.Request) error {
+		c := commune.ID(r.PathValue("commune"))
+		message := method.Message{Query: r.URL.RawQuery}
+		if park.Parked(r) {
+			message.Query = ""
+		}
+		var err error
+		if message.Form, err = park.Values(p.KV, r); err != nil {
+			return err
+		}
+		s, err := p.sessions.Current(r)
+		if err != nil {
+			return err
+		}
+		login := ""
+		if s != nil {
+			login = s.Login
+		}
+		d, err := m.SignedOut(r.Context(), c, message, login)
+		if err != nil {
+			return p.undismissed(r, c, m, err)
+		}
+		if d.State != "" {
+			return web.See(w, r, p.exit.Returning(d.State, d.Complete))
+		}
+		return p.dismissed(w, r, c, m, s, d)
+	}))
+}
+
+// dismissed ends the session that a service asked to end, and takes our answer there.
+func (p *Provider) dismissed(w http.ResponseWriter, r *http.Request, c commune.ID, m method.Method, s *session.Session, d method.Dismissal) error {
+	web.Note(r, "outcome", "signed out by "+m.Name())
+	err := p.Store.EndSession(r.Context(), s.ID, func(tx *sqldb.Tx) error {
+		return p.record(tx, c, "sign_in.ended", "", map[string]string{"by": m.Name()})
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.sessions.End(w, r); err != nil {
+		return err
+	}
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	home, ok := p.Communes.ByID(c)
+	if !ok {
+		return p.exit.Go(w, r, d.Answer, p.plain(r))
+	}
+	return p.exit.Go(w, r, d.Answer, p.frame(r, home, home.Languages[0]))
+}
+
+// undismissed records a message on signing out that was not believed.
+func (p *Provider) undismissed(r *http.Request, c commune.ID, m method.Method, err error) error {
+	cause := method.Cause(err)
+	if _, ours := p.Communes.ByID(c); !ours || p.Audit == nil || cause == "" {
+		return err
+	}
+	kept := p.Store.Write(r.Context(), func(tx *sqldb.Tx) error {
+		return p.record(tx, c, "sign_out.refused", "", map[string]string{"method": m.Name(), "reason": cause})
+	})
+	if kept != nil {
+		p.Log.Error("a refused sign-out is not recorded", "ref", web.Reference(r), "error", kept)
 	}
 	return err
 }

@@ -74,6 +74,8 @@ type world struct {
 	log      *buffer
 	parties  map[string]*party
 	direct   *http.Client // of programs: no cookies, no redirects
+	values   kv.Store
+	master   *secret.Master
 }
 
 // buffer is a log that several goroutines write.
@@ -155,11 +157,13 @@ func newWorld(t testing.TB, opts ...option) *world {
 	w.must(err)
 	store, err := kv.NewSQL(w.db, w.hand.Now)
 	w.must(err)
+	w.values = store
 	if o.kv != nil {
 		store = o.kv(store)
 	}
 	master, err := secret.New(bytes.Repeat([]byte{42}, 32))
 	w.must(err)
+	w.master = master
 	w.provider, err = idp.New(ctx, idp.Config{
 		Issuers: []string{w.issuer, w.secure}, Communes: w.communes, Clients: w.clients, Methods: o.methods(w), Store: w.store, KV: store,
 		Secret: master, Clock: w.hand.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Audit: w.audit,

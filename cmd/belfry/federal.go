@@ -6,11 +6,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/method/fas"
+	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -52,10 +55,15 @@ type FederalSettings struct {
 	AllowBecause string   `toml:"allow_because"`
 }
 
-// KeySettings name a private key (PEM, PKCS #8, mode 0400) and its certificate (PEM).
+// KeySettings name a private key and its certificate (PEM). The key is a file (PEM, PKCS
+// #8, mode 0400), or the label of a key in a token where Module is set.
 type KeySettings struct {
 	Key         string `toml:"key"`
 	Certificate string `toml:"certificate"`
+	Module      string `toml:"module"` // PKCS#11 library of the token
+	Token       string `toml:"token"`  // label of the token
+	Serial      string `toml:"serial"` // its serial number; may be empty where the label is unique
+	PINFile     string `toml:"pin_file"`
 }
 
 // FederalLevel is what one value of the provider is worth to the commune.
@@ -79,6 +87,8 @@ func (s *Settings) checkFederal() error {
 			faults = append(faults, fmt.Errorf("[[federal]] of %s: provider (one word) and metadata are needed", f.Commune))
 		case len(f.Allow) > 0 && f.AllowBecause == "":
 			faults = append(faults, fmt.Errorf("[[federal]] of %s: allow needs allow_because", f.Commune))
+		case !wholeKeys(f.Signing) || !wholeKeys(f.Encryption):
+			faults = append(faults, fmt.Errorf("[[federal]] of %s: a key needs key and certificate, and in a token module, token and pin_file as well", f.Commune))
 		case strings.HasPrefix(f.Metadata, "http://") && !s.Test:
 			faults = append(faults, fmt.Errorf("[[federal]] of %s: metadata needs https", f.Commune))
 		}
@@ -86,14 +96,21 @@ func (s *Settings) checkFederal() error {
 	return errors.Join(faults...)
 }
 
+func wholeKeys(list []KeySettings) bool {
+	return !slices.ContainsFunc(list, func(k KeySettings) bool {
+		inToken := k.Module != "" || k.Token != "" || k.PINFile != "" || k.Serial != ""
+		return k.Key == "" || k.Certificate == "" || inToken && (k.Module == "" || k.Token == "" || k.PINFile == "")
+	})
+}
+
 // federal is the method of [[federal]]; nil where no commune has an agreement.
-func (in *install) federal(store *idpsql.Store) (method.Method, error) {
+func (in *install) federal(store *idpsql.Store, master *secret.Master) (method.Method, error) {
 	s := in.settings
 	if len(s.Federal) == 0 {
 		return nil, nil
 	}
 	providers := map[string]*fas.Provider{}
-	cfg := fas.Config{Store: store, Clock: clock.System, Issuers: s.Provider.Issuers}
+	cfg := fas.Config{Store: store, KV: in.kv, Secret: master, Clock: clock.System, Issuers: s.Provider.Issuers}
 	for _, f := range s.Federal {
 		p, err := s.identityProvider(f)
 		if err != nil {
@@ -104,7 +121,7 @@ func (in *install) federal(store *idpsql.Store) (method.Method, error) {
 		} else if known.Metadata != p.Metadata || known.EntityID != p.EntityID {
 			return nil, fmt.Errorf("[[federal]] provider %s: two communes name different metadata", p.Name)
 		}
-		a, err := s.agreement(f)
+		a, err := in.agreement(f)
 		if err != nil {
 			return nil, fmt.Errorf("[[federal]] of %s: %w", f.Commune, err)
 		}
@@ -128,7 +145,7 @@ func (s *Settings) identityProvider(f FederalSettings) (*fas.Provider, error) {
 	return p, nil
 }
 
-func (s *Settings) agreement(f FederalSettings) (fas.Agreement, error) {
+func (in *install) agreement(f FederalSettings) (fas.Agreement, error) {
 	a := fas.Agreement{
 		Commune: f.Commune, Label: f.Label, EntityID: f.EntityID, Binding: f.Binding, Comparison: f.Comparison,
 		Number: f.NumberAttribute, GivenNames: f.GivenNamesAttribute, Surname: f.SurnameAttribute, Allow: f.Allow,
@@ -138,7 +155,7 @@ func (s *Settings) agreement(f FederalSettings) (fas.Agreement, error) {
 	}
 	for list, into := range map[*[]KeySettings]*[]fas.Key{&f.Signing: &a.Signing, &f.Encryption: &a.Encryption} {
 		for _, k := range *list {
-			key, err := s.keyPair(k)
+			key, err := in.keyPair(k)
 			if err != nil {
 				return a, err
 			}
@@ -148,29 +165,67 @@ func (s *Settings) agreement(f FederalSettings) (fas.Agreement, error) {
 	return a, nil
 }
 
-func (s *Settings) keyPair(k KeySettings) (fas.Key, error) {
-	text, err := readSecret(s.path(k.Key))
+// keyPair finds a key and its certificate.
+func (in *install) keyPair(k KeySettings) (fas.Key, error) {
+	certs, err := readCertificates(in.settings.path(k.Certificate))
 	if err != nil {
 		return fas.Key{}, err
 	}
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return fas.Key{}, fmt.Errorf("%s: no PEM", k.Key)
+	if k.Module != "" {
+		key := in.tokenKey(SealSettings{Module: k.Module, Token: k.Token, Serial: k.Serial, Key: k.Key, PINFile: in.settings.path(k.PINFile)}, certs[0].PublicKey)
+		in.onClose(key.Close)
+		if err := key.Ready(); err != nil && !away(err) {
+			return fas.Key{}, err
+		}
+		return fas.Key{Signer: federalKey{key}, Certificate: certs[0]}, nil
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return fas.Key{}, fmt.Errorf("%s: %w", k.Key, err)
-	}
-	certs, err := readCertificates(s.path(k.Certificate))
+	signer, err := in.settings.keyFile(k.Key)
 	if err != nil {
 		return fas.Key{}, err
-	}
-	signer, ok := parsed.(crypto.Signer)
-	if !ok {
-		return fas.Key{}, fmt.Errorf("%s: no key that signs", k.Key)
 	}
 	if public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(certs[0].PublicKey) {
 		return fas.Key{}, fmt.Errorf("%s is not the key of %s", k.Key, k.Certificate)
 	}
 	return fas.Key{Signer: signer, Certificate: certs[0]}, nil
+}
+
+func (s *Settings) keyFile(path string) (crypto.Signer, error) {
+	text, err := readSecret(s.path(path))
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, fmt.Errorf("%s: no PEM", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	signer, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s: no key that signs", path)
+	}
+	return signer, nil
+}
+
+// federalKey is a key in a token that may go and come back between two sign-ins.
+type federalKey struct{ *tokenKey }
+
+func (k federalKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if err := k.Ready(); err != nil {
+		return nil, err
+	}
+	return k.tokenKey.Sign(random, digest, opts)
+}
+
+// Decrypt is one call of the token.
+func (k federalKey) Decrypt(random io.Reader, sealed []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	if err := k.Ready(); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	key := k.key
+	k.mu.Unlock()
+	return key.Decrypt(random, sealed, opts)
 }

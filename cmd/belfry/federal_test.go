@@ -96,3 +96,45 @@ func TestFederalRefusals(t *testing.T) {
 	p.get(w.Provider.Issuers[0] + "/saml/beaumarais/metadata")
 	p.want(200)
 }
+
+// Who came through the federal service and signs out is signed out there too; who signs
+// out there is no longer signed in here.
+func TestFederalSignOut(t *testing.T) {
+	w := startWorld(t)
+	enter := func() *person {
+		p := newPerson(t)
+		p.get(w.origin("beaumarais") + "/")
+		p.follow("/documents/")
+		p.follow("/form")
+		p.federal("luc", itsme)
+		p.want(200, "Lambert")
+		return p
+	}
+	there := strings.Replace(w.Provider.Issuers[0], "id.belfry.localhost", "csam.localhost", 1)
+
+	p := enter()
+	p.get(there + "/leave")
+	p.want(200, "You are signed in")
+	p.get(w.origin("beaumarais") + "/")
+	p.send("/sign-out")
+	p.want(200)
+	p.says("fr", "portal.signed_out.title")
+	p.get(there + "/leave")
+	p.want(200, "Nobody is signed in")
+
+	p = enter()
+	p.get(there + "/leave")
+	p.send("/leave")
+	p.want(200, "You are signed out everywhere")
+	p.get(w.Provider.Issuers[0] + "/logout")
+	p.says("fr", "idp.signed_out_title")
+
+	// Nobody can sign somebody else out: one plain page, and the session goes on.
+	p = enter()
+	p.get(w.Provider.Issuers[0] + "/saml/beaumarais/slo?SAMLRequest=PHgvPg%3D%3D")
+	p.want(403)
+	p.says("fr", "fas.logout_refused")
+	p.get(w.origin("beaumarais") + "/fr/orders")
+	p.want(200)
+	w.command(0, "journal", "--config", w.Belfry.Config, "beaumarais")
+}

@@ -184,7 +184,7 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 	}
 	reader := card.New(card.Config{Store: store, Authority: cards, Clock: clock.System, AgentPorts: in.settings.Provider.AgentPorts})
 	methods := []method.Method{reader}
-	federal, err := in.federal(store)
+	federal, err := in.federal(store, master)
 	if err != nil {
 		return nil, err
 	}

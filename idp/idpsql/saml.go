@@ -73,6 +73,21 @@ func (s *Store) SAMLRequest(ctx context.Context, c commune.ID, relay string) (SA
 	return r, r.Expires.After(s.now()), nil
 }
 
+// UseSAMLMessage remembers a message that may be used once: of any number of calls for
+// one, at most one is told true.
+func (s *Store) UseSAMLMessage(ctx context.Context, c commune.ID, m SAMLAssertion) (first bool, err error) {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var err error
+		first, err = changed(tx.Exec(`INSERT INTO idp_saml_assertion (commune, issuer, id, expires_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (commune, issuer, id) DO NOTHING`, string(c), m.Issuer, m.ID, sqldb.Micros(m.Expires)))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("idpsql: use SAML message: %w", err)
+	}
+	return first, nil
+}
+
 // errUsed rolls a transaction back whose request or assertion was used before.
 var errUsed = errors.New("used before")
 

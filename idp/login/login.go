@@ -279,7 +279,7 @@ func (d *Dispatcher) prove(w http.ResponseWriter, r *http.Request, req Request, 
 		return d.failed(w, r, req, m, err)
 	}
 	web.SetCookie(w, r, wayCookie, m.Name(), 365*24*time.Hour)
-	s := session.Session{Login: req.ID, Citizen: proof.Citizen, Issuer: proof.Issuer, Subject: proof.Subject, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR, At: proof.At}
+	s := session.Session{Login: req.ID, Commune: party.Commune.ID, Citizen: proof.Citizen, Issuer: proof.Issuer, Subject: proof.Subject, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR, At: proof.At}
 	if _, err := d.Sessions.Start(w, r, s); err != nil {
 		return err
 	}

@@ -12,12 +12,18 @@ package logout
 import (
 	"context"
 	"embed"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/park"
 	"github.com/belfry-eid/belfry/idp/session"
 	"github.com/belfry-eid/belfry/idp/token"
@@ -36,6 +42,7 @@ var templates embed.FS
 type Config struct {
 	Path     string // of the endpoint
 	KV       kv.Store
+	Log      *slog.Logger
 	Clients  *client.Registry
 	Communes *commune.Communes
 	Sessions *session.Sessions
@@ -48,6 +55,9 @@ type Config struct {
 	Plain func(*http.Request) page.Frame
 	// Ended revokes what was given in the session, and records that it is over.
 	Ended func(*http.Request, session.Session, *client.Client) error
+	// Depart takes the person along to the service that had signed them in; they come
+	// back to ReturnPath with state. The zero Exit where there is none.
+	Depart func(r *http.Request, s session.Session, state string, l i18n.Language) (method.Exit, error)
 }
 
 // Endpoint serves Path.
@@ -66,7 +76,11 @@ func (e *Endpoint) Routes(mux *http.ServeMux, site *web.Site) {
 	mux.Handle("GET "+e.Path, site.Page(e.asked))
 	mux.Handle("POST "+e.Path, site.Page(func(w http.ResponseWriter, r *http.Request) error { return park.Post(e.KV, w, r) }))
 	mux.Handle("POST "+e.Path+"/confirm", site.Page(e.confirmed))
+	mux.Handle("GET "+e.ReturnPath(), site.Page(e.returned))
 }
+
+// ReturnPath is where people come back who were taken along to another service.
+func (e *Endpoint) ReturnPath() string { return e.Path + "/return" }
 
 // ask is a request to sign out, checked.
 type ask struct {
@@ -194,7 +208,114 @@ func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, a ask, s *session
 	// Not "cookies": browsers clear those of the whole registrable domain, and the
 	// communes' own pages may live there (threat T24).
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return e.depart(w, r, a, s)
+}
+
+// wish is what was asked for, while the person is at another service.
+type wish struct {
+	Client, Redirect, State string
+	Language                i18n.Language
+}
+
+const wishLife = 20 * time.Minute
+
+func wishPlace(state string) string { return "idp:logout:" + state }
+
+// depart goes on to the service that had signed the person in. Here they are signed out,
+// whatever becomes of that: a service that cannot be asked is left out.
+func (e *Endpoint) depart(w http.ResponseWriter, r *http.Request, a ask, s *session.Session) error {
+	state := web.NewSecret()
+	frame := e.frame(r, a)
+	exit, err := e.Depart(r, *s, state, frame.Language)
+	if err != nil {
+		e.Log.Warn("a sign-out was not passed on", "ref", web.Reference(r), "method", s.Method, "error", err)
+		return e.partly(w, r, a)
+	}
+	if exit.Address == "" {
+		return e.leave(w, r, a)
+	}
+	kept := wish{Redirect: a.redirect, State: a.state, Language: a.language}
+	if a.client != nil {
+		kept.Client = a.client.ID
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	if err := e.KV.Put(r.Context(), wishPlace(state), text, wishLife); err != nil {
+		return err
+	}
+	return e.Go(w, r, exit, frame)
+}
+
+// Go leads the browser away: at once by a link, by a form that the person sends where
+// the other service takes no link.
+func (e *Endpoint) Go(w http.ResponseWriter, r *http.Request, exit method.Exit, frame page.Frame) error {
+	if len(exit.Fields) == 0 {
+		return web.See(w, r, exit.Address)
+	}
+	frame.Title = i18n.T(frame.Language, "idp.depart_title")
+	web.AllowForm(w, exit.Address)
+	fields := map[string]string{}
+	for name := range exit.Fields {
+		if v := exit.Fields.Get(name); v != "" {
+			fields[name] = v
+		}
+	}
+	return e.pages.Render(w, http.StatusOK, "depart", frame, struct {
+		Action template.URL
+		Fields map[string]string
+	}{template.URL(exit.Address), fields})
+}
+
+// returned is the way back from another service.
+func (e *Endpoint) returned(w http.ResponseWriter, r *http.Request) error {
+	state := r.URL.Query().Get("state")
+	text, err := e.KV.Take(r.Context(), wishPlace(state))
+	if errors.Is(err, kv.ErrMissing) {
+		return e.leave(w, r, ask{})
+	}
+	if err != nil {
+		return err
+	}
+	var kept wish
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return err
+	}
+	a := ask{redirect: kept.Redirect, state: kept.State, language: kept.Language}
+	if kept.Client != "" {
+		a.client, _ = e.Clients.ByID(kept.Client)
+	}
+	if a.client == nil || !a.client.Leaves(a.redirect) { // the settings may have changed meanwhile
+		a.redirect = ""
+	}
+	if r.URL.Query().Get(partlyFlag) != "" {
+		return e.partly(w, r, a)
+	}
 	return e.leave(w, r, a)
+}
+
+// partlyFlag says, on the way back, that the other service did not end all of it.
+const partlyFlag = "partly"
+
+// Returning is the address at which a sign-out of ours goes on.
+func (e *Endpoint) Returning(state string, complete bool) string {
+	to := e.ReturnPath() + "?state=" + url.QueryEscape(state)
+	if !complete {
+		to += "&" + partlyFlag + "=1"
+	}
+	return to
+}
+
+// partly says that the person is signed out here, and may not be elsewhere.
+func (e *Endpoint) partly(w http.ResponseWriter, r *http.Request, a ask) error {
+	frame := e.frame(r, a)
+	frame.Title = i18n.T(frame.Language, "idp.partly_title")
+	to := frame.Home
+	if a.redirect != "" {
+		to = a.target()
+	}
+	return e.pages.Render(w, http.StatusOK, "partly", frame, struct{ To string }{to})
 }
 
 // leave goes where the client wished, or says that nobody is signed in any more.
@@ -204,11 +325,15 @@ func (e *Endpoint) leave(w http.ResponseWriter, r *http.Request, a ask) error {
 		frame.Title = i18n.T(frame.Language, "idp.signed_out_title")
 		return e.pages.Render(w, http.StatusOK, "signedout", frame, struct{ Home string }{frame.Home})
 	}
-	to := a.redirect
-	if a.state != "" {
-		to = client.WithQuery(to, url.Values{"state": {a.state}})
+	return web.See(w, r, a.target())
+}
+
+// target is the address that the client wished, with its state.
+func (a ask) target() string {
+	if a.state == "" {
+		return a.redirect
 	}
-	return web.See(w, r, to)
+	return client.WithQuery(a.redirect, url.Values{"state": {a.state}})
 }
 
 func (e *Endpoint) frame(r *http.Request, a ask) page.Frame {

@@ -124,6 +124,47 @@ type Placed interface {
 	Paths() (answer, metadata string)
 }
 
+// Departing is a Remote that takes people along who sign out here.
+type Departing interface {
+	Remote
+	// SignOut signs the person out at the other service too, whom the login request login
+	// of commune c led to. They come back to the address back, with state as a parameter,
+	// unless the method has an address of its own for that. The zero Exit: there is
+	// nothing to do there.
+	SignOut(ctx context.Context, c commune.ID, login, back, state string, l i18n.Language) (Exit, error)
+}
+
+// Exit leads the browser away: a link, or a form to be posted where it has fields.
+type Exit struct {
+	Address string
+	Fields  url.Values
+}
+
+// Dismissing is a Departing whose service answers a sign-out, or asks for one itself, at
+// /saml/COMMUNE/slo.
+type Dismissing interface {
+	Departing
+	// SignedOut checks what the service sent by the browser whose session the login
+	// request login led to, "" where nobody is signed in.
+	SignedOut(ctx context.Context, c commune.ID, m Message, login string) (Dismissal, error)
+}
+
+// Message is what a browser brought from the other service.
+type Message struct {
+	Query string // as it came, where it came in the address
+	Form  url.Values
+}
+
+// Dismissal says what a message was.
+type Dismissal struct {
+	// State is that of a sign-out of ours, which is over; "" where the service asks for
+	// the end of the browser's session.
+	State    string
+	Complete bool // the service says that all is over there
+	// Answer leads back to the service, once the session has ended.
+	Answer Exit
+}
+
 // Named is a method that each commune may call as it likes.
 type Named interface {
 	// Words are the name and the hint for people of c, "" for those of Label and Hint.

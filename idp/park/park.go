@@ -50,6 +50,9 @@ func Large(store kv.Store, w http.ResponseWriter, r *http.Request, limit int) er
 	return web.See(w, r, r.URL.Path+"?"+parameter+"="+handle)
 }
 
+// Parked says whether the request's parameters were posted and kept.
+func Parked(r *http.Request) bool { return r.URL.Query().Has(parameter) }
+
 // Values are the request's parameters: those of the query, or those that were
 // parked, which then are gone.
 func Values(store kv.Store, r *http.Request) (url.Values, error) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -40,8 +41,9 @@ const seen = "/seen"
 
 // Session is one sign-in.
 type Session struct {
-	ID       string // random; no client ever sees it, only what is derived from it
-	Login    string // the login request that made it
+	ID       string     // random; no client ever sees it, only what is derived from it
+	Login    string     // the login request that made it
+	Commune  commune.ID // whose application that was for
 	Citizen  eid.Citizen
 	Issuer   string // of the account elsewhere that was shown, "" for a card
 	Subject  string // and who that issuer says it is
@@ -85,11 +87,11 @@ func New(cfg Config) *Sessions {
 // stored is how a session lies sealed in the store. The number is written out here
 // and nowhere else.
 type stored struct {
-	ID, Login, Number, GivenNames, Surname, Method, Upstream string
-	Foreigner                                                bool
-	Issuer, Subject, BirthDate, BirthPlace                   string
-	AMR                                                      []string
-	At                                                       time.Time
+	ID, Login, Commune, Number, GivenNames, Surname, Method, Upstream string
+	Foreigner                                                         bool
+	Issuer, Subject, BirthDate, BirthPlace                            string
+	AMR                                                               []string
+	At                                                                time.Time
 }
 
 // Start signs s in at this browser: a new cookie and a new ID, and whatever session
@@ -184,7 +186,7 @@ func (ss *Sessions) touch(ctx context.Context, handle string, now time.Time) err
 
 func (ss *Sessions) put(ctx context.Context, handle string, s Session) error {
 	plain, err := json.Marshal(stored{
-		ID: s.ID, Login: s.Login, Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
+		ID: s.ID, Login: s.Login, Commune: string(s.Commune), Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
 		Foreigner: s.Citizen.Foreigner, BirthDate: s.Citizen.BirthDate, BirthPlace: s.Citizen.BirthPlace, Issuer: s.Issuer, Subject: s.Subject, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
 	})
 	if err != nil {
@@ -212,7 +214,7 @@ func (ss *Sessions) open(sealed []byte, context string) (Session, error) {
 		}
 	}
 	return Session{
-		ID: v.ID, Login: v.Login, Issuer: v.Issuer, Subject: v.Subject, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At, Citizen: who,
+		ID: v.ID, Login: v.Login, Commune: commune.ID(v.Commune), Issuer: v.Issuer, Subject: v.Subject, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At, Citizen: who,
 	}, nil
 }
 

@@ -54,8 +54,9 @@ type Provider struct {
 	Key         *rsa.PrivateKey
 	Certificate *x509.Certificate
 
-	mu      sync.Mutex
-	pending map[string]request
+	mu       sync.Mutex
+	pending  map[string]request
+	sessions map[string]session // by the browser's cookie
 }
 
 // New makes a service with a key of its own.
@@ -94,7 +95,7 @@ func (p *Provider) Metadata(more ...*x509.Certificate) []byte {
 	for _, c := range append([]*x509.Certificate{p.Certificate}, more...) {
 		fmt.Fprintf(&keys, `<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>`, base64.StdEncoding.EncodeToString(c.Raw))
 	}
-	return []byte(fmt.Sprintf(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="md" entityID="%s"><IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">%s<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%[3]s/sso"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="%[3]s/sso"/></IDPSSODescriptor></EntityDescriptor>`, p.EntityID(), keys.String(), p.Base))
+	return []byte(fmt.Sprintf(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="md" entityID="%s"><IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">%s<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%[3]s/slo"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%[3]s/sso"/><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="%[3]s/sso"/></IDPSSODescriptor></EntityDescriptor>`, p.EntityID(), keys.String(), p.Base))
 }
 
 // request is a checked AuthnRequest under way.
@@ -105,7 +106,7 @@ type request struct {
 	encrypt                       *x509.Certificate
 }
 
-// ServeHTTP is the service's site: /metadata, /sso, /answer.
+// ServeHTTP is the service's site: /metadata, /sso, /answer; /slo and /leave for signing out.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	w.Header().Set("Cache-Control", "no-store")
@@ -119,6 +120,10 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = p.ask(w, r)
 	case "/answer":
 		err = p.answer(w, r)
+	case "/slo":
+		err = p.slo(w, r)
+	case "/leave":
+		err = p.leave(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -184,6 +189,7 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p.began(w, session{ask.audience, a.AssertionID})
 	return sent.Execute(w, map[string]any{"Consumer": ask.consumer, "Response": base64.StdEncoding.EncodeToString(text), "Relay": ask.relay})
 }
 
@@ -215,7 +221,7 @@ func (p *Provider) read(r *http.Request) (request, error) {
 		return request{}, err
 	}
 	if r.Method == http.MethodGet {
-		err = detached(r.URL.RawQuery, sp.signing)
+		err = detached(r.URL.RawQuery, "SAMLRequest", sp.signing)
 	} else {
 		err = verify(text, sp.signing)
 	}
@@ -238,6 +244,7 @@ type service struct {
 	signing   []*x509.Certificate
 	encrypt   *x509.Certificate
 	consumers []string
+	logout    string
 }
 
 // client reaches names under .localhost, which Go does not resolve everywhere.
@@ -271,6 +278,10 @@ func (p *Provider) service(ctx context.Context, entity string) (service, error) 
 		Consumers []struct {
 			Location string `xml:",attr"`
 		} `xml:"SPSSODescriptor>AssertionConsumerService"`
+		Logout []struct {
+			Binding  string `xml:",attr"`
+			Location string `xml:",attr"`
+		} `xml:"SPSSODescriptor>SingleLogoutService"`
 	}
 	if err := xml.Unmarshal(text, &m); err != nil {
 		return service{}, fmt.Errorf("metadata of %s (%s): %w", entity, answer.Status, err)
@@ -291,6 +302,11 @@ func (p *Provider) service(ctx context.Context, entity string) (service, error) 
 			s.signing = append(s.signing, c)
 		}
 	}
+	for _, l := range m.Logout {
+		if s.logout == "" && strings.HasSuffix(l.Binding, ":HTTP-Redirect") {
+			s.logout = l.Location
+		}
+	}
 	for _, c := range m.Consumers {
 		s.consumers = append(s.consumers, c.Location)
 	}
@@ -299,7 +315,7 @@ func (p *Provider) service(ctx context.Context, entity string) (service, error) 
 
 // detached checks the signature of the redirect binding over the query as it came
 // (saml-bindings §3.4.4.1).
-func detached(query string, certs []*x509.Certificate) error {
+func detached(query, parameter string, certs []*x509.Certificate) error {
 	raw := map[string]string{}
 	for _, pair := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
@@ -308,7 +324,11 @@ func detached(query string, certs []*x509.Certificate) error {
 	if alg, _ := url.QueryUnescape(raw["SigAlg"]); alg != "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256" {
 		return errors.New("not RSA with SHA-256")
 	}
-	signed := "SAMLRequest=" + raw["SAMLRequest"] + "&RelayState=" + raw["RelayState"] + "&SigAlg=" + raw["SigAlg"]
+	signed := parameter + "=" + raw[parameter]
+	if relay, ok := raw["RelayState"]; ok {
+		signed += "&RelayState=" + relay
+	}
+	signed += "&SigAlg=" + raw["SigAlg"]
 	text, err := url.QueryUnescape(raw["Signature"])
 	if err != nil {
 		return err

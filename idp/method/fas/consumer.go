@@ -29,6 +29,8 @@ type consumer struct {
 type said struct {
 	citizen eid.Citizen
 	level   string
+	name    nameID // by which the provider knows the person; may be empty
+	session string // of the provider; may be empty
 	id      string
 	at      time.Time // when the person was asked
 	until   time.Time // when the assertion can no longer be taken for new
@@ -53,7 +55,7 @@ func (c *consumer) consume(encoded string) (said, error) {
 	if err := c.status(response); err != nil {
 		return said{}, err
 	}
-	if err := c.agreement.shape(response); err != nil {
+	if err := c.agreement.shape(response, 1); err != nil {
 		return said{}, refused("shape", err)
 	}
 	signed := len(children(response, nsSignature, "Signature")) == 1
@@ -83,7 +85,7 @@ func (c *consumer) status(response *etree.Element) error {
 	if err != nil {
 		return refused("status", err)
 	}
-	if value(code, "Value") != "urn:oasis:names:tc:SAML:2.0:status:Success" {
+	if value(code, "Value") != statusSuccess {
 		return gaveUp(errors.New("the provider did not sign anybody in"))
 	}
 	if len(code.ChildElements()) > 0 {
@@ -163,7 +165,7 @@ func (c *consumer) assertion(response *etree.Element, signed bool) (*etree.Eleme
 		if !is(assertion, nsAssertion, "Assertion") {
 			return nil, refused("shape", errShape)
 		}
-		if err := c.agreement.shape(assertion); err != nil {
+		if err := c.agreement.shape(assertion, 1); err != nil {
 			return nil, refused("shape", err)
 		}
 	}
@@ -204,6 +206,9 @@ func (c *consumer) claims(a *etree.Element) (said, error) {
 func (c *consumer) subject(a *etree.Element, s *said) error {
 	subject, err := only(a, nsAssertion, "Subject")
 	if err != nil {
+		return err
+	}
+	if s.name, err = c.agreement.named(subject); err != nil {
 		return err
 	}
 	confirmation, err := only(subject, nsAssertion, "SubjectConfirmation")
@@ -297,6 +302,7 @@ func (c *consumer) statement(a *etree.Element, s *said) error {
 			return errors.New("the session there is over")
 		}
 	}
+	s.session = value(statement, "SessionIndex")
 	context, err := only(statement, nsAssertion, "AuthnContext")
 	if err != nil {
 		return err

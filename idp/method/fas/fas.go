@@ -17,9 +17,9 @@
 // and assertion consumed in one transaction.
 //
 // Implements the web browser SSO profile of SAML 2.0 (saml-profiles-2.0-os §4.1), with
-// the redirect and POST bindings out and the POST binding in, and signed metadata
-// (saml-metadata-2.0-os). Artifacts, NameID mapping, EncryptedID, EncryptedAttribute
-// and single logout are not implemented; ECDSA signatures are not accepted.
+// the redirect and POST bindings out and the POST binding in, single logout (§4.4) by
+// both, and signed metadata (saml-metadata-2.0-os). Artifacts, NameID mapping, logout
+// by SOAP and EncryptedAttribute are not implemented; ECDSA signatures are not accepted.
 package fas
 
 import (
@@ -36,10 +36,12 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 )
@@ -57,12 +59,16 @@ type Store interface {
 	AddSAMLRequest(context.Context, idpsql.SAMLRequest) error
 	SAMLRequest(context.Context, commune.ID, string) (idpsql.SAMLRequest, bool, error)
 	UseSAML(context.Context, idpsql.SAMLRequest, idpsql.SAMLAssertion) (bool, error)
+	UseSAMLMessage(context.Context, commune.ID, idpsql.SAMLAssertion) (bool, error)
 }
 
 // Config of New. All must be set.
 type Config struct {
 	Store Store
 	Clock clock.Clock
+	// KV keeps what a sign-out needs to know, sealed under a key of Secret.
+	KV     kv.Store
+	Secret *secret.Master
 	// Issuers are our own addresses; the first names the entities.
 	Issuers    []string
 	Agreements []Agreement
@@ -72,12 +78,13 @@ type Config struct {
 type FAS struct {
 	Config
 	pages      *page.Templates
+	sealer     secret.Sealer
 	agreements map[commune.ID][]*Agreement
 }
 
 // New checks the agreements and returns the method.
 func New(cfg Config) (*FAS, error) {
-	f := &FAS{Config: cfg, pages: page.Parse(files), agreements: map[commune.ID][]*Agreement{}}
+	f := &FAS{Config: cfg, pages: page.Parse(files), sealer: cfg.Secret.Sealer("fas"), agreements: map[commune.ID][]*Agreement{}}
 	for _, a := range cfg.Agreements {
 		if err := a.check(); err != nil {
 			return nil, fmt.Errorf("fas: %s with %s: %w", a.Commune, a.Provider.Name, err)
@@ -95,6 +102,7 @@ func New(cfg Config) (*FAS, error) {
 
 func metadataPath(c commune.ID) string { return "/saml/" + string(c) + "/metadata" }
 func consumerPath(c commune.ID) string { return "/saml/" + string(c) + "/acs" }
+func logoutPath(c commune.ID) string   { return "/saml/" + string(c) + "/slo" }
 
 func (f *FAS) with(c commune.ID, provider string) *Agreement {
 	for _, a := range f.agreements[c] {
@@ -252,6 +260,9 @@ func (f *FAS) Answer(ctx context.Context, s method.Step, form url.Values) (metho
 	}
 	if !first {
 		return method.Proof{}, refused("replay", nil)
+	}
+	if err := f.keep(ctx, s.Login, departure{Commune: r.Commune, Provider: a.Provider.Name, Name: said.name, Session: said.session}); err != nil {
+		return method.Proof{}, err
 	}
 	l, _ := a.level(said.level)
 	return method.Proof{Citizen: said.citizen, Upstream: a.Provider.Name + " " + said.level, AMR: l.AMR, At: said.at}, nil

@@ -20,9 +20,11 @@ import (
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/idp/method/fas"
+	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/testcerts/fakefas"
 )
@@ -77,9 +79,14 @@ func newWorld(t testing.TB, change ...func(*fas.Agreement)) *world {
 		}
 		w.agreed = append(w.agreed, a)
 	}
-	store, err := idpsql.New(context.Background(), sqldbtest.SQLite(t), w.hand.Now)
+	db := sqldbtest.SQLite(t)
+	store, err := idpsql.New(context.Background(), db, w.hand.Now)
 	w.must(err)
-	w.config = fas.Config{Store: store, Clock: w.hand.Now, Issuers: []string{origin}, Agreements: w.agreed}
+	values, err := kv.NewSQL(db, w.hand.Now)
+	w.must(err)
+	master, err := secret.New(make([]byte, 32))
+	w.must(err)
+	w.config = fas.Config{Store: store, KV: values, Secret: master, Clock: w.hand.Now, Issuers: []string{origin}, Agreements: w.agreed}
 	w.fas, err = fas.New(w.config)
 	w.must(err)
 	return w

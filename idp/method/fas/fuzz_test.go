@@ -23,7 +23,7 @@ func FuzzUnsigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if c.agreement.shape(root) == nil {
+		if c.agreement.shape(root, 1) == nil {
 			if _, err := c.assertion(root, false); err == nil {
 				t.Fatal("an unsigned assertion is taken")
 			}

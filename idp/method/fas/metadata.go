@@ -41,6 +41,13 @@ func (f *FAS) describe(a *Agreement) ([]byte, error) {
 			method.CreateElement("md:EncryptionMethod").CreateAttr("Algorithm", algorithm)
 		}
 	}
+	for _, origin := range f.Issuers {
+		for _, binding := range []string{bindingRedirect, bindingPost} {
+			slo := sp.CreateElement("md:SingleLogoutService")
+			slo.CreateAttr("Binding", binding)
+			slo.CreateAttr("Location", origin+logoutPath(a.Commune))
+		}
+	}
 	sp.CreateElement("md:NameIDFormat").SetText("urn:oasis:names:tc:SAML:2.0:nameid-format:transient")
 	for i, origin := range f.Issuers {
 		acs := sp.CreateElement("md:AssertionConsumerService")

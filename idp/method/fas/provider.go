@@ -54,6 +54,7 @@ type description struct {
 	entity   string
 	post     string // addresses of single sign-on
 	redirect string
+	logout   exits
 	keys     []*x509.Certificate
 	until    time.Time // zero where the metadata has no end
 }
@@ -208,6 +209,14 @@ func (d *description) fill(entity *etree.Element) error {
 			d.redirect = value(s, "Location")
 		}
 	}
+	for _, s := range children(idp, nsMetadata, "SingleLogoutService") {
+		switch value(s, "Binding") {
+		case bindingPost:
+			d.logout.post, d.logout.postAnswer = value(s, "Location"), value(s, "ResponseLocation")
+		case bindingRedirect:
+			d.logout.redirect, d.logout.redirectAnswer = value(s, "Location"), value(s, "ResponseLocation")
+		}
+	}
 	for _, k := range children(idp, nsMetadata, "KeyDescriptor") {
 		if use := value(k, "use"); use != "" && use != "signing" {
 			continue
@@ -224,7 +233,7 @@ func (d *description) fill(entity *etree.Element) error {
 			}
 		}
 	}
-	for _, address := range []string{d.post, d.redirect} {
+	for _, address := range []string{d.post, d.redirect, d.logout.post, d.logout.postAnswer, d.logout.redirect, d.logout.redirectAnswer} {
 		if address != "" && !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://") {
 			return errors.New("an address that is none")
 		}

@@ -185,10 +185,10 @@ const (
 	enveloped     = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 )
 
-// shape checks what a message looks like before any key is touched: one assertion, where
-// it belongs; IDs that are there once; signatures that are children of what they sign.
+// shape checks what a message looks like before any key is touched: as many assertions
+// as are wanted, where they belong; IDs that are there once; signatures that are children of what they sign.
 // It says nothing about who wrote it.
-func (a *Agreement) shape(root *etree.Element) error {
+func (a *Agreement) shape(root *etree.Element, want int) error {
 	assertions, ids := 0, map[string]bool{}
 	var walk func(*etree.Element) error
 	walk = func(e *etree.Element) error {
@@ -225,7 +225,7 @@ func (a *Agreement) shape(root *etree.Element) error {
 	if err := walk(root); err != nil {
 		return err
 	}
-	if assertions != 1 {
+	if assertions != want {
 		return fmt.Errorf("%d assertions", assertions)
 	}
 	return nil

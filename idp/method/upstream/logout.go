@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/belfry-eid/belfry/idp/method"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -26,32 +27,32 @@ func (s *Source) remember(ctx context.Context, login, idToken string) {
 }
 
 // SignOut is the address that signs the person out at the source too, who then comes
-// back to back, which is registered there; "" where the source has none or nothing is
+// back to back, which is registered there; the zero Exit where the source has none or nothing is
 // known of the sign-in (OpenID Connect RP-Initiated Logout 1.0).
-func (s *Source) SignOut(ctx context.Context, c commune.ID, login, back, state string, l i18n.Language) (string, error) {
+func (s *Source) SignOut(ctx context.Context, c commune.ID, login, back, state string, l i18n.Language) (method.Exit, error) {
 	r := s.registrations[c]
 	if r == nil {
-		return "", nil
+		return method.Exit{}, nil
 	}
 	place := hintPlace(login)
 	sealed, err := s.KV.Take(ctx, place)
 	if errors.Is(err, kv.ErrMissing) {
-		return "", nil
+		return method.Exit{}, nil
 	}
 	if err != nil {
-		return "", err
+		return method.Exit{}, err
 	}
 	hint, err := s.hints.Open(sealed, place)
 	if err != nil {
-		return "", nil // sealed under another install's key
+		return method.Exit{}, nil // sealed under another install's key
 	}
 	there, err := s.issuer.current(ctx)
 	if err != nil || there.endSession == "" {
-		return "", err
+		return method.Exit{}, err
 	}
 	address, err := url.Parse(there.endSession)
 	if err != nil {
-		return "", err
+		return method.Exit{}, err
 	}
 	q := address.Query()
 	for name, value := range map[string]string{
@@ -62,5 +63,5 @@ func (s *Source) SignOut(ctx context.Context, c commune.ID, login, back, state s
 		}
 	}
 	address.RawQuery = q.Encode()
-	return address.String(), nil
+	return method.Exit{Address: address.String()}, nil
 }

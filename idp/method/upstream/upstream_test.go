@@ -274,14 +274,15 @@ func TestSignOut(t *testing.T) {
 	s := newSite(t, "franceconnect-plus")
 	_, err := s.signIn(step("beaumarais"), "eidas3")
 	must(t, err)
-	to, err := s.source.SignOut(t.Context(), "beaumarais", "login", origin+"/signed-out", "handle", i18n.French)
+	exit, err := s.source.SignOut(t.Context(), "beaumarais", "login", origin+"/signed-out", "handle", i18n.French)
 	must(t, err)
+	to := exit.Address
 	u, _ := url.Parse(to)
 	q := u.Query()
 	if !strings.HasPrefix(to, s.fake.Issuer()+"/session/end?") || strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("post_logout_redirect_uri") != origin+"/signed-out" || q.Get("state") != "handle" || q.Has("ui_locales") {
 		t.Errorf("sign-out goes to %s", to)
 	}
-	if to, err := s.source.SignOut(t.Context(), "beaumarais", "login", "", "", i18n.French); to != "" || err != nil {
+	if to, err := s.source.SignOut(t.Context(), "beaumarais", "login", "", "", i18n.French); to.Address != "" || err != nil {
 		t.Errorf("a second time: %q, %v", to, err)
 	}
 }
