@@ -149,7 +149,7 @@ func TestTestPeopleStayInTests(t *testing.T) {
 var doors = map[string][]string{
 	"github.com/miekg/pkcs11":             {"internal/p11"},
 	"github.com/russellhaering/gosaml2":   {"idp/method/fas"},
-	"github.com/russellhaering/goxmldsig": {"idp/method/fas", "signing/verify", "testcerts"},
+	"github.com/russellhaering/goxmldsig": {"idp/method/fas", "signing/trustlist", "testcerts"},
 	"github.com/coreos/go-oidc":           {"portal/rp", "idp/method/upstream"},
 	"github.com/digitorus":                {"signing", "testcerts"},
 	"github.com/redis/go-redis":           {"internal/kv/redis"},

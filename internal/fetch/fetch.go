@@ -49,6 +49,8 @@ type Config struct {
 	// Limit is the size of the largest answer, in bytes; 1 MB where zero. Some
 	// revocation lists are larger.
 	Limit int64
+	// Timeout of one answer; the constant's where zero. Some lists are long.
+	Timeout time.Duration
 }
 
 // Fetcher asks. It is safe for concurrent use.
@@ -56,13 +58,14 @@ type Fetcher struct {
 	client *http.Client
 	hosts  map[string]bool // "host:port"
 	limit  int64
+	wait   time.Duration
 	now    clock.Clock
 
 	mu    sync.Mutex
 	hangs map[string]time.Time // addresses that let us wait in vain, and until when they are left alone
 }
 
-// Timeout is how long one answer may take.
+// Timeout is how long one answer may take, where the settings say nothing else.
 const Timeout = 5 * time.Second
 
 const (
@@ -76,9 +79,12 @@ const (
 
 // New checks the list of hosts.
 func New(cfg Config) (*Fetcher, error) {
-	f := &Fetcher{hosts: map[string]bool{}, limit: cfg.Limit, now: cfg.Clock, hangs: map[string]time.Time{}}
+	f := &Fetcher{hosts: map[string]bool{}, limit: cfg.Limit, wait: cfg.Timeout, now: cfg.Clock, hangs: map[string]time.Time{}}
 	if f.now == nil {
 		f.now = clock.System
+	}
+	if f.wait == 0 {
+		f.wait = Timeout
 	}
 	if f.limit == 0 {
 		f.limit = fetchLimit
@@ -147,7 +153,7 @@ func (f *Fetcher) do(ctx context.Context, method, address, contentType string, b
 	if !f.Allows(address) {
 		return nil, errors.New("the host is not listed")
 	}
-	bounded, cancel := context.WithTimeout(ctx, Timeout)
+	bounded, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(bounded, method, address, bytes.NewReader(body))
 	if err != nil {
