@@ -62,8 +62,13 @@ func (p *person) try(r *http.Request) error {
 		return err
 	}
 	p.at, p.status, p.header, p.body = answer.Request.URL, answer.StatusCode, answer.Header, body
-	p.page, err = html.Parse(bytes.NewReader(body))
-	return err
+	if p.page, err = html.Parse(bytes.NewReader(body)); err != nil {
+		return err
+	}
+	if _, on, ok := strings.Cut(answer.Header.Get("Refresh"), "url="); ok { // browsers go on by themselves
+		return p.tryGet(on)
+	}
+	return nil
 }
 
 func (p *person) tryGet(address string) error {

@@ -82,7 +82,7 @@ func (w *world) makeSource(s *signInSource) error {
 		client := fakeoidc.Client{ID: "belfry-" + c, Secret: strings.TrimSpace(string(secret))}
 		for _, origin := range w.origins("id.belfry.localhost") {
 			client.Redirects = append(client.Redirects, origin+"/upstream/"+c+"/"+s.name+"/return")
-			client.PostLogouts = append(client.PostLogouts, origin+"/upstream/"+c+"/"+s.name+"/signed-out")
+			client.PostLogouts = append(client.PostLogouts, origin+"/logout/return")
 		}
 		client.JWKS = w.origins("id.belfry.localhost")[0] + "/upstream/" + c + "/" + s.name + "/jwks"
 		clients = append(clients, client)

@@ -245,7 +245,14 @@ func (e *Endpoint) depart(w http.ResponseWriter, r *http.Request, a ask, s *sess
 	if err := e.KV.Put(r.Context(), wishPlace(state), text, wishLife); err != nil {
 		return err
 	}
-	return e.Go(w, r, exit, frame)
+	if len(exit.Fields) > 0 {
+		return e.Go(w, r, exit, frame)
+	}
+	// A page, and no redirect: the chain began with a form, and browsers let its
+	// redirects lead only where the form's own page allowed.
+	frame.Title = i18n.T(frame.Language, "idp.depart_title")
+	w.Header().Set("Refresh", "0; url="+exit.Address)
+	return e.pages.Render(w, http.StatusOK, "onward", frame, struct{ To string }{exit.Address})
 }
 
 // Go leads the browser away: at once by a link, by a form that the person sends where
@@ -315,7 +322,10 @@ func (e *Endpoint) partly(w http.ResponseWriter, r *http.Request, a ask) error {
 	if a.redirect != "" {
 		to = a.target()
 	}
-	return e.pages.Render(w, http.StatusOK, "partly", frame, struct{ To string }{to})
+	return e.pages.Render(w, http.StatusOK, "partly", frame, struct {
+		To   string
+		Card bool
+	}{to, e.byCard(a)})
 }
 
 // leave goes where the client wished, or says that nobody is signed in any more.
@@ -323,7 +333,10 @@ func (e *Endpoint) leave(w http.ResponseWriter, r *http.Request, a ask) error {
 	if a.redirect == "" {
 		frame := e.frame(r, a)
 		frame.Title = i18n.T(frame.Language, "idp.signed_out_title")
-		return e.pages.Render(w, http.StatusOK, "signedout", frame, struct{ Home string }{frame.Home})
+		return e.pages.Render(w, http.StatusOK, "signedout", frame, struct {
+			Home string
+			Card bool
+		}{frame.Home, e.byCard(a)})
 	}
 	return web.See(w, r, a.target())
 }
@@ -334,6 +347,15 @@ func (a ask) target() string {
 		return a.redirect
 	}
 	return client.WithQuery(a.redirect, url.Values{"state": {a.state}})
+}
+
+// byCard says whether a card may still be in a reader.
+func (e *Endpoint) byCard(a ask) bool {
+	if a.client == nil {
+		return true
+	}
+	home, ok := e.Communes.ByID(a.client.Commune)
+	return !ok || home.ByCard()
 }
 
 func (e *Endpoint) frame(r *http.Request, a ask) page.Frame {
