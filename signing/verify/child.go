@@ -14,6 +14,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/belfry-eid/belfry/signing/trustlist"
 )
 
 // What a child may use. A file that needs more is one nobody can tell about.
@@ -35,6 +37,7 @@ var slots = make(chan struct{}, max(2, runtime.NumCPU()))
 type task struct {
 	Roots, StampRoots, Intermediates [][]byte
 	OwnStampRoots                    bool
+	Services                         []trustlist.Service
 	Now                              time.Time
 }
 
@@ -117,7 +120,7 @@ func runChild(ctx context.Context, file *os.File, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.StampRoots != nil, o.Now})
+	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.StampRoots != nil, o.Services, o.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +179,7 @@ func child(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return err
 	}
-	o := Options{Now: told.Now}
+	o := Options{Now: told.Now, Services: told.Services}
 	var err1, err2, err3 error
 	o.Roots, err1 = certificates(told.Roots)
 	o.StampRoots, err2 = certificates(told.StampRoots)

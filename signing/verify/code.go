@@ -45,6 +45,7 @@ const (
 	NotForSigning      Code = "not_for_signing"
 	Untrusted          Code = "untrusted"
 	NobodyTrusted      Code = "nobody_trusted" // the caller named no root, so nobody can be recognised
+	NotGranted         Code = "not_granted"    // the authority was not in good standing in the trusted lists
 	OutOfTime          Code = "out_of_time"
 
 	// Time stamps.
@@ -70,7 +71,7 @@ var meaning = map[Code]Result{
 	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
 	Forbidden: NotValid, Content: NotValid, Visible: Unknown,
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
-	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, OutOfTime: NotValid,
+	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, NotGranted: Unknown, OutOfTime: NotValid,
 	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, NoStamp: Valid,
 	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid,
 }

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/cms"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
 
@@ -23,15 +25,16 @@ type checker struct {
 	file   *pdf.File
 	o      Options
 	roots  *x509.CertPool
-	stamps tsa.Trust
+	stamps tsa.Trust // pinned and listed
+
+	pinnedStamps *x509.CertPool
+	listedStamps []*x509.Certificate
 }
 
 func newChecker(src io.ReaderAt, f *pdf.File, o Options) *checker {
-	c := &checker{src: src, file: f, o: o, roots: pool(o.Roots)}
-	c.stamps = tsa.Trust{Roots: c.roots, Intermediates: o.Intermediates}
-	if o.StampRoots != nil {
-		c.stamps.Roots = pool(o.StampRoots)
-	}
+	c := &checker{src: src, file: f, o: o, roots: pool(o.roots()), pinnedStamps: pool(o.pinnedStampRoots())}
+	c.listedStamps = trustlist.Anchors(o.Services, trustlist.TSA)
+	c.stamps = tsa.Trust{Roots: pool(slices.Concat(o.pinnedStampRoots(), c.listedStamps)), Intermediates: o.Intermediates}
 	return c
 }
 
@@ -287,7 +290,7 @@ func (c *checker) stampOf(s *Signature, signed *cms.SignedData, baseline bool) t
 		err = tsa.ErrImprint
 	}
 	if err == nil {
-		err = token.Check(c.stamps)
+		err = c.believed(s, token)
 	}
 	if err != nil {
 		s.find(stampFault(err), err.Error())
@@ -306,22 +309,22 @@ func (c *checker) chain(s *Signature, signed *cms.SignedData, at time.Time) {
 	if signer.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
 		s.find(NotForSigning, "")
 	}
-	err := trusted(signer, c.roots, append(c.o.Intermediates, signed.Certificates...), at)
+	chains, err := trusted(signer, c.roots, append(c.o.Intermediates, signed.Certificates...), at)
 	switch {
 	case err == nil:
+		c.listed(s, chains, at)
 		s.find(RevocationNotChecked, "")
 	case at.Before(signer.NotBefore) || at.After(signer.NotAfter):
 		s.find(OutOfTime, err.Error())
-	case len(c.o.Roots) == 0:
+	case len(c.o.Roots) == 0 && len(c.o.Services) == 0:
 		s.find(NobodyTrusted, "")
 	default:
 		s.find(Untrusted, err.Error())
 	}
 }
 
-func trusted(c *x509.Certificate, roots *x509.CertPool, intermediates []*x509.Certificate, at time.Time) error {
-	_, err := c.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool(intermediates), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	return err
+func trusted(c *x509.Certificate, roots *x509.CertPool, intermediates []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+	return c.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool(intermediates), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 }
 
 // documentStamp checks a document time stamp, which stamps the byte ranges themselves.
@@ -352,7 +355,7 @@ func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
 		s.find(Content, "the stamp was put upon other bytes")
 		return
 	}
-	if err := token.Check(c.stamps); err != nil {
+	if err := c.believed(s, token); err != nil {
 		s.find(stampFault(err), err.Error())
 		return
 	}

@@ -3,59 +3,173 @@ package verify
 import (
 	"bufio"
 	"io"
+	"slices"
 
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 )
 
-// WriteText writes a report in words, for a terminal.
-func WriteText(w io.Writer, lang i18n.Language, r *Report) error {
-	b := bufio.NewWriter(w)
-	line := func(indent, key string, args ...any) {
-		b.WriteString(indent)
-		b.WriteString(i18n.T(lang, key, args...))
-		b.WriteString("\n")
-	}
-	line("", "verify.result."+string(r.Result))
-	for _, f := range r.Findings {
-		line("  ", f.Code.Key())
-	}
-	for i := range r.Signatures {
-		b.WriteString("\n")
-		r.Signatures[i].write(lang, line)
-	}
-	return b.Flush()
+// Account is a report in people's words, for pages and terminals.
+type Account struct {
+	Summary    string
+	Findings   []string // about the file as a whole
+	Signatures []Told   // the oldest first
+	Limits     []string // what the report does not prove
 }
 
-func (s *Signature) write(lang i18n.Language, line func(indent, key string, args ...any)) {
-	const in = "  "
-	line("", "verify."+string(s.Kind), "Field", clean(s.Field), "Verdict", i18n.T(lang, "verify.verdict."+string(s.Result)))
+// Told is one signature in words.
+type Told struct {
+	Heading  string
+	Lines    []string
+	Findings []string // everything that was noticed
+	Changes  []string // what later revisions changed, object by object, as PDF names it
+	Expert   []string // what only experts ask for
+}
+
+// Tell puts a report into words.
+func Tell(lang i18n.Language, r *Report) Account {
+	a := Account{Summary: i18n.T(lang, "verify.result."+string(r.Result)), Findings: words(lang, r.Findings)}
+	signed := false
+	for i := range r.Signatures {
+		s := &r.Signatures[i]
+		a.Signatures = append(a.Signatures, s.tell(lang))
+		signed = signed || s.Kind == Signing
+	}
+	if !signed {
+		return a
+	}
+	a.Limits = []string{i18n.T(lang, "verify.limit.true"), i18n.T(lang, "verify.limit.entitled")}
+	if r.notes(RevocationNotChecked) {
+		a.Limits = append(a.Limits, i18n.T(lang, "verify.limit.revoked"))
+	}
+	if !slices.ContainsFunc(r.Signatures, func(s Signature) bool { return s.Listed != nil }) {
+		a.Limits = append(a.Limits, i18n.T(lang, "verify.limit.unlisted"))
+	}
+	return a
+}
+
+func (r *Report) notes(code Code) bool {
+	return slices.ContainsFunc(r.Signatures, func(s Signature) bool { return s.Notes(code) })
+}
+
+// Notes says whether a code is among the findings.
+func (s *Signature) Notes(codes ...Code) bool {
+	return slices.ContainsFunc(s.Findings, func(f Finding) bool { return slices.Contains(codes, f.Code) })
+}
+
+// words are the findings' sentences, each once.
+func words(lang i18n.Language, list []Finding) (out []string) {
+	for _, f := range list {
+		if text := i18n.T(lang, f.Code.Key()); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+func (s *Signature) tell(lang i18n.Language) Told {
+	t := Told{
+		Heading:  i18n.T(lang, s.what(), "Field", clean(s.Field), "Verdict", i18n.T(lang, "verify.verdict."+string(s.Result))),
+		Findings: words(lang, s.Findings),
+	}
+	say := func(key string, args ...any) { t.Lines = append(t.Lines, i18n.T(lang, key, args...)) }
+	expert := func(key string, args ...any) { t.Expert = append(t.Expert, i18n.T(lang, key, args...)) }
 	if c := s.Signer; c != nil {
 		name := c.Name
 		if c.Organization != "" && c.Organization != c.Name {
 			name += " (" + c.Organization + ")"
 		}
-		line(in, "verify.by", "Name", name)
-		line(in, "verify.issuer", "Issuer", c.Issuer, "From", i18n.Date(lang, c.NotBefore), "To", i18n.Date(lang, c.NotAfter))
+		say("verify.by", "Name", name)
+		say("verify.issuer", "Issuer", c.Issuer, "From", i18n.Date(lang, c.NotBefore), "To", i18n.Date(lang, c.NotAfter))
 	}
 	switch {
 	case s.StampedAt != nil:
-		line(in, "verify.time_stamped", "Time", i18n.DateTime(lang, *s.StampedAt), "Authority", s.StampedBy)
+		say("verify.time_stamped", "Time", i18n.DateTime(lang, *s.StampedAt), "Authority", s.StampedBy)
 	case s.ClaimedAt != nil:
-		line(in, "verify.time_claimed", "Time", i18n.DateTime(lang, *s.ClaimedAt))
+		say("verify.time_claimed", "Time", i18n.DateTime(lang, *s.ClaimedAt))
 	}
-	if s.Level != "" {
-		line(in, "verify.level", "Level", s.Level)
+	if l := s.StampListed; l != nil && l.Qualified {
+		say("verify.listed.stamp", "Provider", l.Provider, "Territory", l.Territory)
 	}
+	s.tellStanding(lang, say)
 	if s.Reason != "" {
-		line(in, "verify.reason", "Reason", s.Reason)
+		say("verify.reason", "Reason", s.Reason)
 	}
 	if s.Location != "" {
-		line(in, "verify.location", "Location", s.Location)
+		say("verify.location", "Location", s.Location)
 	}
 	if s.Changes != "" {
-		line(in, "verify.changes."+string(s.Changes))
+		say("verify.changes." + string(s.Changes))
+	}
+	if s.Level != "" {
+		expert("verify.level", "Level", s.Level)
 	}
 	for _, f := range s.Findings {
-		line(in, f.Code.Key())
+		if slices.Contains(changing, f.Code) && f.Detail != "" {
+			t.Changes = append(t.Changes, clean(f.Detail))
+		}
 	}
+	return t
+}
+
+// changing are the codes whose detail is an object of the file.
+var changing = []Code{Changed, Overlay, FieldSet, Appended, Forbidden}
+
+// what is the key of the heading: a seal or a signature where the lists tell, else both.
+func (s *Signature) what() string {
+	if s.Listed != nil && (s.Listed.Use == "seal" || s.Listed.Use == "signature") {
+		return "verify.heading." + s.Listed.Use
+	}
+	return "verify." + string(s.Kind)
+}
+
+// tellStanding says what the signature is worth in law, as far as the lists tell.
+func (s *Signature) tellStanding(lang i18n.Language, say func(key string, args ...any)) {
+	l := s.Listed
+	if l == nil {
+		return
+	}
+	say("verify.worth."+worth(l), "Time", i18n.Date(lang, l.At))
+	say("verify.listed."+map[bool]string{true: "granted", false: "not_granted"}[l.Granted], "Provider", l.Provider, "Service", l.Service, "Territory", l.Territory)
+}
+
+// worth names the legal standing of Regulation (EU) 910/2014, articles 3, 26 and 36.
+func worth(l *trustlist.Standing) string {
+	use := l.Use
+	if use != "seal" && use != "signature" {
+		return "advanced"
+	}
+	switch {
+	case l.Qualified && l.Device:
+		return "qualified_" + use
+	case l.Qualified:
+		return "advanced_" + use
+	}
+	return "advanced"
+}
+
+// WriteText writes a report in words, for a terminal.
+func WriteText(w io.Writer, lang i18n.Language, r *Report) error {
+	b := bufio.NewWriter(w)
+	list := func(indent string, lines []string) {
+		for _, line := range lines {
+			b.WriteString(indent + line + "\n")
+		}
+	}
+	a := Tell(lang, r)
+	list("", []string{a.Summary})
+	list("  ", a.Findings)
+	for _, t := range a.Signatures {
+		b.WriteString("\n")
+		list("", []string{t.Heading})
+		list("  ", t.Lines)
+		list("  ", t.Expert)
+		list("  ", t.Findings)
+		list("    ", t.Changes)
+	}
+	if len(a.Limits) > 0 {
+		b.WriteString("\n" + i18n.T(lang, "verify.limits") + "\n")
+		list("  ", a.Limits)
+	}
+	return b.Flush()
 }

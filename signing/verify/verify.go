@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 )
 
 // Result is the verdict upon a file or a signature.
@@ -50,6 +51,7 @@ type Options struct {
 	Roots         []*x509.Certificate // of signers
 	StampRoots    []*x509.Certificate // of time-stamping authorities; nil means Roots
 	Intermediates []*x509.Certificate // besides those in the file
+	Services      []trustlist.Service // of trusted lists, believed as they were when it counts
 	Now           time.Time           // the time of checking
 }
 
@@ -105,6 +107,11 @@ type Signature struct {
 	ByteRange     []int64      `json:"byte_range,omitempty"`
 	WholeFile     bool         `json:"whole_file"` // the signature covers the file to its end
 	Changes       Changes      `json:"changes,omitempty"`
+
+	// What the trusted lists say of the signer and of the time stamp; nothing where
+	// none was given, or none knows them.
+	Listed      *trustlist.Standing `json:"trusted_list,omitempty"`
+	StampListed *trustlist.Standing `json:"stamp_trusted_list,omitempty"`
 }
 
 // Certificate is what matters of one.
