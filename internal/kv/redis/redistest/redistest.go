@@ -1,6 +1,6 @@
 // Package redistest starts Redis servers for tests, on ports of their own.
 //
-// It owns the processes and ends them with the test. Where redis-server is not
+// It owns the processes and ends them with the test. Where Redis is not
 // installed tests are skipped, and fail when CI=true.
 package redistest
 
@@ -22,8 +22,19 @@ import (
 type Server struct {
 	Address string
 	t       testing.TB
+	program string
 	args    []string
 	cmd     *exec.Cmd
+}
+
+// program finds Redis. It is one program that goes by the name it is called with: Debian's
+// redis-tools has it without the service that its redis-server would start.
+func program() (string, error) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		path, err = exec.LookPath("redis-check-rdb")
+	}
+	return path, err
 }
 
 // New starts a server with more settings, as arguments of redis-server.
@@ -37,13 +48,14 @@ func New(t testing.TB, settings ...string) *Server {
 
 func launch(t testing.TB, port string, args []string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
+	program, err := program()
+	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
 	}
-	s := &Server{Address: "127.0.0.1:" + port, t: t, args: args}
+	s := &Server{program: program, Address: "127.0.0.1:" + port, t: t, args: args}
 	s.Start()
 	t.Cleanup(s.Kill)
 	return s
@@ -52,7 +64,7 @@ func launch(t testing.TB, port string, args []string) *Server {
 // Start starts the server again, after Kill.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command("redis-server", s.args...)
+	s.cmd = &exec.Cmd{Path: s.program, Args: append([]string{"redis-server"}, s.args...)}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
