@@ -82,6 +82,9 @@ func (in *install) questions() []question {
 			return strings.Join(in.settings.Redis.Addresses, ", "), store.Ping(ctx)
 		}})
 	}
+	for _, f := range in.settings.Federal {
+		list = append(list, question{fmt.Sprintf("sign-in of %s by %s", f.Commune, f.Provider), func(ctx context.Context) (string, error) { return in.checkFederal(ctx, f) }})
+	}
 	if len(in.settings.Clients) > 0 {
 		list = append(list, question{"applications", in.checkClients})
 	}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/method"
@@ -17,6 +20,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/loopback"
 )
 
 // FederalSettings are a commune's agreement with a SAML identity provider, such as
@@ -228,4 +232,67 @@ func (k federalKey) Decrypt(random io.Reader, sealed []byte, opts crypto.Decrypt
 	key := k.key
 	k.mu.Unlock()
 	return key.Decrypt(random, sealed, opts)
+}
+
+// soon is how long before its end a certificate is told of.
+const soon = 60 * 24 * time.Hour
+
+// checkFederal asks for the provider's metadata, tries the commune's keys, and says what
+// ends when. That our own metadata can be had is asked by the public address.
+func (in *install) checkFederal(ctx context.Context, f FederalSettings) (string, error) {
+	store, err := idpsql.New(ctx, in.db, clock.System)
+	if err != nil {
+		return "", err
+	}
+	master, err := secret.New(in.derive("provider"))
+	if err != nil {
+		return "", err
+	}
+	made, err := in.federal(store, master)
+	if err != nil {
+		return "", err
+	}
+	h, err := made.(*fas.FAS).Check(ctx, f.Commune, f.Provider)
+	if err != nil {
+		return "", err
+	}
+	if err := in.askMetadata(ctx, f.Commune); err != nil {
+		return "", err
+	}
+	seen := fmt.Sprintf("metadata read, %d certificates of theirs, %d keys of ours", len(h.Theirs), len(h.Ours))
+	now := clock.System()
+	last := slices.MaxFunc(h.Theirs, time.Time.Compare)
+	switch {
+	case now.After(last):
+		return "", fmt.Errorf("every certificate of the provider has ended, the last on %s: new metadata is needed", last.Format(time.DateOnly))
+	case last.Sub(now) < soon:
+		seen += fmt.Sprintf(" – THEIR LAST CERTIFICATE ENDS ON %s", last.Format(time.DateOnly))
+	}
+	for _, end := range h.Ours {
+		if end.Sub(now) < soon {
+			seen += fmt.Sprintf(" – A CERTIFICATE OF OURS ENDS ON %s", end.Format(time.DateOnly))
+		}
+	}
+	if !h.Until.IsZero() {
+		seen += ", metadata good until " + h.Until.Format(time.DateOnly)
+	}
+	return seen, nil
+}
+
+// askMetadata fetches what we tell the provider of a commune.
+func (in *install) askMetadata(ctx context.Context, c commune.ID) error {
+	address := in.settings.Provider.Issuers[0] + "/saml/" + string(c) + "/metadata"
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DialContext: loopback.DialContext}}).Do(r)
+	if err != nil {
+		return err
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: the provider cannot learn of our keys", address, answer.Status)
+	}
+	return nil
 }

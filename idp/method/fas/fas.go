@@ -23,7 +23,13 @@
 package fas
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -291,6 +297,66 @@ func refused(word string, err error) error {
 // gaveUp is said where the provider reports that the person did not go through with it.
 func gaveUp(err error) error {
 	return fault.New(fault.Conflict, "fas.gave_up", &refusal{"status", err})
+}
+
+// Health is what an operator should know of an agreement.
+type Health struct {
+	Commune  commune.ID
+	Provider string
+	// Until is when the provider's metadata ends, zero where it has no end.
+	Until time.Time
+	// Certificates end then: those that the provider signs with, and our own.
+	Theirs, Ours []time.Time
+}
+
+// Check asks the agreement's provider for its metadata, makes the commune's key sign and
+// open something, and says until when all of it is good.
+func (f *FAS) Check(ctx context.Context, c commune.ID, provider string) (Health, error) {
+	a := f.with(c, provider)
+	if a == nil {
+		return Health{}, fmt.Errorf("fas: %s has no agreement with %s", c, provider)
+	}
+	h := Health{Commune: c, Provider: provider}
+	there, err := a.Provider.current(ctx, f.Clock())
+	if err != nil {
+		return h, err
+	}
+	h.Until = there.until
+	for _, k := range there.keys {
+		h.Theirs = append(h.Theirs, k.NotAfter)
+	}
+	for _, k := range slices.Concat(a.Signing, a.Encryption) {
+		h.Ours = append(h.Ours, k.Certificate.NotAfter)
+	}
+	return h, a.usable()
+}
+
+// usable says whether each key does its work.
+func (a *Agreement) usable() error {
+	digest := sha256.Sum256([]byte("belfry check"))
+	for _, k := range a.Signing {
+		signature, err := k.Signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err == nil {
+			err = rsa.VerifyPKCS1v15(k.Signer.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], signature)
+		}
+		if err != nil {
+			return fmt.Errorf("fas: a signing key: %w", err)
+		}
+	}
+	for _, k := range a.Encryption {
+		sealed, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, k.Signer.Public().(*rsa.PublicKey), digest[:], nil)
+		if err != nil {
+			return fmt.Errorf("fas: an encryption key: %w", err)
+		}
+		plain, err := k.Signer.(crypto.Decrypter).Decrypt(rand.Reader, sealed, &rsa.OAEPOptions{Hash: crypto.SHA1})
+		if err == nil && !bytes.Equal(plain, digest[:]) {
+			err = errDecrypt
+		}
+		if err != nil {
+			return fmt.Errorf("fas: an encryption key: %w", err)
+		}
+	}
+	return nil
 }
 
 // Metadata describes the commune as a service provider (method.Remote).
