@@ -16,7 +16,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
-	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/register"
@@ -92,7 +91,7 @@ type about struct {
 // about asks the register; where a paper rests on none, the order's own answers are what
 // the clerk has verified.
 func (s *Service) about(ctx context.Context, of *commune.Commune, r row, reason string) (about, error) {
-	if r.Product.Source == catalogue.FromPerson {
+	if !r.Product.Registered() {
 		return ownWords(r.Order), nil
 	}
 	number, err := s.vault.open(r.Commune, r.ID, r.sealed)

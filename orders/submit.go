@@ -50,7 +50,7 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
 func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogue.Product, p Person) ([]Answer, Attention, error) {
-	if chosen.Source == catalogue.FromPerson {
+	if !chosen.Registered() {
 		answers, err := told(p)
 		return answers, NoAttention, err
 	}

@@ -89,7 +89,7 @@ type UpstreamSettings struct {
 
 // UpstreamKey is a key of ours in a token.
 type UpstreamKey struct {
-	Purpose     string `toml:"purpose"` // sig
+	Purpose     string `toml:"purpose"` // sig, or enc-rsa
 	Module      string `toml:"module"`
 	Token       string `toml:"token"`
 	Serial      string `toml:"serial"`
@@ -217,7 +217,7 @@ func (in *install) upstreamKey(k UpstreamKey) (crypto.Signer, error) {
 	if err := key.Ready(); err != nil && !away(err) {
 		return nil, err
 	}
-	return key, nil
+	return federalKey{key}, nil
 }
 
 // over is the preset's profile with what the settings say otherwise.

@@ -71,6 +71,9 @@ type Product struct {
 // FromPerson is the source of papers that rest on no register.
 const FromPerson = "person"
 
+// Registered says whether the paper says what a register says.
+func (p *Product) Registered() bool { return p.Source != FromPerson }
+
 // Of says whether the paper is one of a country's, "" being Belgium.
 func (p *Product) Of(country string) bool {
 	french := func(c string) bool { return c == commune.France }
