@@ -51,7 +51,7 @@ type Orders interface {
 	verify.Orders
 }
 
-// Config of the portal. All fields but Roots, Transport, Proxies and Specimen are needed.
+// Config of the portal. All fields but Roots, Transport, Proxies, AgentPorts and Specimen are needed.
 type Config struct {
 	Communes *commune.Communes
 	DB       *sqldb.DB     // for the staff's tables
@@ -71,8 +71,10 @@ type Config struct {
 	Proxies   []netip.Prefix    // may set X-Forwarded-*
 	// Specimen says whether a commune's seal is a test key; its pages then say so.
 	Specimen func(commune.ID) bool
-	Clock    clock.Clock
-	Log      *slog.Logger
+	// AgentPorts are where eid-agent may listen on a clerk's machine.
+	AgentPorts []int
+	Clock      clock.Clock
+	Log        *slog.Logger
 }
 
 // Portal serves the pages of all communes of an install.
@@ -120,7 +122,7 @@ func (p *Portal) routes() http.Handler {
 
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
-	clerk.New(p.cfg.Orders, p.staff, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
+	clerk.New(p.cfg.Orders, p.staff, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
 	verify.New(p.cfg.Orders, p.cfg.Checker, p.cfg.KV).Routes(paged, p.site)
 	paged.Handle("GET /sign-in", p.site.Page(p.signIn))
 	paged.Handle("POST /sign-out", p.site.Page(p.signOut))
@@ -137,6 +139,7 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET "+orders.VerifyPath, p.site.Page(official))
 	bare.Handle("GET "+orders.VerifyPath+"/{token}", p.site.Page(official))
 	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(official))
+	bare.Handle("GET "+clerk.ScriptPath, p.site.Page(clerk.Script))
 	bare.Handle("GET /desk", p.site.Page(official))
 	bare.Handle("/", p.site.Page(web.NotFound))
 	return p.site.Wrap(p.admit(paged, bare))

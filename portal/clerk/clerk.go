@@ -23,6 +23,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
+	"github.com/belfry-eid/belfry/signing"
 )
 
 // Orders is what the desk asks of the orders room; *orders.Service answers.
@@ -35,6 +36,10 @@ type Orders interface {
 	PrepareDespite(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reason string) (orders.Order, error)
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
+	Ready(ctx context.Context, c commune.ID, clerk orders.Clerk) ([]orders.Order, error)
+	Get(ctx context.Context, c commune.ID, id string) (orders.Order, error)
+	PrepareSignature(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, certificate []byte) (signing.PendingSignature, error)
+	ApproveSigned(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, request string, signature []byte) (orders.Order, error)
 	Refuse(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reasons orders.Reasons) (orders.Order, error)
 }
 
@@ -44,15 +49,17 @@ type Pages struct {
 	staff     *staff.Register
 	kv        kv.Store
 	now       clock.Clock
+	ports     []int // of eid-agent
 	templates *page.Templates
 }
 
 //go:embed all:templates
 var templates embed.FS
 
-// New parses the pages.
-func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock) *Pages {
-	return &Pages{orders: o, staff: s, kv: store, now: now, templates: page.Parse(templates)}
+// New parses the pages. ports are those on which a card reading program may answer on
+// a clerk's machine.
+func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
+	return &Pages{orders: o, staff: s, kv: store, now: now, ports: ports, templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.
@@ -66,6 +73,12 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	decide("POST /desk/orders/{id}/approve", p.approve)
 	look("GET /desk/orders/{id}/refuse", p.askRefuse)
 	decide("POST /desk/orders/{id}/refuse", p.refuse)
+	look("GET /desk/ready", p.ready)
+	decide("POST /desk/ready/begin", p.begin)
+	decide("GET /desk/batches/{id}", p.showBatch)
+	decide("POST /desk/batches/{id}/prepare", p.answering(p.prepareSignature))
+	decide("POST /desk/batches/{id}/finish", p.answering(p.finishSignature))
+	decide("POST /desk/batches/{id}/failed", p.answering(p.cardFailed))
 
 	administer := func(pattern string, h web.Handler) { decide(pattern, administrator(h)) }
 	look("GET /desk/staff", administrator(p.members))

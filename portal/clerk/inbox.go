@@ -48,6 +48,7 @@ type inbox struct {
 	Rows    []row
 	Next    string // the next page; empty on the last
 	Action  string
+	Ready   string // the list of what can be approved at once
 }
 
 // inbox lists orders, the most urgent first. Filters are GET: they can be kept as a bookmark.
@@ -70,7 +71,7 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := inbox{Tabs: p.tabs(v, counts, current, f.Search), Current: current, Search: f.Search, Action: v.To("/desk")}
+	c := inbox{Tabs: p.tabs(v, counts, current, f.Search), Current: current, Search: f.Search, Action: v.To("/desk"), Ready: v.To("/desk/ready")}
 	for _, o := range found.Orders {
 		days := daysLate(o, p.now())
 		c.Rows = append(c.Rows, row{Order: o, Href: v.To("/desk/orders/" + o.ID), Late: max(days, 0), Today: days == 0 && o.State.Open()})

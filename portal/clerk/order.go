@@ -27,6 +27,9 @@ type order struct {
 	Own       bool // about the clerk's own order nothing can be decided
 	Prepare   bool // may be prepared, or prepared again
 	Approve   bool // a frozen content waits
+	Plain     bool // and may be approved without the clerk's own signature
+	Sign      bool // or with it
+	SignTo    string
 	Refuse    bool
 	Attention orders.Attention // asks for a reason before preparing
 	Problem   string           // why the last step failed; empty where none
@@ -72,6 +75,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		c.Hash = o.Paper.Content.String()
 		c.Preview = c.To + "/preview"
 		c.Approve = may(orders.Approved)
+		c.Plain, c.Sign, c.SignTo = !v.Commune.ClerksMustSign(), v.Commune.ClerksMaySign(), v.To("/desk/ready/begin")
 	}
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))

@@ -1,0 +1,185 @@
+package clerk
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// Signing with the clerk's own card: the page's script (static/signing.js) goes through
+// a batch, and asks here before and behind each PIN. It sees no PIN and decides nothing.
+//
+//	POST /desk/batches/ID/prepare {"order", "certificate"}         → {"id", "hash", "hashFunction", "number", "documents", "progress"}
+//	POST /desk/batches/ID/finish  {"order", "request", "signature"} → {"text"}
+//	POST /desk/batches/ID/failed  {"order", "code", "tries"}        → {"text"}: what went wrong in the card program
+//
+// Refusals are {"error", "stop"}: stop where the next order would fail in the same way.
+
+//go:embed static
+var static embed.FS
+
+// question is the body of all three.
+type question struct {
+	Order       string `json:"order"`
+	Certificate []byte `json:"certificate"`
+	Request     string `json:"request"`
+	Signature   []byte `json:"signature"`
+	Code        string `json:"code"`
+	Tries       int    `json:"tries"`
+}
+
+type refusalJSON struct {
+	Error string `json:"error"`
+	Stop  bool   `json:"stop"`
+}
+
+// answering hands a question about one order of a batch to f, and answers in JSON.
+func (p *Pages) answering(f func(*http.Request, batch, int, question) (any, error)) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		b, err := p.batchOf(r)
+		if err != nil {
+			return err
+		}
+		var q question
+		d := json.NewDecoder(io.LimitReader(r.Body, 32<<10))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&q); err != nil {
+			return fault.New(fault.Invalid, "clerk.batch.missing", err)
+		}
+		n := slices.IndexFunc(b.Items, func(i item) bool { return i.Order == q.Order })
+		if n < 0 || !b.Sign {
+			return fault.New(fault.NotFound, "clerk.batch.missing", nil)
+		}
+		answer, err := f(r, b, n, q)
+		if err == nil {
+			return sendJSON(w, http.StatusOK, answer)
+		}
+		if lost := p.noteFailure(r, b, q.Order, err); lost != nil {
+			return lost
+		}
+		e, _ := errors.AsType[*fault.Error](err)
+		stop := e.Kind == fault.Forbidden && e.Key != "orders.own" || e.Kind == fault.Unreachable || strings.HasPrefix(e.Key, "card.")
+		return sendJSON(w, web.Status(e.Kind), refusalJSON{reason(visit.Of(r), failed{e.Key, e.Args}), stop})
+	}
+}
+
+func sendJSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(v)
+}
+
+// toSign is what the card program is told of one document.
+type toSign struct {
+	ID           string `json:"id"`
+	Hash         []byte `json:"hash"`
+	HashFunction string `json:"hashFunction"`
+	Number       int    `json:"number"`
+	Documents    int    `json:"documents"`
+	Progress     string `json:"progress"`
+}
+
+func (p *Pages) prepareSignature(r *http.Request, b batch, n int, q question) (any, error) {
+	v := visit.Of(r)
+	made, err := p.orders.PrepareSignature(r.Context(), v.Commune.ID, q.Order, me(v), b.Items[n].Content, q.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return toSign{
+		ID: made.ID, Hash: made.Hash, HashFunction: made.HashFunction, Number: n + 1, Documents: len(b.Items),
+		Progress: v.T("clerk.batch.progress", "Number", n+1, "Documents", len(b.Items)),
+	}, nil
+}
+
+type textJSON struct {
+	Text string `json:"text"`
+}
+
+func (p *Pages) finishSignature(r *http.Request, b batch, n int, q question) (any, error) {
+	v := visit.Of(r)
+	if _, err := p.orders.ApproveSigned(r.Context(), v.Commune.ID, q.Order, me(v), b.Items[n].Content, q.Request, q.Signature); err != nil {
+		return nil, err
+	}
+	return textJSON{v.T("clerk.batch.standing.decided")}, nil
+}
+
+// cardCodes are what a card program may say, as in card.*.
+var cardCodes = []string{
+	"no_reader_software", "no_middleware", "network_refused", "no_card", "no_certificate", "pin_incorrect", "pin_wrong", "pin_last_try",
+	"pin_blocked", "pin_length", "cancelled", "removed", "other_card", "timeout", "busy",
+}
+
+// cardFailed keeps for the report what the card program said.
+func (p *Pages) cardFailed(r *http.Request, b batch, _ int, q question) (any, error) {
+	f := failed{Key: "card.failed"}
+	if slices.Contains(cardCodes, q.Code) {
+		f.Key = "card." + q.Code
+	}
+	if q.Code == "pin_incorrect" {
+		f.Args = map[string]any{"Count": min(max(q.Tries, 0), 3)}
+		if q.Tries == 0 {
+			f = failed{Key: "card.pin_wrong"}
+		}
+	}
+	problem := fault.New(fault.Conflict, f.Key, nil)
+	problem.Args = f.Args
+	if err := p.noteFailure(r, b, q.Order, problem); err != nil {
+		return nil, err
+	}
+	return textJSON{reason(visit.Of(r), f)}, nil
+}
+
+func (p *Pages) agentPorts() string {
+	var list []string
+	for _, port := range p.ports {
+		list = append(list, fmt.Sprint(port))
+	}
+	return strings.Join(list, " ")
+}
+
+func (p *Pages) agents() []string {
+	var list []string
+	for _, port := range p.ports {
+		list = append(list, fmt.Sprintf("http://127.0.0.1:%d", port))
+	}
+	return list
+}
+
+// ScriptPath is where Script is served, in no language.
+const ScriptPath = "/desk/signing.js"
+
+// script is signing.js, whose address changes with it so that browsers may keep it.
+var script = sync.OnceValues(func() ([]byte, string) {
+	text, err := static.ReadFile("static/signing.js")
+	if err != nil {
+		panic(err) // embedded
+	}
+	return text, page.Fingerprint(text)
+})
+
+func scriptAddress() string {
+	_, version := script()
+	return ScriptPath + "?v=" + version
+}
+
+// Script serves the script of the signing page.
+func Script(w http.ResponseWriter, r *http.Request) error {
+	text, version := script()
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	if r.URL.Query().Get("v") == version {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	_, err := w.Write(text)
+	return err
+}
