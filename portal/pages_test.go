@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
@@ -242,6 +243,30 @@ func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
 }
 
 // galleryDesk shows the desk.
+// galleryBatch shows several orders decided at once, where clerks may sign with their
+// cards and where they must.
+func galleryBatch(w *world, desk *browser, at func(string) string, prepared orders.Order, show func(string, *answer)) {
+	t := w.t
+	of, _ := w.cfg.Communes.ByID(orderstest.A)
+	here, _ := w.Communes.ByID(orderstest.A)
+	set := func(s commune.ClerkSignature) { of.ClerkSignature, here.ClerkSignature = s, s }
+	show("ready", desk.get(at("/desk/ready")))
+	show("ready, all", desk.get(at("/desk/ready?all=1")))
+	show("ready, card again", desk.get(at("/desk/ready?again=1")))
+	show("ready, none ticked", desk.post(at("/desk/ready/begin"), nil))
+	show("ready, no hash", desk.post(at("/desk/ready/begin"), url.Values{"order": {prepared.ID}}))
+	set(commune.RequiredClerkSignature)
+	defer set(commune.NoClerkSignature)
+	show("ready, to be signed", desk.get(at("/desk/ready")))
+	show("desk order, to be signed", desk.get(at("/desk/orders/"+prepared.ID)))
+	value := prepared.ID + " " + prepared.Paper.Content.String()
+	show("batch, not without card", desk.get(desk.post(at("/desk/ready/begin"), url.Values{"order": {value}}).to(t)))
+	batch := desk.post(at("/desk/ready/begin"), url.Values{"order": {value}, "way": {"sign"}}).to(t)
+	show("batch", desk.get(batch))
+	show("batch, card again", desk.get(batch+"?again=1"))
+	show("batch, missing", desk.get(at("/desk/batches/none")))
+}
+
 func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	ctx, t, c := context.Background(), w.t, orderstest.A
 	at := func(path string) string { return "/" + string(l) + path }
@@ -262,6 +287,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	show("refuse, no text", desk.post(at("/desk/orders/"+ready.ID+"/refuse"), url.Values{"ground": {"other"}}))
 	show("approve without hash", desk.post(at("/desk/orders/"+ready.ID+"/approve"), nil))
 	show("approve another content", desk.post(at("/desk/orders/"+ready.ID+"/approve"), url.Values{"content": {strings.Repeat("ab", 32)}}))
+	galleryBatch(w, desk, at, ready, show)
 	odd := special(w, n+2)
 	show("desk order, attention", desk.get(at("/desk/orders/"+odd.ID)))
 	show("desk order, no reason", desk.post(at("/desk/orders/"+odd.ID+"/prepare"), url.Values{"reason": {""}}))

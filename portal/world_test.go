@@ -40,6 +40,7 @@ type world struct {
 	*orderstest.World
 	t        *testing.T
 	portal   *portal.Portal
+	cfg      portal.Config
 	staff    *staff.Register
 	provider *rptest.Provider
 	checker  *checker
@@ -120,6 +121,7 @@ func newWorld(t *testing.T) *world {
 	if w.portal, err = portal.New(context.Background(), cfg); err != nil {
 		t.Fatal(err)
 	}
+	w.cfg = cfg
 	t.Cleanup(func() {
 		if t.Failed() && testing.Verbose() {
 			t.Log(w.log)

@@ -95,6 +95,11 @@ func (in *install) questions() []question {
 		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(context.Context) (string, error) { return in.checkSeal(k) }})
 	}
 	for _, c := range in.communes.All() {
+		if c.ClerksMaySign() {
+			list = append(list, question{"clerks of " + string(c.ID), func(context.Context) (string, error) {
+				return fmt.Sprintf("sign with their own cards (%s): the papers hold their national numbers", c.ClerkSignature), nil
+			}})
+		}
 		list = append(list, question{"journal of " + string(c.ID), func(ctx context.Context) (string, error) {
 			return "the chain holds", in.audit.Verify(ctx, c.ID)
 		}})

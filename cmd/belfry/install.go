@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/belfry-eid/belfry/internal/audit"
@@ -30,6 +31,7 @@ import (
 	"github.com/belfry-eid/belfry/orders/notice/smtp"
 	"github.com/belfry-eid/belfry/orders/register"
 	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/deferred"
 	"github.com/belfry-eid/belfry/signing/seal"
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
@@ -261,11 +263,32 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("mail: %w", err)
 	}
+	signatures, err := in.signatures(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	service, err := orders.New(ctx, orders.Config{
 		DB: in.db, Blobs: in.blobs, Audit: in.audit, Jobs: queue, Clock: clock.System, Communes: in.communes,
-		Register: source, Renderer: renderer, Sealer: sealer, Secret: in.derive("orders"), Mailer: mailer,
+		Register: source, Renderer: renderer, Sealer: sealer, Signatures: signatures, Secret: in.derive("orders"), Mailer: mailer,
 	})
 	return service, queue, err
+}
+
+// clerksSign says whether any commune has clerks sign with their own cards.
+func (in *install) clerksSign() bool {
+	return slices.ContainsFunc(in.communes.All(), (*commune.Commune).ClerksMaySign)
+}
+
+// signatures puts clerks' own signatures on papers; nil where no commune wants them.
+func (in *install) signatures(ctx context.Context) (orders.Signatures, error) {
+	if !in.clerksSign() {
+		return nil, nil
+	}
+	cards, err := in.cards()
+	if err != nil {
+		return nil, err
+	}
+	return deferred.New(ctx, deferred.Config{DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System, Authority: cards})
 }
 
 // mailer is nil where the settings name no server.

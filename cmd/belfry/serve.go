@@ -270,6 +270,7 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 		Communes: in.communes, DB: in.db, Journal: in.audit, KV: in.kv, Orders: service, Checker: checker,
 		InstallKey: in.derive("portal"), Issuers: issuers, Clients: clients, Roots: roots, Proxies: in.settings.Server.Proxies,
 		Specimen: func(commune.ID) bool { return in.settings.Test }, Clock: clock.System, Log: in.log,
+		AgentPorts: in.settings.Provider.AgentPorts,
 	})
 }
 

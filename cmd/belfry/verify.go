@@ -75,8 +75,8 @@ func readTrust(dir string) ([]*x509.Certificate, error) {
 }
 
 // checker reads foreign files for the verification page. It believes what this install
-// itself seals and stamps with, and nothing else: the page answers for the communes it
-// stands for.
+// itself seals and stamps with, the cards of clerks where they sign, and nothing else:
+// the page answers for the communes it stands for.
 func (in *install) checker() (checks.Checker, error) {
 	var trust checks.Trust
 	for _, s := range in.settings.Seals {
@@ -92,6 +92,13 @@ func (in *install) checker() (checks.Checker, error) {
 			return nil, fmt.Errorf("[[stamp]] %s: roots: %w", s.URL, err)
 		}
 		trust.StampRoots = append(trust.StampRoots, roots...)
+	}
+	if in.clerksSign() {
+		roots, err := readCertificates(in.settings.Cards.Roots)
+		if err != nil {
+			return nil, fmt.Errorf("cards.roots: %w", err)
+		}
+		trust.Roots = append(trust.Roots, roots...)
 	}
 	return checks.NewChecker(trust, clock.System), nil
 }

@@ -42,7 +42,8 @@ type worldCommune struct {
 
 type worldCard struct {
 	Name, PIN, NationalNumber string
-	AuthenticateURL           string
+	AuthenticateURL, SignURL  string
+	Authentication, Signature []byte // certificates, DER
 }
 
 // programs builds the three programs once for all tests of this package.

@@ -173,6 +173,7 @@ func (w *world) communes() []*commune.Commune {
 			Languages:         []i18n.Language{i18n.French, i18n.Dutch, i18n.German, i18n.English},
 			DocumentLanguages: []i18n.Language{i18n.French, i18n.Dutch, i18n.German},
 			StaffLanguages:    []i18n.Language{i18n.French, i18n.Dutch},
+			ClerkSignature:    commune.OptionalClerkSignature,
 			Theme:             commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
 			Contact: commune.Contact{
 				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",
@@ -190,6 +191,7 @@ func (w *world) communes() []*commune.Commune {
 			Languages:         []i18n.Language{i18n.Dutch, i18n.French, i18n.German, i18n.English},
 			DocumentLanguages: []i18n.Language{i18n.Dutch},
 			StaffLanguages:    []i18n.Language{i18n.Dutch},
+			ClerkSignature:    commune.OptionalClerkSignature,
 			Theme:             commune.Theme{Brand: "#5b2a6e", OnBrand: "#ffffff", Link: "#5b2a6e", Accent: "#f2b705"},
 			Contact: commune.Contact{
 				Street: "Gemeenteplein 1", City: "8999 Zandvoorde", Phone: "+32 00 00 00 02", Email: "burgerzaken@zandvoorde.example",

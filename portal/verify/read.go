@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -61,9 +62,13 @@ func inWords(found *signing.Report, file []byte) Report {
 		if s.Kind != signing.Signing {
 			continue
 		}
+		if r.Signer != "" && r.Verdict != Altered {
+			r.People = append(r.People, r.Signer)
+		}
 		r.Signer, r.SignedAt, r.StampedAt, r.StampedBy = "", time.Time{}, time.Time{}, s.StampedBy // the last one's
 		if s.Signer != nil {
-			r.Signer = s.Signer.Name
+			// A card's certificate says what it is for behind the name.
+			r.Signer = strings.TrimSuffix(s.Signer.Name, " (Signature)")
 		}
 		if s.ClaimedAt != nil {
 			r.SignedAt = *s.ClaimedAt

@@ -132,6 +132,9 @@ func sealChecks(v *visit.Visit, report *Report) []check {
 	var list []check
 	switch report.Verdict {
 	case Valid, Extended:
+		for _, name := range report.People {
+			list = append(list, say("person", "good", "Name", name))
+		}
 		list = append(list, say("seal", "good", "Signer", report.Signer))
 	case Altered:
 		list = append(list, say("seal_broken", "bad"))

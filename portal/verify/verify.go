@@ -55,6 +55,7 @@ const (
 type Report struct {
 	Verdict   Verdict
 	Signer    string    // of the last signature
+	People    []string  // who signed before it, each by name; all their signatures are intact
 	SignedAt  time.Time // by the signer's clock; zero where not said
 	StampedAt time.Time // by a time-stamping authority; zero where none
 	StampedBy string
