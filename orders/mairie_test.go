@@ -139,3 +139,20 @@ func TestWhoOrdersAtAMairie(t *testing.T) {
 		t.Errorf("somebody of the same name and date of birth: %v", err)
 	}
 }
+
+// A clerk who signed in by a directory, which tells no number, may have ordered with the
+// card, under another subject: the name tells then too.
+func TestClerkWithoutANumberInBelgium(t *testing.T) {
+	w := atMairie(t)
+	w.Register.Fail(nil)
+	o := w.Order(t, orderstest.A, 1)
+	for name, own := range map[string]bool{o.Name(): true, "Paul Dupont": false} {
+		_, err := w.Service.Prepare(t.Context(), orderstest.A, o.ID, orders.Clerk{Subject: "directory", Name: name})
+		if got := fault.KeyOf(err) == "orders.own"; got != own {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := w.Service.Prepare(t.Context(), orderstest.A, o.ID, orders.Clerk{Subject: "card", Name: o.Name(), Number: orderstest.Number(77)}); err != nil {
+		t.Errorf("a namesake whose number tells them apart: %v", err)
+	}
+}

@@ -79,12 +79,14 @@ func (s *Service) Own(ctx context.Context, c commune.ID, id string, clerk Clerk)
 	return s.own(r, clerk)
 }
 
+// own says whether an order is about the clerk. Where the numbers of both are not there
+// to compare, whoever may be the person by name is held to be.
 func (s *Service) own(r row, clerk Clerk) (bool, error) {
 	person, err := s.vault.person(r.Commune, clerk.Number, clerk.Subject)
 	if err != nil {
 		return false, err
 	}
-	if strings.HasPrefix(r.person, numberless) && mayBe(r.Order, clerk.Name) {
+	if (clerk.Number.IsZero() || strings.HasPrefix(r.person, numberless)) && mayBe(r.Order, clerk.Name) {
 		return true, nil
 	}
 	return clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person, nil

@@ -69,7 +69,7 @@ type UpstreamSettings struct {
 	Iss              *bool    `toml:"iss"`          // answers carry it, though discovery does not say so
 	AlwaysFresh      *bool    `toml:"always_fresh"` // each sign-in there asks the person
 
-	// Claims are their names there; number, given_names, surname, birth_date, birth_place.
+	// Claims are their names there; number, given_names, surname, birth_date.
 	Claims map[string]string `toml:"claims"`
 	// Values replace values of claims, by claim.
 	Values     map[string]map[string]string `toml:"values"`
@@ -129,7 +129,7 @@ func (s *Settings) checkUpstream() error {
 	return errors.Join(faults...)
 }
 
-var claimNames = []string{"number", "given_names", "surname", "birth_date", "birth_place"}
+var claimNames = []string{"number", "given_names", "surname", "birth_date"}
 
 // upstreams are the methods of [[upstream]], one for each source, in the order of the file.
 func (in *install) upstreams(store *idpsql.Store, master *secret.Master) ([]*upstream.Source, error) {
@@ -243,7 +243,7 @@ func (u UpstreamSettings) over(p upstream.Profile) upstream.Profile {
 	}
 	for name, into := range map[string]*string{
 		"number": &p.Claims.Number, "given_names": &p.Claims.GivenNames, "surname": &p.Claims.Surname,
-		"birth_date": &p.Claims.BirthDate, "birth_place": &p.Claims.BirthPlace,
+		"birth_date": &p.Claims.BirthDate,
 	} {
 		if value, ok := u.Claims[name]; ok { // an empty name takes the claim away
 			*into = value

@@ -125,11 +125,10 @@ type sealed struct {
 	Number, GivenNames, Surname string
 	Foreigner                   bool
 	BirthDate                   string `json:",omitempty"`
-	BirthPlace                  string `json:",omitempty"`
 }
 
 func (p *Persons) seal(c commune.ID, person Person) string {
-	plain, err := json.Marshal(sealed{person.Citizen.Number.Reveal(), person.Citizen.GivenNames, person.Citizen.Surname, person.Citizen.Foreigner, person.Citizen.BirthDate, person.Citizen.BirthPlace})
+	plain, err := json.Marshal(sealed{person.Citizen.Number.Reveal(), person.Citizen.GivenNames, person.Citizen.Surname, person.Citizen.Foreigner, person.Citizen.BirthDate})
 	if err != nil {
 		panic(err) // strings and a bool
 	}
@@ -149,7 +148,7 @@ func (p *Persons) open(c commune.ID, row idpsql.Person) (Person, error) {
 	if err := json.Unmarshal(plain, &v); err != nil {
 		return Person{}, fmt.Errorf("identity: person %s: %w", row.ID, err)
 	}
-	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate, BirthPlace: v.BirthPlace}
+	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate}
 	if v.Number != "" {
 		if who.Number, err = eid.ParseNationalNumber(v.Number); err != nil {
 			return Person{}, fmt.Errorf("identity: person %s: %w", row.ID, err)

@@ -146,7 +146,7 @@ func TestARowNamesNobody(t *testing.T) {
 // subject, and nothing else, is the same person.
 func TestPeopleWithoutANumber(t *testing.T) {
 	p, _, _ := persons(t)
-	claire := eid.Citizen{GivenNames: "Claire", Surname: "Martin", BirthDate: "1980-02-00", BirthPlace: "59350"}
+	claire := eid.Citizen{GivenNames: "Claire", Surname: "Martin", BirthDate: "1980-02-00"}
 	know := func(c commune.ID, who eid.Citizen, a identity.Account) identity.Person {
 		t.Helper()
 		person, err := p.Know(t.Context(), c, who, a)

@@ -89,7 +89,7 @@ func New(cfg Config) *Sessions {
 type stored struct {
 	ID, Login, Commune, Number, GivenNames, Surname, Method, Upstream string
 	Foreigner                                                         bool
-	Issuer, Subject, BirthDate, BirthPlace                            string
+	Issuer, Subject, BirthDate                                        string
 	AMR                                                               []string
 	At                                                                time.Time
 }
@@ -187,7 +187,7 @@ func (ss *Sessions) touch(ctx context.Context, handle string, now time.Time) err
 func (ss *Sessions) put(ctx context.Context, handle string, s Session) error {
 	plain, err := json.Marshal(stored{
 		ID: s.ID, Login: s.Login, Commune: string(s.Commune), Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
-		Foreigner: s.Citizen.Foreigner, BirthDate: s.Citizen.BirthDate, BirthPlace: s.Citizen.BirthPlace, Issuer: s.Issuer, Subject: s.Subject, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
+		Foreigner: s.Citizen.Foreigner, BirthDate: s.Citizen.BirthDate, Issuer: s.Issuer, Subject: s.Subject, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
@@ -207,7 +207,7 @@ func (ss *Sessions) open(sealed []byte, context string) (Session, error) {
 	if err := json.Unmarshal(plain, &v); err != nil {
 		return Session{}, fmt.Errorf("session: %w", err)
 	}
-	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate, BirthPlace: v.BirthPlace}
+	who := eid.Citizen{GivenNames: v.GivenNames, Surname: v.Surname, Foreigner: v.Foreigner, BirthDate: v.BirthDate}
 	if v.Number != "" {
 		if who.Number, err = eid.ParseNationalNumber(v.Number); err != nil {
 			return Session{}, fmt.Errorf("session: %w", err)

@@ -13,9 +13,7 @@ type Citizen struct {
 	GivenNames string         // all those on the certificate; "" for those who have none
 	Surname    string         // "" for those who have none
 	Foreigner  bool           // the card is a foreigner's
-	// BirthDate and BirthPlace are what another service tells, "" where it does not:
-	// YYYY-MM-DD, of which month and day may be 00, and a name or a code.
-	BirthDate, BirthPlace string
+	BirthDate  string         // as another service tells, YYYY-MM-DD, of which month and day may be 00; "" where none does
 }
 
 // Name is the given names and the surname, for a page that greets or a record that names.

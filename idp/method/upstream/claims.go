@@ -187,7 +187,7 @@ func (s said) person(r *Registration) (eid.Citizen, error) {
 	var number string
 	for into, name := range map[*string]string{
 		&number: r.Claims.Number, &who.GivenNames: r.Claims.GivenNames, &who.Surname: r.Claims.Surname,
-		&who.BirthDate: r.Claims.BirthDate, &who.BirthPlace: r.Claims.BirthPlace,
+		&who.BirthDate: r.Claims.BirthDate,
 	} {
 		value, err := s.claim(name)
 		if err != nil {
@@ -202,7 +202,7 @@ func (s said) person(r *Registration) (eid.Citizen, error) {
 		}
 	}
 	switch {
-	case who.Name() == "", !eid.Printable(who.GivenNames), !eid.Printable(who.Surname), !eid.Printable(who.BirthPlace):
+	case who.Name() == "", !eid.Printable(who.GivenNames), !eid.Printable(who.Surname):
 		return who, refused("names", nil)
 	case who.BirthDate != "" && !birthDate.MatchString(who.BirthDate):
 		return who, refused("birth_date", nil)

@@ -70,6 +70,7 @@ func (i *issuer) current(ctx context.Context) (*description, error) {
 	}
 	if err != nil {
 		if i.last != nil {
+			i.read = now.Add(time.Minute - described) // not at every sign-in
 			return i.last, nil
 		}
 		return nil, unreachable("discovery", clipped(err))

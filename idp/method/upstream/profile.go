@@ -75,7 +75,6 @@ type Claims struct {
 	GivenNames string
 	Surname    string
 	BirthDate  string // YYYY-MM-DD
-	BirthPlace string
 }
 
 // Ways for a client to prove itself.
