@@ -169,9 +169,24 @@ func (p *Provider) standing(ctx context.Context, ask login.Ask, s *session.Sessi
 		if err != nil {
 			return login.Standing{}, err
 		}
-		made.Subject = p.persons.Subject(c.Sector, person.ID)
+		if made.Subject, err = p.known(ctx, c, person, ask.Subject); err != nil {
+			return login.Standing{}, err
+		}
 	}
 	return made, nil
+}
+
+// known is the person's subject for c: wished where that was theirs before a merge.
+func (p *Provider) known(ctx context.Context, c *client.Client, person identity.Person, wished string) (string, error) {
+	subject := p.persons.Subject(c.Sector, person.Root)
+	if subject == wished {
+		return subject, nil
+	}
+	former, err := p.persons.Former(ctx, c.Commune, c.Sector, person.Root)
+	if err == nil && slices.Contains(former, wished) {
+		subject = wished
+	}
+	return subject, err
 }
 
 // refuse tells the client an error that login decided.

@@ -19,6 +19,10 @@ const ClaimNumber = "https://belfry.eu/claims/national_number"
 // ClaimUpstream is the claim that holds the level as another service stated it.
 const ClaimUpstream = "https://belfry.eu/claims/upstream_acr"
 
+// ClaimFormer is the claim of userinfo that lists other subjects by which the client may
+// know the person: those of records that were found to be the same person's.
+const ClaimFormer = "https://belfry.eu/claims/former_subjects"
+
 // metadata is OpenID Connect Discovery 1.0 §3, RFC 8414, RFC 9126 §5 and RFC 9207 §3.
 type metadata struct {
 	Issuer                   string          `json:"issuer"`
@@ -66,7 +70,7 @@ func (p *Provider) discover() (map[string][]byte, error) {
 			AuthMethods: []string{string(client.PrivateKeyJWT), string(client.SecretBasic)},
 			AuthAlgs:    []string{"ES256", "PS256", "EdDSA", "RS256"},
 			Claims: []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
-				"given_name", "family_name", "name", ClaimNumber, ClaimUpstream},
+				"given_name", "family_name", "name", ClaimNumber, ClaimUpstream, ClaimFormer},
 			Challenges: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, Languages: i18n.Languages,
 			ClaimsParameter: true, IssInAuthorizationAnswer: true,
 		})

@@ -79,7 +79,7 @@ func (p *Provider) grant(r *http.Request, ask login.Ask, s session.Session) (gra
 	level, _ := p.methods[s.Method].Level(c.Commune, s.Upstream)
 	return grant{
 		Issuer: ask.Issuer, Client: c.ID, RedirectURI: ask.RedirectURI, Challenge: ask.Challenge, Commune: c.Commune,
-		Person: person.ID, Subject: p.persons.Subject(c.Sector, person.ID), SID: p.sid(c, s.ID),
+		Person: person.ID, Subject: p.persons.Subject(c.Sector, person.Root), SID: p.sid(c, s.ID),
 		Nonce: ask.Nonce, Scopes: p.granted(c, ask.Scopes), Level: level, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Session: s.ID,
 	}, nil
 }
@@ -107,6 +107,15 @@ func (p *Provider) record(tx *sqldb.Tx, c commune.ID, action, subject string, de
 		return nil
 	}
 	return p.Audit.Append(tx, audit.Entry{Commune: c, At: p.Clock(), Actor: subject, Action: action, Subject: subject, Detail: detail})
+}
+
+// recordPerson writes what became of person records, by their own names: subjects differ
+// from client to client.
+func (p *Provider) recordPerson(tx *sqldb.Tx, c commune.ID, action, actor, subject string, detail map[string]string) error {
+	if p.Audit == nil {
+		return nil
+	}
+	return p.Audit.Append(tx, audit.Entry{Commune: c, At: p.Clock(), Actor: actor, Action: action, Subject: subject, Detail: detail})
 }
 
 // party is the client as the login pages show it.

@@ -106,12 +106,12 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	}
 	p := &Provider{
 		Config:   cfg,
-		persons:  identity.New(cfg.Store, cfg.Secret),
 		sessions: session.New(session.Config{KV: cfg.KV, Secret: cfg.Secret, Clock: cfg.Clock, Limits: cfg.Limits}),
 		methods:  map[string]method.Method{},
 		sids:     cfg.Secret.MAC("sid"),
 		pages:    page.Parse(templates),
 	}
+	p.persons = identity.New(cfg.Store, cfg.Secret, cfg.Clock, p.recordPerson)
 	for _, m := range cfg.Methods {
 		p.methods[m.Name()] = m
 	}

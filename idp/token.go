@@ -302,6 +302,13 @@ func (p *Provider) tell(w http.ResponseWriter, r *http.Request) error {
 		return dead
 	}
 	claims := map[string]any{"sub": a.Subject}
+	former, err := p.persons.Former(r.Context(), a.Commune, c.Sector, person.Root)
+	if err != nil {
+		return err
+	}
+	if len(former) > 0 && a.Subject == p.persons.Subject(c.Sector, person.Root) {
+		claims[ClaimFormer] = former
+	}
 	if slices.Contains(a.Scopes, "profile") {
 		claims["name"] = person.Citizen.Name()
 		claims["given_name"], claims["family_name"] = person.Citizen.GivenNames, person.Citizen.Surname

@@ -19,8 +19,27 @@ import (
 
 func persons(t *testing.T) (*identity.Persons, *idpsql.Store, *sqldb.DB) {
 	t.Helper()
-	db := sqldbtest.SQLite(t)
-	store, err := idpsql.New(t.Context(), db, clock.At(time.Unix(1_800_000_000, 0)))
+	return personsOf(t, sqldbtest.SQLite(t), &journal{})
+}
+
+// journal is what was recorded.
+type journal struct {
+	sync.Mutex
+	lines []string
+}
+
+func (j *journal) record(_ *sqldb.Tx, c commune.ID, action, actor, subject string, detail map[string]string) error {
+	j.Lock()
+	defer j.Unlock()
+	j.lines = append(j.lines, fmt.Sprint(c, " ", action, " ", actor, " ", subject, " ", detail))
+	return nil
+}
+
+func personsOf(t *testing.T, db *sqldb.DB, j *journal) (*identity.Persons, *idpsql.Store, *sqldb.DB) {
+	t.Helper()
+	now := clock.NewHand(time.Unix(1_800_000_000, 0))
+	tick := func() time.Time { now.Add(time.Millisecond); return now.Now() }
+	store, err := idpsql.New(t.Context(), db, tick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +47,7 @@ func persons(t *testing.T) (*identity.Persons, *idpsql.Store, *sqldb.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identity.New(store, master), store, db
+	return identity.New(store, master, tick, j.record), store, db
 }
 
 func citizen(t *testing.T, n int) eid.Citizen {
@@ -119,7 +138,11 @@ func TestARowNamesNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{row.Lookup, row.Sealed, row.ID, p.Subject("a", person.ID)} {
+	var lookup string
+	if err := db.QueryRow(t.Context(), `SELECT lookup FROM idp_link`).Scan(&lookup); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{lookup, row.Sealed, row.ID, p.Subject("a", person.ID)} {
 		if strings.Contains(text, luc.Number.Reveal()) || strings.Contains(text, luc.Surname) {
 			t.Error("a row shows who it is about")
 		}
@@ -129,7 +152,7 @@ func TestARowNamesNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger := identity.New(store, other)
+	stranger := identity.New(store, other, clock.System, (&journal{}).record)
 	if again := know(t, stranger, "beaumarais", luc); again.ID == person.ID {
 		t.Error("the look-up does not depend on the secret")
 	}

@@ -263,40 +263,6 @@ func TestASessionsEndTakesAllItGave(t *testing.T) {
 	})
 }
 
-func TestAPersonBelongsToOneCommune(t *testing.T) {
-	each(t, func(t *testing.T, s *idpsql.Store, _ *clock.Hand, _ *sqldb.DB) {
-		p := idpsql.Person{ID: "p1", Lookup: "k", Sealed: "x"}
-		won := together(8, func(i int) bool {
-			q := p
-			q.ID = fmt.Sprint("p", i)
-			ok, err := s.AddPerson(t.Context(), "beaumarais", q)
-			if err != nil {
-				t.Error(err)
-			}
-			return ok
-		})
-		if won != 1 {
-			t.Errorf("%d records of one person", won)
-		}
-		got, ok, err := s.PersonByLookup(t.Context(), "beaumarais", "k")
-		if err != nil || !ok {
-			t.Fatal(ok, err)
-		}
-		if _, ok, _ := s.PersonByLookup(t.Context(), "zandvoorde", "k"); ok {
-			t.Error("another commune finds the person")
-		}
-		if _, ok, _ := s.PersonByID(t.Context(), "zandvoorde", got.ID); ok {
-			t.Error("another commune finds the record")
-		}
-		if err := s.ResealPerson(t.Context(), "zandvoorde", got.ID, "spoilt"); err != nil {
-			t.Fatal(err)
-		}
-		if got, _, _ := s.PersonByID(t.Context(), "beaumarais", got.ID); got.Sealed != "x" {
-			t.Error("another commune changes the record")
-		}
-	})
-}
-
 func TestPurgeKeepsWhatIsAlive(t *testing.T) {
 	each(t, func(t *testing.T, s *idpsql.Store, hand *clock.Hand, db *sqldb.DB) {
 		addCode(t, s, "old")
