@@ -32,6 +32,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/picture"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
@@ -123,13 +124,15 @@ func (p *Portal) routes() http.Handler {
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
 	clerk.New(p.cfg.Orders, p.staff, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
-	verify.New(p.cfg.Orders, p.cfg.Checker, p.cfg.KV).Routes(paged, p.site)
+	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV)
+	checks.Routes(paged, p.site)
 	paged.Handle("GET /sign-in", p.site.Page(p.signIn))
 	paged.Handle("POST /sign-out", p.site.Page(p.signOut))
 	paged.Handle("GET /signed-out", p.site.Page(p.signedOut))
 	paged.Handle("/", p.site.Page(web.NotFound))
 
 	bare := http.NewServeMux() // addresses without one
+	checks.Interface(bare, p.site)
 	bare.Handle("GET /static/", page.Static())
 	bare.Handle("GET /theme.css", p.site.Page(theme))
 	bare.Handle("GET /robots.txt", p.site.Page(robots))
@@ -253,6 +256,10 @@ type failure struct {
 
 // failed writes the error page of the whole portal.
 func (p *Portal) failed(w http.ResponseWriter, r *http.Request, f web.Failure) {
+	if verify.IsAPI(r.URL.Path) {
+		verify.Problem(w, f)
+		return
+	}
 	v := visit.Of(r)
 	if v == nil { // refused before the commune was known
 		var ok bool

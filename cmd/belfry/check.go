@@ -88,6 +88,9 @@ func (in *install) questions() []question {
 	if len(in.settings.Clients) > 0 {
 		list = append(list, question{"applications", in.checkClients})
 	}
+	if in.settings.Lists.LOTL != "" {
+		list = append(list, question{"trusted lists", in.checkLists})
+	}
 	if in.settings.Mail.SMTP != "" {
 		list = append(list, question{"mail " + in.settings.Mail.SMTP, in.checkMail})
 	}

@@ -262,7 +262,14 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 	if err != nil {
 		return nil, err
 	}
-	checker, err := in.checker()
+	lists, err := in.lists()
+	if err != nil {
+		return nil, err
+	}
+	if lists != nil {
+		go lists.Run(ctx, listsAge, func(err error) { in.log.Warn("the trusted lists could not be refreshed", "error", err) })
+	}
+	checker, err := in.checker(services(lists))
 	if err != nil {
 		return nil, err
 	}

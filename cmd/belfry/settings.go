@@ -44,6 +44,8 @@ type Settings struct {
 	Register    RegisterSettings  `toml:"register"`
 	Mail        MailSettings      `toml:"mail"`
 	Renderer    RendererSettings  `toml:"renderer"`
+	// Lists are the European trusted lists.
+	Lists ListSettings `toml:"trusted_lists"`
 	// Clients are other applications that sign people in here, one [[client]] each. The
 	// communes' own portals are registered without being listed.
 	Clients []client.Settings `toml:"client"`
@@ -192,7 +194,7 @@ func settingsError(path string, err error) error {
 }
 
 func (s *Settings) defaults() {
-	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules} {
+	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules, &s.Lists.Signers} {
 		*p = s.path(*p)
 	}
 	if r := s.Redis; r != nil {
@@ -244,6 +246,9 @@ func (s *Settings) check() error {
 	need("cards.roots", s.Cards.Roots)
 	need("register.url", s.Register.URL)
 	need("renderer.modules", s.Renderer.Modules)
+	if s.Lists.LOTL != "" {
+		need("trusted_lists.signers", s.Lists.Signers)
+	}
 	if len(s.Provider.Issuers) == 0 {
 		faults = append(faults, errors.New("provider.issuers is missing"))
 	}

@@ -4,25 +4,41 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	checks "github.com/belfry-eid/belfry/portal/verify"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
 type verifyCmd struct {
-	File  string        `arg:"" type:"existingfile" help:"The PDF to check."`
-	Trust string        `type:"existingdir" placeholder:"DIR" help:"Folder of *.pem files with the root certificates to believe; none are built in."`
-	JSON  bool          `help:"Print the whole report for programs."`
-	Lang  i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the words."`
+	File  string   `arg:"" type:"existingfile" help:"The PDF to check."`
+	Trust string   `type:"existingdir" placeholder:"DIR" help:"Folder of *.pem files with the root certificates to believe; none are built in."`
+	LOTL  []string `name:"lotl" type:"existingfile" placeholder:"FILE" help:"The European list of trusted lists as a file, then the lists of the countries wanted; repeat it for each."`
+	// Nobody's certificate is built in: the Official Journal publishes who signs the list of lists.
+	LOTLSigners string        `name:"lotl-signers" type:"existingfile" placeholder:"PEM" help:"The certificates that may sign the list of lists, as the Official Journal publishes them."`
+	JSON        bool          `help:"Print the whole report for programs."`
+	Lang        i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the words."`
 }
 
-// Run prints the report and ends with its code: 0 valid, 1 not valid, 2 could not tell.
+// Run prints the report and ends with its code: 0 valid, 1 not valid, 2 could not
+// tell. What keeps it from looking at the file is no verdict on it either.
 func (c *verifyCmd) Run() error {
+	err := c.run()
+	if _, said := errors.AsType[exitCode](err); err == nil || said {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "belfry:", err)
+	return exitCode(2)
+}
+
+func (c *verifyCmd) run() error {
 	roots, err := readTrust(c.Trust)
 	if err != nil {
 		return err
@@ -32,7 +48,11 @@ func (c *verifyCmd) Run() error {
 		return err
 	}
 	defer file.Close()
-	report := verify.Child(context.Background(), file, verify.Options{Roots: roots, Now: clock.System()})
+	o := verify.Options{Roots: roots, Now: clock.System()}
+	if o.Services, err = c.services(o.Now); err != nil {
+		return err
+	}
+	report := verify.Child(context.Background(), file, o)
 	if err := c.print(report); err != nil {
 		return err
 	}
@@ -49,6 +69,36 @@ func (c *verifyCmd) print(r *verify.Report) error {
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", "  ")
 	return out.Encode(r)
+}
+
+// services are those of the trusted lists that were named.
+func (c *verifyCmd) services(now time.Time) ([]trustlist.Service, error) {
+	if len(c.LOTL) == 0 {
+		return nil, nil
+	}
+	if c.LOTLSigners == "" {
+		return nil, errors.New("--lotl needs --lotl-signers: who may sign the list of lists is not built in")
+	}
+	signers, err := readCertificates(c.LOTLSigners)
+	if err != nil {
+		return nil, err
+	}
+	var files [][]byte
+	for _, path := range c.LOTL {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, b)
+	}
+	set, err := trustlist.Files(files[0], signers, files[1:], now)
+	if errors.Is(err, trustlist.ErrSigner) {
+		return nil, fmt.Errorf("%w (where the Union has changed who signs its list, take the new certificates from the Official Journal)", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set.Services, nil
 }
 
 // readTrust reads every certificate of a folder's *.pem files.
@@ -75,10 +125,10 @@ func readTrust(dir string) ([]*x509.Certificate, error) {
 }
 
 // checker reads foreign files for the verification page. It believes what this install
-// itself seals and stamps with, the cards of clerks where they sign, and nothing else:
-// the page answers for the communes it stands for.
-func (in *install) checker() (checks.Checker, error) {
-	var trust checks.Trust
+// itself seals and stamps with, the cards of clerks where they sign, and whom the
+// trusted lists of the settings name.
+func (in *install) checker(services func() []trustlist.Service) (checks.Checker, error) {
+	trust := checks.Trust{Services: services}
 	for _, s := range in.settings.Seals {
 		chain, err := readCertificates(s.Chain)
 		if err != nil {

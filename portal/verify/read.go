@@ -11,6 +11,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 	signing "github.com/belfry-eid/belfry/signing/verify"
 )
 
@@ -19,6 +20,8 @@ type Trust struct {
 	Roots         []*x509.Certificate // of seals
 	StampRoots    []*x509.Certificate // of time-stamping authorities
 	Intermediates []*x509.Certificate // besides those in the file
+	// Services are those of the trusted lists, as they are now; may be nil.
+	Services func() []trustlist.Service
 }
 
 // NewChecker reads files with signing/verify in a child process of this program,
@@ -30,14 +33,18 @@ type reader struct {
 	now   clock.Clock
 }
 
-// Check implements Checker. That a child could not do its work is an error; what it
-// says of the file is not.
+// Check implements Checker. That a child could not do its work is an error, with a
+// report that says so; what it says of the file is not.
 func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
-	found := signing.ChildBytes(ctx, file, signing.Options{Roots: c.trust.Roots, StampRoots: c.trust.StampRoots, Intermediates: c.trust.Intermediates, Now: c.now()})
+	o := signing.Options{Roots: c.trust.Roots, StampRoots: c.trust.StampRoots, Intermediates: c.trust.Intermediates, Now: c.now()}
+	if c.trust.Services != nil {
+		o.Services = c.trust.Services()
+	}
+	found := signing.ChildBytes(ctx, file, o)
 	for _, f := range found.Findings {
 		switch f.Code {
 		case signing.Crashed, signing.TimedOut, signing.TooLarge:
-			return Report{}, fmt.Errorf("verify: %s: %s", f.Code, f.Detail)
+			return Report{Found: found}, fmt.Errorf("verify: %s: %s", f.Code, f.Detail)
 		}
 	}
 	return inWords(found, file), nil
@@ -45,7 +52,7 @@ func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
 
 // inWords is a report as far as people can use it.
 func inWords(found *signing.Report, file []byte) Report {
-	r := Report{Verdict: verdict(found)}
+	r := Report{Verdict: verdict(found), Found: found}
 	note := func(list []signing.Finding) {
 		for _, f := range list {
 			if !slices.Contains(r.Details, f.Code.Key()) {
@@ -64,6 +71,9 @@ func inWords(found *signing.Report, file []byte) Report {
 		}
 		if r.Signer != "" && r.Verdict != Altered {
 			r.People = append(r.People, r.Signer)
+		}
+		if end, ok := revision(s, len(file)); ok && s.Whole() {
+			r.Signed = end
 		}
 		r.Signer, r.SignedAt, r.StampedAt, r.StampedBy = "", time.Time{}, time.Time{}, s.StampedBy // the last one's
 		if s.Signer != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/visit"
+	signing "github.com/belfry-eid/belfry/signing/verify"
 )
 
 // Ways in; each proves something else.
@@ -20,6 +21,7 @@ const (
 	resultValid      = "valid"
 	resultExtended   = "extended"
 	resultAltered    = "altered"
+	resultForeign    = "foreign" // not ours, and the seal or signature of somebody whom we recognise
 	resultWithdrawn  = "withdrawn"
 	resultNotOurs    = "not_ours"
 	resultUnknown    = "unknown"
@@ -32,6 +34,7 @@ type outcome struct {
 	Result string
 	Facts  *orders.Facts // nil where the commune knows no such paper
 	Report *Report       // nil where no file was read
+	Signed *drawn        // nil where there is nothing to show
 }
 
 // status is the result for a paper that the commune has issued.
@@ -68,12 +71,14 @@ type resultPage struct {
 	Again    string
 	Origin   string
 	Issuer   string // the commune's name
+	Signer   string // of the last signature
 	Specimen bool
+	Account  *signing.Account // nil where no file was read
 }
 
 var looks = map[string]string{
 	resultValid: "good", resultExtended: "good", resultAltered: "bad", resultWithdrawn: "bad",
-	resultNotOurs: "open", resultUnknown: "open", resultUnreadable: "open",
+	resultForeign: "good", resultNotOurs: "open", resultUnknown: "open", resultUnreadable: "open",
 }
 
 var statuses = map[string]int{resultUnknown: http.StatusNotFound}
@@ -85,6 +90,14 @@ func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error 
 	c := resultPage{
 		outcome: o, Look: looks[o.Result], Checks: checks(v, o), Limits: limits(v, o),
 		Again: frame.Back, Origin: v.Site.Origin, Issuer: v.Commune.NameIn(v.Language),
+	}
+	if o.Report != nil && o.Report.Found != nil {
+		account := signing.Tell(v.Language, o.Report.Found)
+		c.Account = &account
+		c.Limits = append(c.Limits, account.Limits...)
+	}
+	if o.Report != nil {
+		c.Signer = o.Report.Signer
 	}
 	c.Specimen = o.Facts != nil && o.Facts.Specimen
 	code := statuses[o.Result]

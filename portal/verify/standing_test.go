@@ -26,7 +26,7 @@ func (unable) Check(context.Context, []byte) (verify.Report, error) {
 
 // Whoever keeps the readers busy must not make a withdrawn paper good.
 func TestAWithdrawnPaperStaysWithdrawnWhereItIsNotRead(t *testing.T) {
-	p := verify.New(withdrawn{}, unable{}, nil)
+	p := verify.New(withdrawn{}, unable{}, nil, nil)
 	if got, err := p.Result(t.Context(), "beaumarais", []byte("%PDF-")); got != "withdrawn" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

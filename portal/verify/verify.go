@@ -14,7 +14,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"errors"
+	"html/template"
 	"io"
 	"net/http"
 	"net/netip"
@@ -26,9 +28,11 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/picture"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/visit"
+	signing "github.com/belfry-eid/belfry/signing/verify"
 )
 
 // Orders is what these pages ask of the orders room; *orders.Service answers.
@@ -61,9 +65,17 @@ type Report struct {
 	StampedBy string
 	// Revisions are the digests of the file as it was at each signature, the newest first.
 	Revisions []blob.Digest
+	// Signed is how many bytes of the file the last signature covers whose cryptography
+	// holds; 0 where there is none.
+	Signed int
 	// Details are message keys of everything that was noticed.
 	Details []string
+	// Found is all of it, as signing/verify says it.
+	Found *signing.Report
 }
+
+// Painter draws the first pages of a file, in a process whose crash costs no more.
+type Painter func(ctx context.Context, file []byte, most int) (pages []picture.Page, more bool, err error)
 
 // Checker reads a foreign file, in a process whose crash costs one request.
 type Checker interface {
@@ -74,6 +86,7 @@ type Checker interface {
 type Pages struct {
 	orders    Orders
 	checker   Checker
+	paint     Painter
 	kv        kv.Store
 	held      chan struct{} // one place for each file in memory
 	busy      chan struct{} // one place for each file being read
@@ -96,8 +109,8 @@ const (
 )
 
 // New parses the pages.
-func New(o Orders, c Checker, store kv.Store) *Pages {
-	return &Pages{orders: o, checker: c, kv: store, held: make(chan struct{}, inMemory), busy: make(chan struct{}, atOnce), templates: page.Parse(templates)}
+func New(o Orders, c Checker, paint Painter, store kv.Store) *Pages {
+	return &Pages{orders: o, checker: c, paint: paint, kv: store, held: make(chan struct{}, inMemory), busy: make(chan struct{}, atOnce), templates: page.Parse(templates)}
 }
 
 // Routes adds the pages' addresses, which the portal has freed of their language.
@@ -228,6 +241,7 @@ func (p *Pages) byFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	o.Signed = p.draw(r.Context(), o.Report, file)
 	return p.result(w, r, o)
 }
 
@@ -292,6 +306,39 @@ func (p *Pages) examine(ctx context.Context, c commune.ID, file []byte) (outcome
 	return p.foreign(ctx, c, report)
 }
 
+// maxPages is how many pages of the signed revision are shown.
+const maxPages = 3
+
+// drawn is what was signed, as it looks.
+type drawn struct {
+	Pages []drawnPage
+	More  bool // there are further pages
+}
+
+type drawnPage struct {
+	Number        int
+	Source        template.URL
+	Width, Height int
+}
+
+// draw shows the bytes that the last signature covers, where that signature holds:
+// not what somebody added later. nil where nothing was signed; without pages where
+// it could not be drawn.
+func (p *Pages) draw(ctx context.Context, report *Report, file []byte) *drawn {
+	if report == nil || report.Signed <= 0 || report.Signed > len(file) {
+		return nil
+	}
+	pages, more, err := p.paint(ctx, file[:report.Signed], maxPages)
+	if err != nil {
+		return &drawn{}
+	}
+	out := &drawn{More: more}
+	for i, page := range pages {
+		out.Pages = append(out.Pages, drawnPage{i + 1, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(page.PNG)), page.Width, page.Height})
+	}
+	return out
+}
+
 // foreign judges a file that is not, byte for byte, one that was issued.
 func (p *Pages) foreign(ctx context.Context, c commune.ID, report Report) (outcome, error) {
 	for _, revision := range report.Revisions {
@@ -308,7 +355,7 @@ func (p *Pages) foreign(ctx context.Context, c commune.ID, report Report) (outco
 		}
 		return o, nil
 	}
-	result := map[Verdict]string{Altered: resultAltered, Unreadable: resultUnreadable}[report.Verdict]
+	result := map[Verdict]string{Altered: resultAltered, Unreadable: resultUnreadable, Valid: resultForeign, Extended: resultForeign}[report.Verdict]
 	if result == "" {
 		result = resultNotOurs
 	}
@@ -326,7 +373,7 @@ func (p *Pages) read(ctx context.Context, file []byte) (Report, error) {
 	defer stop()
 	report, err := p.checker.Check(ctx, file)
 	if err != nil {
-		return Report{}, fault.New(fault.Unreachable, "check.not_read", err)
+		return report, fault.New(fault.Unreachable, "check.not_read", err)
 	}
 	return report, nil
 }

@@ -35,8 +35,8 @@ type Problem struct {
 	Err       error
 }
 
-// until is the first time at which one of the lists is out of date.
-func (s *Set) until() time.Time {
+// Until is the first time at which one of the lists is out of date.
+func (s *Set) Until() time.Time {
 	end := s.LOTL.NextUpdate
 	for _, l := range s.Lists {
 		if l.NextUpdate.Before(end) {
@@ -172,7 +172,7 @@ func ownMachine(host string) bool {
 // Current is what the lists say; nil where none is known, or the list of the lists is out of date.
 func (s *Source) Current() *Set {
 	set := s.set.Load()
-	if set == nil || !s.cfg.Clock().Before(set.until()) {
+	if set == nil || !s.cfg.Clock().Before(set.Until()) {
 		return s.lessOf(set)
 	}
 	return set

@@ -57,6 +57,12 @@ func (s *Signature) Notes(codes ...Code) bool {
 	return slices.ContainsFunc(s.Findings, func(f Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
+// Whole says whether the signed bytes are a revision of the file and those that the
+// signature was made upon, whoever made it and whatever came later.
+func (s *Signature) Whole() bool {
+	return s.Kind == Signing && s.Signer != nil && !s.Notes(ByteRange, Wrapped, Uncovered, Content, SignatureMalformed, SignatureWrong, SignerMissing, AttributesWrong, NotBound, Weak, Unsupported, Broken)
+}
+
 // words are the findings' sentences, each once.
 func words(lang i18n.Language, list []Finding) (out []string) {
 	for _, f := range list {

@@ -1,0 +1,135 @@
+package verify
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// API is where programs have files checked, below a commune's address.
+const API = "/api/v1/"
+
+// openapi describes the API for programs (OpenAPI 3.1); a test holds it to the code.
+//
+//go:embed openapi.json
+var openapi []byte
+
+const triesAPI = 600 // files an hour, by one address
+
+// Interface adds the addresses for programs, which have no language. They change
+// nothing and read no cookie; failures are Problem's.
+func (p *Pages) Interface(mux *http.ServeMux, site *web.Site) {
+	mux.Handle("POST "+API+"validate", site.Upload(p.validate, maxFile+64<<10))
+	mux.Handle("GET "+API+"openapi.json", site.Page(describe))
+}
+
+func describe(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	_, err := w.Write(openapi)
+	return err
+}
+
+// validate answers with the whole report. That a file is not valid, or could not be
+// read, is an answer like any other: 200.
+func (p *Pages) validate(w http.ResponseWriter, r *http.Request) error {
+	n, err := p.kv.Incr(r.Context(), "verify/"+string(visit.Of(r).Commune.ID)+"/api/"+neighbourhood(web.Remote(r)), time.Hour)
+	if err != nil {
+		return err
+	}
+	if n > triesAPI {
+		return fault.New(fault.TooMany, "check.too_many", nil)
+	}
+	leave, err := enter(r.Context(), p.held)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(sendFor)) // a test's writer has none
+	file, err := sent(r)
+	switch {
+	case errors.Is(err, errNoFile):
+		return fault.New(fault.Invalid, "check.api.no_file", err)
+	case errors.Is(err, errTooLarge):
+		problem(w, http.StatusRequestEntityTooLarge, "check.file_large", "")
+		return nil
+	case errors.Is(err, errKind):
+		w.Header().Set("Accept-Post", "application/pdf, multipart/form-data")
+		problem(w, http.StatusUnsupportedMediaType, "check.api.kind", "")
+		return nil
+	case err != nil:
+		return err
+	}
+	report, err := p.read(r.Context(), file)
+	if report.Found == nil {
+		if err == nil {
+			err = errors.New("verify: no report")
+		}
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(report.Found)
+}
+
+var errKind = errors.New("verify: neither a PDF nor a form")
+
+// sent reads the file, which is the body itself or the part "file" of a form.
+func sent(r *http.Request) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "multipart/form-data":
+		return upload(r)
+	case err != nil || kind != "application/pdf" && kind != "application/octet-stream":
+		return nil, errKind
+	}
+	file, err := io.ReadAll(io.LimitReader(r.Body, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, tooLarge(err)
+	case len(file) > maxFile:
+		return nil, errTooLarge
+	case len(file) == 0:
+		return nil, errNoFile
+	}
+	return file, nil
+}
+
+// IsAPI says whether a path is one for programs.
+func IsAPI(path string) bool { return strings.HasPrefix(path, API) }
+
+// Problem answers a program's request that failed (RFC 9457).
+func Problem(w http.ResponseWriter, f web.Failure) {
+	if f.Status == http.StatusTooManyRequests {
+		wait := time.Minute
+		if f.Key == "check.too_many" {
+			wait = time.Hour
+		}
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	}
+	problem(w, f.Status, f.Key, f.Reference)
+}
+
+func problem(w http.ResponseWriter, status int, key, reference string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	// A connection that is gone needs no answer.
+	_ = json.NewEncoder(w).Encode(struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail"`
+		Code      string `json:"code"`
+		Reference string `json:"reference,omitempty"`
+	}{"about:blank", http.StatusText(status), status, i18n.T(i18n.English, key), key, reference})
+}
