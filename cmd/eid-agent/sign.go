@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -215,12 +216,11 @@ func (o *operation) what() string {
 
 // fingerprint is the hash to be signed, in groups that can be compared by eye.
 func (s *signing) fingerprint() string {
-	text := hex.EncodeToString(s.digest)
 	var groups []string
-	for len(text) > 8 {
-		groups, text = append(groups, text[:8]), text[8:]
+	for group := range slices.Chunk(s.digest, 4) {
+		groups = append(groups, hex.EncodeToString(group))
 	}
-	return strings.Join(append(groups, text), " ")
+	return strings.Join(groups, " ")
 }
 
 // details are the lines below what: the commune and the hash, "" where there are none.

@@ -2,6 +2,7 @@ package clerk
 
 import (
 	"embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 // Signing with the clerk's own card: the page's script (static/signing.js) goes through
 // a batch, and asks here before and behind each PIN. It sees no PIN and decides nothing.
 //
-//	POST /desk/batches/ID/prepare {"order", "certificate"}         → {"id", "hash", "hashFunction", "number", "documents", "progress"}
+//	POST /desk/batches/ID/prepare {"order", "certificate"}         → {"id", "hash", "hashFunction", "number", "documents", "progress", "fingerprint"}
 //	POST /desk/batches/ID/finish  {"order", "request", "signature"} → {"text"}
 //	POST /desk/batches/ID/failed  {"order", "code", "tries"}        → {"text"}: what went wrong in the card program
 //
@@ -88,6 +89,7 @@ type toSign struct {
 	Number       int    `json:"number"`
 	Documents    int    `json:"documents"`
 	Progress     string `json:"progress"`
+	Fingerprint  string `json:"fingerprint"` // of Hash, in groups as card programs show it
 }
 
 func (p *Pages) prepareSignature(r *http.Request, b batch, n int, q question) (any, error) {
@@ -98,8 +100,18 @@ func (p *Pages) prepareSignature(r *http.Request, b batch, n int, q question) (a
 	}
 	return toSign{
 		ID: made.ID, Hash: made.Hash, HashFunction: made.HashFunction, Number: n + 1, Documents: len(b.Items),
-		Progress: v.T("clerk.batch.progress", "Number", n+1, "Documents", len(b.Items)),
+		Progress:    v.T("clerk.batch.progress", "Number", n+1, "Documents", len(b.Items)),
+		Fingerprint: fingerprint(made.Hash),
 	}, nil
+}
+
+// fingerprint is a hash in groups that can be compared by eye.
+func fingerprint(hash []byte) string {
+	var groups []string
+	for group := range slices.Chunk(hash, 4) {
+		groups = append(groups, hex.EncodeToString(group))
+	}
+	return strings.Join(groups, " ")
 }
 
 type textJSON struct {

@@ -5,10 +5,14 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -149,25 +153,51 @@ func TestACardSignsElsewhere(t *testing.T) {
 	}
 }
 
+// byteRange is that of a file's only signature.
+var byteRange = regexp.MustCompile(`/ByteRange\s*\[0 +(\d+) +(\d+) +(\d+)`)
+
+// othersAccept shows a signed file to pdfsig, and the signature in it to OpenSSL.
 func (w *world) othersAccept(t *testing.T, file []byte) {
 	t.Helper()
-	program, err := exec.LookPath("pdfsig")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("pdfsig is not installed")
+	dir := t.TempDir()
+	put := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		t.Skip("pdfsig is not installed")
+		return path
 	}
-	path := filepath.Join(t.TempDir(), "signed.pdf")
-	if err := os.WriteFile(path, file, 0o600); err != nil {
+	var n [3]int
+	for i, text := range byteRange.FindSubmatch(file)[1:] {
+		n[i], _ = strconv.Atoi(string(text))
+	}
+	if n[1]+n[2] != len(file) {
+		t.Fatalf("the byte range is %v of %d", n, len(file))
+	}
+	der, err := hex.DecodeString(string(file[n[0]+1 : n[1]-1]))
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, _ := exec.Command(program, "-nocert", path).CombinedOutput()
-	for _, want := range []string{"Signature is Valid", "Total document signed"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("pdfsig does not say %q", want)
+	root := put("root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.pki.RootCA.Certificate.Raw}))
+	covered := append(bytes.Clone(file[:n[0]]), file[n[1]:]...)
+	run := func(want []string, command ...string) {
+		t.Helper()
+		if _, err := exec.LookPath(command[0]); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%s is not installed", command[0])
+			}
+			t.Skipf("%s is not installed", command[0])
+		}
+		out, _ := exec.Command(command[0], command[1:]...).CombinedOutput()
+		for _, text := range want {
+			if !strings.Contains(string(out), text) {
+				t.Errorf("%s does not say %q", command[0], text) // what it says instead may hold the number
+			}
 		}
 	}
+	run([]string{"Signature is Valid", "Total document signed"}, "pdfsig", "-nocert", put("signed.pdf", file))
+	run([]string{"Verification successful"}, "openssl", "cms", "-verify", "-cades", "-inform", "DER", "-in", put("cms", der),
+		"-content", put("covered", covered), "-binary", "-CAfile", root, "-purpose", "any", "-out", os.DevNull)
 }
 
 // Everything that may not be prepared.

@@ -9,8 +9,8 @@
 //         data-commune="Beaumarais"        shown by our agent
 //         data-documents="3"               how many the batch has
 //         data-lang="fr" data-ports="17394 …"
-//         data-looking data-reading data-open data-stopping data-lost>   texts
-//     <button data-begin> <button data-stop hidden>
+//         data-looking data-reading data-hash data-open data-stopping data-lost>   texts
+//     <button data-begin> <span data-stop hidden> with a button
 //     <div data-status></div>
 //   </form>
 //   <td data-order="ID">                   what became of each order
@@ -81,6 +81,7 @@ async function signAll(form, view, state, hasExtension) {
       continue;
     }
     view.progress(asked.progress);
+    view.fingerprint(asked.fingerprint);
     let signature;
     try {
       signature = await reader.sign(certificate, asked);
@@ -298,6 +299,7 @@ function makeView(form) {
     return p;
   };
   const progress = make('status', 'govuk-body');
+  const fingerprint = make('', 'govuk-body');
   const offer = make('', 'govuk-body');
   const problem = make('alert', 'govuk-error-message');
   const begin = form.querySelector('[data-begin]');
@@ -310,6 +312,14 @@ function makeView(form) {
     },
     progress(text) {
       progress.textContent = text;
+      fingerprint.replaceChildren();
+    },
+    // What the card program's window shows of the document, to be compared by eye.
+    fingerprint(text) {
+      const hash = document.createElement('span');
+      hash.className = 'b-hash';
+      hash.textContent = text;
+      fingerprint.replaceChildren(`${form.dataset.hash} `, hash);
     },
     // The agent's own window; a blocker may swallow it, the link stays.
     offer(address) {
@@ -331,6 +341,7 @@ function makeView(form) {
     },
     problem(text) {
       progress.textContent = '';
+      fingerprint.replaceChildren();
       offer.replaceChildren();
       problem.textContent = text;
       begin.setAttribute('aria-disabled', 'false');
