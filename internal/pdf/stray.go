@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"bytes"
 	"io"
 	"regexp"
 )
@@ -18,6 +19,59 @@ const maxStray = 64 << 20
 // head is how an object begins, as readers recognise it that search a damaged file.
 var head = regexp.MustCompile(`[0-9]+(?:[\x00\t\n\f\r ]|%[^\r\n]*[\r\n])+[0-9]+(?:[\x00\t\n\f\r ]|%[^\r\n]*[\r\n])*obj`)
 
+// heads is where objects begin. The usual form "12 0 obj" is found without the
+// expression, which is slow on the long hexadecimal strings of signatures: whatever
+// it would match ends with the word, and before a word in the usual form it can
+// only begin with that object's own number.
+func heads(text []byte) (starts []int) {
+	word := []byte("obj")
+	for i := bytes.Index(text, word); i >= 0; {
+		at, plain := usualHead(text, i)
+		if !plain {
+			return slowHeads(text)
+		}
+		if at >= 0 {
+			starts = append(starts, at)
+		}
+		next := bytes.Index(text[i+len(word):], word)
+		if next < 0 {
+			break
+		}
+		i += len(word) + next
+	}
+	return starts
+}
+
+func slowHeads(text []byte) (starts []int) {
+	for _, m := range head.FindAllIndex(text, -1) {
+		starts = append(starts, m[0])
+	}
+	return starts
+}
+
+// usualHead looks at what stands before a word at i: at is -1 where it begins no
+// object, as in endobj; plain is false where only the expression can tell.
+func usualHead(text []byte, i int) (at int, plain bool) {
+	if i == 0 || !isSpace(text[i-1]) && !isDigit(text[i-1]) {
+		return -1, true
+	}
+	digits := func(end int) int { // where the digits before end begin
+		for end > 0 && isDigit(text[end-1]) {
+			end--
+		}
+		return end
+	}
+	if text[i-1] != ' ' {
+		return 0, false
+	}
+	generation := digits(i - 1)
+	if generation == i-1 || generation < 1 || text[generation-1] != ' ' {
+		return 0, false
+	}
+	number := digits(generation - 1)
+	return number, number < generation-1
+}
+
 // Stray looks behind an offset for the beginning of an object that no
 // cross-reference section ever named, and for one in an object stream there, and
 // returns where the first stands, -1 where there is none. Such an object is not
@@ -31,9 +85,8 @@ func (f *File) Stray(from int64) (int64, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(f.src, from, f.size-from), text); err != nil {
 		return 0, err
 	}
-	for _, m := range head.FindAllIndex(text, -1) {
+	for _, start := range heads(text) {
 		named := false
-		start := m[0]
 		for at := start; !named && at >= 0; at-- { // some writers point at the line end before it
 			named = f.placed[place{from + int64(at), 0}]
 			if at == 0 || !isSpace(text[at-1]) {

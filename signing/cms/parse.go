@@ -54,6 +54,7 @@ type SignedData struct {
 	algorithm algorithm
 	signed    []byte // the attributes as a SET
 	attribute map[string]cryptobyte.String
+	lists     cryptobyte.String // the crls of the SignedData
 }
 
 // IsData says whether the content type is id-data, as PAdES wants.
@@ -86,13 +87,13 @@ func parse(b []byte) (s *SignedData, rest []byte, err error) {
 		return nil, nil, ErrMalformed
 	}
 	var version int64
-	var digests, content, certificates, signers, signer cryptobyte.String
-	var hasCertificates bool
+	var digests, content, certificates, lists, signers, signer cryptobyte.String
+	var hasCertificates, hasLists bool
 	if !body.ReadASN1Integer(&version) || version < 1 || version > 5 ||
 		!body.ReadASN1(&digests, cbasn1.SET) ||
 		!body.ReadASN1(&content, cbasn1.SEQUENCE) ||
 		!body.ReadOptionalASN1(&certificates, &hasCertificates, tagged(0)) ||
-		!body.SkipOptionalASN1(tagged(1)) ||
+		!body.ReadOptionalASN1(&lists, &hasLists, tagged(1)) ||
 		!body.ReadASN1(&signers, cbasn1.SET) || !body.Empty() ||
 		!signers.ReadASN1(&signer, cbasn1.SEQUENCE) || !signers.Empty() {
 		return nil, nil, ErrMalformed
@@ -105,6 +106,7 @@ func parse(b []byte) (s *SignedData, rest []byte, err error) {
 			return nil, nil, ErrMalformed
 		}
 	}
+	s.lists = lists
 	if err := s.parseCertificates(certificates); err != nil {
 		return nil, nil, err
 	}
@@ -349,4 +351,47 @@ func (s *SignedData) checkIssuerSerial(id cryptobyte.String) error {
 		return fmt.Errorf("%w: another issuer or serial is named", ErrBinding)
 	}
 	return nil
+}
+
+// maxRevocation bounds how many answers and lists are taken out of one signature.
+const maxRevocation = 50
+
+// Revocation is what the signature carries of revocation data: OCSP answers
+// (OCSPResponse) and revocation lists. They are in the crls of the SignedData
+// (RFC 5652, 10.2.1) or in Adobe's signed attribute (ISO 32000-2, 12.8.3.3.2).
+// Nothing of it was checked; what cannot be read is left out.
+func (s *SignedData) Revocation() (answers, lists [][]byte) {
+	for in := s.lists; !in.Empty() && len(lists) < maxRevocation; {
+		var der cryptobyte.String
+		var tag cbasn1.Tag
+		if !in.ReadAnyASN1Element(&der, &tag) {
+			break
+		}
+		if tag == cbasn1.SEQUENCE {
+			lists = append(lists, der)
+		}
+	}
+	v, ok := s.attribute[oidRevocationInfo.String()]
+	var archival cryptobyte.String
+	if !ok || !v.ReadASN1(&archival, cbasn1.SEQUENCE) {
+		return answers, lists
+	}
+	for tag, into := range []*[][]byte{&lists, &answers} {
+		var wrapped, list cryptobyte.String
+		var there bool
+		if !archival.ReadOptionalASN1(&wrapped, &there, tagged(uint8(tag))) {
+			break
+		}
+		if !there || !wrapped.ReadASN1(&list, cbasn1.SEQUENCE) {
+			continue
+		}
+		for !list.Empty() && len(*into) < maxRevocation {
+			var der cryptobyte.String
+			if !list.ReadASN1Element(&der, cbasn1.SEQUENCE) {
+				break
+			}
+			*into = append(*into, der)
+		}
+	}
+	return answers, lists
 }

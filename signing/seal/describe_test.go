@@ -13,6 +13,14 @@ import (
 	"github.com/belfry-eid/belfry/signing/signingtest"
 )
 
+var (
+	oidQCStatements = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}
+	oidQCCompliance = asn1.ObjectIdentifier{0, 4, 0, 1862, 1, 1}
+	oidQCSSCD       = asn1.ObjectIdentifier{0, 4, 0, 1862, 1, 4}
+	oidQCType       = asn1.ObjectIdentifier{0, 4, 0, 1862, 1, 6}
+	oidQCTypeSeal   = asn1.ObjectIdentifier{0, 4, 0, 1862, 1, 6, 2}
+)
+
 func TestDescribe(t *testing.T) {
 	type statement struct {
 		ID   asn1.ObjectIdentifier

@@ -245,7 +245,7 @@ func TestTheCertificateEndsBeforeTheDocument(t *testing.T) {
 	}
 	w.restart()
 	w.clock.Add(51 * 365 * 24 * time.Hour)
-	if r, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" || r.Stage != signing.Prepared || !strings.Contains(err.Error(), "out_of_time") {
+	if r, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" || r.Stage != signing.Prepared || !strings.Contains(err.Error(), "expired") {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	w.neverTooMuch(grant)

@@ -36,6 +36,7 @@ var slots = make(chan struct{}, max(2, runtime.NumCPU()))
 // task is what a child is told on its standard input.
 type task struct {
 	Roots, StampRoots, Intermediates [][]byte
+	OCSPs, CRLs                      [][]byte
 	OwnStampRoots                    bool
 	Services                         []trustlist.Service
 	Now                              time.Time
@@ -55,6 +56,7 @@ func Child(ctx context.Context, file *os.File, o Options) *Report {
 		if info, err := file.Stat(); err == nil {
 			r.Size = info.Size()
 		}
+		r.indicate()
 		return r
 	}
 	info, err := file.Stat()
@@ -89,7 +91,9 @@ func Child(ctx context.Context, file *os.File, o Options) *Report {
 // ChildBytes is Child for a PDF in memory.
 func ChildBytes(ctx context.Context, b []byte, o Options) *Report {
 	unknown := func(err error) *Report {
-		return &Report{Result: Unknown, Findings: []Finding{{Crashed, err.Error()}}, Size: int64(len(b)), At: o.Now.UTC().Truncate(time.Second)}
+		r := &Report{Result: Unknown, Findings: []Finding{{Crashed, err.Error()}}, Size: int64(len(b)), At: o.Now.UTC().Truncate(time.Second)}
+		r.indicate()
+		return r
 	}
 	file, err := nameless()
 	if err != nil {
@@ -120,7 +124,7 @@ func runChild(ctx context.Context, file *os.File, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.StampRoots != nil, o.Services, o.Now})
+	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.OCSPs, o.CRLs, o.StampRoots != nil, o.Services, o.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +183,7 @@ func child(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return err
 	}
-	o := Options{Now: told.Now, Services: told.Services}
+	o := Options{Now: told.Now, Services: told.Services, OCSPs: told.OCSPs, CRLs: told.CRLs}
 	var err1, err2, err3 error
 	o.Roots, err1 = certificates(told.Roots)
 	o.StampRoots, err2 = certificates(told.StampRoots)

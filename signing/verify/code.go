@@ -47,12 +47,17 @@ const (
 	NobodyTrusted      Code = "nobody_trusted" // the caller named no root, so nobody can be recognised
 	NotGranted         Code = "not_granted"    // the authority was not in good standing in the trusted lists
 	OutOfTime          Code = "out_of_time"
+	Expired            Code = "expired"        // the certificate has ended, and nothing proves that the signature is older
+	Revoked            Code = "revoked"        // the signer's certificate was, before the time that counts
+	IssuerRevoked      Code = "issuer_revoked" // a certificate above it was
 
 	// Time stamps.
 
 	StampWrong     Code = "stamp_wrong"
 	StampUntrusted Code = "stamp_untrusted"
 	StampUnusable  Code = "stamp_unusable"
+	StampExpired   Code = "stamp_expired" // its certificate has ended, and nothing proves that the stamp is older
+	StampRevoked   Code = "stamp_revoked"
 	NoStamp        Code = "no_stamp"
 
 	// Good to know.
@@ -71,8 +76,8 @@ var meaning = map[Code]Result{
 	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
 	Forbidden: NotValid, Content: NotValid, Visible: Unknown,
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
-	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, NotGranted: Unknown, OutOfTime: NotValid,
-	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, NoStamp: Valid,
+	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, NotGranted: Unknown, OutOfTime: NotValid, Expired: Unknown, Revoked: NotValid, IssuerRevoked: NotValid,
+	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, StampExpired: Valid, StampRevoked: Valid, NoStamp: Valid,
 	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid,
 }
 

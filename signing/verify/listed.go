@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/signing/trustlist"
-	"github.com/belfry-eid/belfry/signing/tsa"
 )
 
 // roots are those of signers: the pinned ones and what the trusted lists name.
@@ -25,7 +24,7 @@ func (o Options) pinnedStampRoots() []*x509.Certificate {
 // listed says what the trusted lists make of a signer whose paths hold, at the time
 // that counts. Where all end at listed authorities, such a one must have been in
 // good standing then.
-func (c *checker) listed(s *Signature, paths [][]*x509.Certificate, at time.Time) {
+func (c *checker) listed(s *examined, paths [][]*x509.Certificate, at time.Time) {
 	if len(c.o.Services) == 0 {
 		return
 	}
@@ -41,26 +40,18 @@ func (c *checker) listed(s *Signature, paths [][]*x509.Certificate, at time.Time
 	}
 }
 
-// believed checks a time stamp against the pinned roots and then the lists: a unit
-// that only they name must have been granted when it stamped.
-func (c *checker) believed(s *Signature, t *tsa.Token) error {
-	pinned := t.Check(tsa.Trust{Roots: c.pinnedStamps, Intermediates: c.o.Intermediates})
+// stampListed says what the trusted lists make of a time-stamping unit whose paths hold,
+// and whether it counts: one that only they name must have been granted when it stamped.
+func (c *checker) stampListed(s *examined, paths [][]*x509.Certificate, at time.Time) bool {
 	if len(c.o.Services) == 0 {
-		return pinned
+		return true
 	}
-	err := t.Check(c.stamps)
-	if err != nil {
-		return err
-	}
-	path := []*x509.Certificate{t.Signer}
-	for _, ca := range slices.Concat(t.Certificates(), c.listedStamps) {
-		if !ca.Equal(t.Signer) && t.Signer.CheckSignatureFrom(ca) == nil {
-			path = append(path, ca)
+	pinned := false
+	for _, path := range paths {
+		if found := trustlist.Judge(c.o.Services, trustlist.TSA, path, at); s.StampListed == nil || found != nil && found.Granted {
+			s.StampListed = found
 		}
+		pinned = pinned || slices.ContainsFunc(c.o.pinnedStampRoots(), path[len(path)-1].Equal)
 	}
-	s.StampListed = trustlist.Judge(c.o.Services, trustlist.TSA, path, t.Time)
-	if pinned != nil && (s.StampListed == nil || !s.StampListed.Granted) {
-		return tsa.ErrUntrusted
-	}
-	return nil
+	return pinned || s.StampListed != nil && s.StampListed.Granted
 }

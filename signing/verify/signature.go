@@ -10,7 +10,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/signing"
@@ -21,20 +20,22 @@ import (
 
 // checker holds what the signatures of one file share.
 type checker struct {
-	src    io.ReaderAt
-	file   *pdf.File
-	o      Options
-	roots  *x509.CertPool
-	stamps tsa.Trust // pinned and listed
+	src   io.ReaderAt
+	file  *pdf.File
+	o     Options
+	roots *x509.CertPool // of signers, pinned and listed
+	// roots of time-stamping units, pinned and listed
+	stampRoots *x509.CertPool
 
-	pinnedStamps *x509.CertPool
-	listedStamps []*x509.Certificate
+	evidence evidence
+	proofs   []proof // document time stamps that count
+	paths    map[pathKey][][]*x509.Certificate
 }
 
 func newChecker(src io.ReaderAt, f *pdf.File, o Options) *checker {
-	c := &checker{src: src, file: f, o: o, roots: pool(o.roots()), pinnedStamps: pool(o.pinnedStampRoots())}
-	c.listedStamps = trustlist.Anchors(o.Services, trustlist.TSA)
-	c.stamps = tsa.Trust{Roots: pool(slices.Concat(o.pinnedStampRoots(), c.listedStamps)), Intermediates: o.Intermediates}
+	c := &checker{src: src, file: f, o: o, roots: pool(o.roots()), paths: map[pathKey][][]*x509.Certificate{}}
+	c.stampRoots = pool(slices.Concat(o.pinnedStampRoots(), trustlist.Anchors(o.Services, trustlist.TSA)))
+	c.gather()
 	return c
 }
 
@@ -46,21 +47,25 @@ func pool(list []*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// signature reports on one signed field.
-func (c *checker) signature(field pdf.Field) Signature {
-	s := Signature{Field: field.Name, Kind: Signing}
-	c.describe(&s, field)
+// examined is a signature whose form and cryptography were looked at; whether
+// anybody is to be believed is judged when all are.
+type examined struct {
+	Signature
+	signed *cms.SignedData // nil where its cryptography is not in order
+	token  *tsa.Token      // the document time stamp, likewise
+}
+
+// examine looks at one signed field.
+func (c *checker) examine(field pdf.Field) *examined {
+	s := &examined{Signature: Signature{Field: field.Name, Kind: Signing}}
+	c.describe(&s.Signature, field)
 	ref, _ := field.Dict["V"].(pdf.Ref)
 	dict, err := c.file.Dict(ref)
 	if err != nil || dict == nil {
 		s.find(SignatureMalformed, "the field names no signature dictionary")
-	} else if r, ok := c.coverage(&s, ref, dict); ok {
-		c.history(&s, field, ref, r)
-		c.cryptography(&s, r)
-	}
-	s.Result = Valid
-	for _, f := range s.Findings {
-		s.Result = worse(s.Result, f.Code.Result())
+	} else if r, ok := c.coverage(&s.Signature, ref, dict); ok {
+		c.history(&s.Signature, field, ref, r)
+		c.cryptography(s, r)
 	}
 	return s
 }
@@ -199,8 +204,8 @@ func (c *checker) gapIs(r ranges, contents string) bool {
 	return err == nil && string(raw) == contents
 }
 
-// cryptography checks the CMS, the certificate and the stamp.
-func (c *checker) cryptography(s *Signature, r ranges) {
+// cryptography checks the CMS and what it signs.
+func (c *checker) cryptography(s *examined, r ranges) {
 	text := make([]byte, r.behind-r.gap-2)
 	if _, err := c.src.ReadAt(text, r.gap+1); err != nil {
 		s.find(SignatureMalformed, err.Error())
@@ -236,7 +241,7 @@ func (c *checker) cryptography(s *Signature, r ranges) {
 	c.checkSigned(s, signed, digest)
 }
 
-func (c *checker) checkSigned(s *Signature, signed *cms.SignedData, digest []byte) {
+func (c *checker) checkSigned(s *examined, signed *cms.SignedData, digest []byte) {
 	err := signed.Check(digest)
 	baseline := s.SubFilter == "ETSI.CAdES.detached" && signed.SigningTime.IsZero() && !signed.BER
 	if errors.Is(err, cms.ErrBinding) && s.SubFilter == "adbe.pkcs7.detached" {
@@ -260,8 +265,9 @@ func (c *checker) checkSigned(s *Signature, signed *cms.SignedData, digest []byt
 	} else {
 		s.find(OldFormat, "")
 	}
-	at := c.stampOf(s, signed, baseline)
-	c.chain(s, signed, at)
+	s.signed = signed
+	answers, lists := signed.Revocation()
+	c.embedded(answers, lists, s.end())
 }
 
 // cmsFault finds the code for an error of package cms.
@@ -278,57 +284,8 @@ func (s *Signature) cmsFault(err error) {
 	s.find(code, err.Error())
 }
 
-// stampOf checks the signature's time stamp and returns the time at which the
-// signature is known to have existed: the stamp's, or that of checking.
-func (c *checker) stampOf(s *Signature, signed *cms.SignedData, baseline bool) time.Time {
-	if signed.Stamp == nil {
-		s.find(NoStamp, "")
-		return c.o.Now
-	}
-	token, err := tsa.Parse(signed.Stamp)
-	if err == nil && !token.Covers(signed.Signature) {
-		err = tsa.ErrImprint
-	}
-	if err == nil {
-		err = c.believed(s, token)
-	}
-	if err != nil {
-		s.find(stampFault(err), err.Error())
-		return c.o.Now
-	}
-	s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
-	if baseline {
-		s.Level = signing.LevelBT
-	}
-	return token.Time
-}
-
-// chain checks the signer's certificate at the time of the signature.
-func (c *checker) chain(s *Signature, signed *cms.SignedData, at time.Time) {
-	signer := signed.Signer
-	if signer.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
-		s.find(NotForSigning, "")
-	}
-	chains, err := trusted(signer, c.roots, append(c.o.Intermediates, signed.Certificates...), at)
-	switch {
-	case err == nil:
-		c.listed(s, chains, at)
-		s.find(RevocationNotChecked, "")
-	case at.Before(signer.NotBefore) || at.After(signer.NotAfter):
-		s.find(OutOfTime, err.Error())
-	case len(c.o.Roots) == 0 && len(c.o.Services) == 0:
-		s.find(NobodyTrusted, "")
-	default:
-		s.find(Untrusted, err.Error())
-	}
-}
-
-func trusted(c *x509.Certificate, roots *x509.CertPool, intermediates []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
-	return c.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool(intermediates), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-}
-
 // documentStamp checks a document time stamp, which stamps the byte ranges themselves.
-func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
+func (c *checker) documentStamp(s *examined, padded []byte, r ranges) {
 	_, rest, err := cms.Parse(padded)
 	if err != nil {
 		s.find(stampFault(err), err.Error())
@@ -355,11 +312,7 @@ func (c *checker) documentStamp(s *Signature, padded []byte, r ranges) {
 		s.find(Content, "the stamp was put upon other bytes")
 		return
 	}
-	if err := c.believed(s, token); err != nil {
-		s.find(stampFault(err), err.Error())
-		return
-	}
-	s.StampedAt, s.StampedBy = &token.Time, clean(token.Signer.Subject.CommonName)
+	s.token = token
 }
 
 // stampFault finds the code for an error of package tsa. A stamp that proves

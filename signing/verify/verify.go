@@ -10,7 +10,10 @@
 // cannot read is "unknown", never "valid"; and, through Child, that a hostile
 // file costs a process, never the server (docs/adr/0005).
 //
-// Whether certificates were revoked is not checked here yet; the report says so.
+// Time is what stamps prove (past validation, EN 319 102-1, 5.6): whether a
+// certificate had ended or was revoked is asked for the earliest time at which a
+// signature is known to have existed. What says so is in the file, or given by the
+// caller: nobody is asked from here. The report says where nothing is known.
 package verify
 
 import (
@@ -52,16 +55,22 @@ type Options struct {
 	StampRoots    []*x509.Certificate // of time-stamping authorities; nil means Roots
 	Intermediates []*x509.Certificate // besides those in the file
 	Services      []trustlist.Service // of trusted lists, believed as they were when it counts
+	OCSPs, CRLs   [][]byte            // DER of statements that the caller has asked for, besides those in the file
 	Now           time.Time           // the time of checking
 }
 
 // Report is what was found.
 type Report struct {
-	Result     Result      `json:"result"`
-	Findings   []Finding   `json:"findings,omitempty"`   // about the file as a whole
-	Signatures []Signature `json:"signatures,omitempty"` // the oldest first
-	Size       int64       `json:"size"`
-	At         time.Time   `json:"at"` // the time of checking
+	Result Result `json:"result"`
+	// Indication and SubIndication are those of EN 319 102-1, the worst of all
+	// signatures. They are stricter than Result: what was not revoked for all that is
+	// known is valid to Result, and INDETERMINATE, TRY_LATER to the standard.
+	Indication    Indication    `json:"indication"`
+	SubIndication SubIndication `json:"sub_indication,omitempty"`
+	Findings      []Finding     `json:"findings,omitempty"`   // about the file as a whole
+	Signatures    []Signature   `json:"signatures,omitempty"` // the oldest first
+	Size          int64         `json:"size"`
+	At            time.Time     `json:"at"` // the time of checking
 }
 
 // Finding is one fact with its code.
@@ -90,23 +99,28 @@ const (
 
 // Signature is the report on one signature or document time stamp.
 type Signature struct {
-	Field         string       `json:"field"`
-	Kind          Kind         `json:"kind"`
-	Result        Result       `json:"result"`
-	Findings      []Finding    `json:"findings,omitempty"`
-	SubFilter     string       `json:"subfilter"`
-	Level         string       `json:"level,omitempty"` // B-B or B-T; empty where it is no PAdES baseline signature
-	Signer        *Certificate `json:"signer,omitempty"`
-	ClaimedAt     *time.Time   `json:"claimed_at,omitempty"` // by the signer's own clock
-	StampedAt     *time.Time   `json:"stamped_at,omitempty"` // by a time stamp that was checked
-	StampedBy     string       `json:"stamped_by,omitempty"`
-	Certification int          `json:"certification,omitempty"` // DocMDP P: 1 no changes, 2 form filling, 3 annotations too
-	Name          string       `json:"name,omitempty"`
-	Reason        string       `json:"reason,omitempty"`
-	Location      string       `json:"location,omitempty"`
-	ByteRange     []int64      `json:"byte_range,omitempty"`
-	WholeFile     bool         `json:"whole_file"` // the signature covers the file to its end
-	Changes       Changes      `json:"changes,omitempty"`
+	Field         string         `json:"field"`
+	Kind          Kind           `json:"kind"`
+	Result        Result         `json:"result"`
+	Indication    Indication     `json:"indication"`
+	SubIndication SubIndication  `json:"sub_indication,omitempty"`
+	Findings      []Finding      `json:"findings,omitempty"`
+	SubFilter     string         `json:"subfilter"`
+	Level         string         `json:"level,omitempty"` // B-B to B-LTA, as proved by what is in the file; empty where it is no PAdES baseline signature
+	Signer        *Certificate   `json:"signer,omitempty"`
+	ClaimedAt     *time.Time     `json:"claimed_at,omitempty"` // by the signer's own clock
+	StampedAt     *time.Time     `json:"stamped_at,omitempty"` // by a time stamp that was checked
+	StampedBy     string         `json:"stamped_by,omitempty"`
+	ProvedAt      *time.Time     `json:"proved_at,omitempty"` // the earliest time at which it is known to have existed
+	Revocation    []Revocation   `json:"revocation,omitempty"`
+	Qualification *Qualification `json:"qualification,omitempty"`
+	Certification int            `json:"certification,omitempty"` // DocMDP P: 1 no changes, 2 form filling, 3 annotations too
+	Name          string         `json:"name,omitempty"`
+	Reason        string         `json:"reason,omitempty"`
+	Location      string         `json:"location,omitempty"`
+	ByteRange     []int64        `json:"byte_range,omitempty"`
+	WholeFile     bool           `json:"whole_file"` // the signature covers the file to its end
+	Changes       Changes        `json:"changes,omitempty"`
 
 	// What the trusted lists say of the signer and of the time stamp; nothing where
 	// none was given, or none knows them.
@@ -137,16 +151,21 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 		return r.unread(err)
 	}
 	c := newChecker(src, f, o)
+	var found []*examined
 	for _, field := range fields {
 		if field.Type != "Sig" || field.Value == nil || field.Dict["V"] == nil {
 			continue
 		}
-		if len(r.Signatures) == maxSignatures {
+		if len(found) == maxSignatures {
 			return r.unread(pdf.ErrLimit)
 		}
-		r.Signatures = append(r.Signatures, c.signature(field))
+		found = append(found, c.examine(field))
 	}
-	slices.SortStableFunc(r.Signatures, func(a, b Signature) int { return cmp.Compare(a.end(), b.end()) })
+	slices.SortStableFunc(found, func(a, b *examined) int { return cmp.Compare(a.end(), b.end()) })
+	c.judge(found)
+	for _, s := range found {
+		r.Signatures = append(r.Signatures, s.Signature)
+	}
 	r.conclude()
 	return r
 }
@@ -172,6 +191,7 @@ func (r *Report) unread(err error) *Report {
 	}
 	r.Result = Unknown
 	r.Findings = append(r.Findings, Finding{code, err.Error()})
+	r.indicate()
 	return r
 }
 
@@ -187,6 +207,7 @@ func (r *Report) conclude() {
 		r.Findings = append(r.Findings, Finding{Code: NoSignature})
 		r.Result = NotValid
 	}
+	r.indicate()
 }
 
 func worse(a, b Result) Result {
