@@ -94,7 +94,9 @@ func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error 
 	if o.Report != nil && o.Report.Found != nil {
 		account := signing.Tell(v.Language, o.Report.Found)
 		c.Account = &account
-		c.Limits = append(c.Limits, account.Limits...)
+		if o.Facts == nil {
+			c.Limits = account.Limits
+		}
 	}
 	if o.Report != nil {
 		c.Signer = o.Report.Signer

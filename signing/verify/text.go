@@ -35,7 +35,7 @@ func Tell(lang i18n.Language, r *Report) Account {
 		a.Signatures = append(a.Signatures, s.tell(lang))
 		signed = signed || s.Kind == Signing
 	}
-	if !signed {
+	if !signed || r.Result == NotValid {
 		return a
 	}
 	a.Limits = []string{i18n.T(lang, "verify.limit.true"), i18n.T(lang, "verify.limit.entitled")}
@@ -104,7 +104,7 @@ func (s *Signature) tell(lang i18n.Language) Told {
 	if s.Location != "" {
 		say("verify.location", "Location", s.Location)
 	}
-	if s.Changes != "" {
+	if s.Changes != "" && (s.Whole() || s.Kind == Stamping) { // else it says nothing of this file
 		say("verify.changes." + string(s.Changes))
 	}
 	if s.Level != "" {
