@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -57,11 +58,26 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch next.Outcome {
 	case login.Proceed:
+		if unread, err := p.unread(r.Context(), ask, *s); unread || err != nil {
+			if err != nil {
+				return err
+			}
+			return p.begin(w, r, ask)
+		}
 		return p.proceed(w, r, ask, *s)
 	case login.Refuse:
 		return p.refuse(w, r, ask, next.Code)
 	}
 	return p.begin(w, r, ask)
+}
+
+// unread says whether a page must be shown first; none may be to a silent question.
+func (p *Provider) unread(ctx context.Context, ask login.Ask, s session.Session) (bool, error) {
+	if ask.None {
+		return false, nil
+	}
+	notices, err := p.notices(ctx, ask, s)
+	return len(notices) > 0, err
 }
 
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, ask login.Ask) error {
@@ -165,7 +181,7 @@ func (p *Provider) standing(ctx context.Context, ask login.Ask, s *session.Sessi
 		made.Level, made.Accepted = m.Level(c.Commune, s.Upstream)
 	}
 	if ask.Subject != "" {
-		person, err := p.persons.Know(ctx, c.Commune, s.Citizen, identity.Account{Issuer: s.Issuer, Subject: s.Subject})
+		person, err := p.personOf(ctx, c, *s)
 		if err != nil {
 			return login.Standing{}, err
 		}
@@ -191,6 +207,9 @@ func (p *Provider) known(ctx context.Context, c *client.Client, person identity.
 
 // refuse tells the client an error that login decided.
 func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, ask login.Ask, code string) error {
+	if ask.Local != "" {
+		return errNotStaff.Because(errors.New(code))
+	}
 	return p.redirectError(w, r, ask, &oauthError{Code: code, Description: descriptions[code]})
 }
 

@@ -59,7 +59,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Config of New. All must be set but Audit, Proxies and Limits.
+// Config of New. All must be set but Audit, Proxies, Staff and Limits.
 type Config struct {
 	// Issuers are the provider's addresses (scheme and host, no path). A request
 	// must come by one of them, and is answered as that one.
@@ -79,6 +79,8 @@ type Config struct {
 	Audit *audit.Log
 	// Proxies may set X-Forwarded-Proto and X-Forwarded-For.
 	Proxies []netip.Prefix
+	// Staff may merge records; nobody where it is nil.
+	Staff Staff
 	// Limits of a session; 15 minutes idle and 8 hours at all where zero.
 	Limits session.Limits
 }
@@ -125,6 +127,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	p.login = login.New(login.Config{
 		KV: cfg.KV, Clock: cfg.Clock, Sessions: p.sessions, Methods: cfg.Methods,
 		Party: p.party, Standing: p.standing, Frame: p.frame, Proceed: p.proceed, Refuse: p.refuse, Failed: p.failedTry,
+		Notices: p.notices, Told: p.told,
 	})
 	p.exit = p.logout()
 	p.handler = p.routes()
@@ -215,6 +218,7 @@ func (p *Provider) routes() http.Handler {
 			p.dismissing(mux, site, far)
 		}
 	}
+	p.people(mux, site)
 	p.login.Routes(mux, site)
 	p.exit.Routes(mux, site)
 	mux.Handle("/", site.Page(web.NotFound))

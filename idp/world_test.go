@@ -122,6 +122,7 @@ type options struct {
 	library string // the library's origin
 	db      func(testing.TB) *sqldb.DB
 	now     time.Time
+	staff   func(*world) idp.Staff
 }
 
 // bare is a world without cards, where people are taken at their word.
@@ -164,16 +165,28 @@ func newWorld(t testing.TB, opts ...option) *world {
 	master, err := secret.New(bytes.Repeat([]byte{42}, 32))
 	w.must(err)
 	w.master = master
-	w.provider, err = idp.New(ctx, idp.Config{
+	cfg := idp.Config{
 		Issuers: []string{w.issuer, w.secure}, Communes: w.communes, Clients: w.clients, Methods: o.methods(w), Store: w.store, KV: store,
 		Secret: master, Clock: w.hand.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Audit: w.audit,
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-	})
+	}
+	if o.staff != nil {
+		cfg.Staff = o.staff(w)
+	}
+	w.provider, err = idp.New(ctx, cfg)
 	w.must(err)
 	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: w.provider}}
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return w
+}
+
+// staffLevel is the one of a world where people are taken at their word.
+func (o options) staffLevel() string {
+	if o.bare {
+		return "low"
+	}
+	return ""
 }
 
 func (w *world) must(err error) {
@@ -214,7 +227,7 @@ func (w *world) settle(o options) {
 	var err error
 	w.communes, err = commune.NewCommunes([]*commune.Commune{
 		{ID: "beaumarais", NIS: "99001", Name: map[i18n.Language]string{"fr": "Beaumarais"}, Origins: []string{"http://beaumarais.belfry.localhost:8080"},
-			Languages: []i18n.Language{"fr", "en"}, DocumentLanguages: []i18n.Language{"fr"}, StaffLanguages: []i18n.Language{"fr"}, Theme: commune.Theme{Brand: "#114477"}},
+			Languages: []i18n.Language{"fr", "en"}, DocumentLanguages: []i18n.Language{"fr"}, StaffLanguages: []i18n.Language{"fr", "de", "nl", "en"}, StaffLevel: o.staffLevel(), Theme: commune.Theme{Brand: "#114477"}},
 		{ID: "zandvoorde", NIS: "99002", Name: map[i18n.Language]string{"nl": "Zandvoorde"}, Origins: []string{"http://zandvoorde.localhost:8080"},
 			Languages: []i18n.Language{"nl", "de"}, DocumentLanguages: []i18n.Language{"nl"}, StaffLanguages: []i18n.Language{"nl"}},
 	})

@@ -198,7 +198,12 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 	for _, s := range sources {
 		methods = append(methods, s)
 	}
+	staff, err := in.administrators(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return idp.New(ctx, idp.Config{
+		Staff:   staff,
 		Issuers: in.settings.Provider.Issuers, Communes: in.communes, Clients: clients, Methods: methods,
 		Store: store, KV: in.kv, Secret: master, Clock: clock.System, Log: in.log, Audit: in.audit, Proxies: in.settings.Server.Proxies,
 	})

@@ -26,6 +26,10 @@ type Ask struct {
 	Subject     string          // of the id_token_hint: nobody else will do
 	Languages   []i18n.Language // ui_locales
 	Pushed      string          // handle of the pushed request that it came by
+	// Local is the page of our own that asks, instead of the client: no client gets a code
+	// or an error. No request of a client can set it.
+	Local string
+	Staff bool // who asks is for people who work at the commune
 }
 
 // Standing is what a session is worth to the one who asks.

@@ -57,8 +57,17 @@ type Config struct {
 	// Proceed gives the client its code; Refuse gives it an error. Both answer.
 	Proceed func(http.ResponseWriter, *http.Request, Ask, session.Session) error
 	Refuse  func(http.ResponseWriter, *http.Request, Ask, string) error
+	// Notices are what the person must have read before Proceed; Told notes that they have.
+	Notices func(context.Context, Ask, session.Session) ([]Notice, error)
+	Told    func(context.Context, Ask, session.Session) error
 	// Failed is told of each failed try of a method, for the record.
 	Failed func(*http.Request, Request, string, error)
+}
+
+// Notice is something that happened to a person's record since they last signed in.
+type Notice struct {
+	Key string // of the text that ends before the day
+	At  time.Time
 }
 
 // Dispatcher serves /login/.
@@ -85,6 +94,7 @@ func (d *Dispatcher) Routes(mux *http.ServeMux, site *web.Site) {
 	mux.Handle("POST /login/{login}/{method}", site.Page(d.answer))
 	mux.Handle("POST /login/{login}/{method}/renew", site.Page(d.renew))
 	mux.Handle("POST /login/{login}/cancel", site.Page(d.cancel))
+	mux.Handle("POST /login/{login}/read", site.Page(d.read))
 }
 
 // Begin stores ask and sends the browser to the dispatcher.
@@ -113,6 +123,9 @@ func (d *Dispatcher) dispatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch next.Outcome {
 	case Proceed:
+		if waits, err := d.notice(w, r, req, *s); waits || err != nil {
+			return err
+		}
 		if req, err = d.requests.take(r); err != nil {
 			return err
 		}
@@ -146,6 +159,42 @@ func (d *Dispatcher) next(r *http.Request, req Request) (*session.Session, Next,
 		}
 	}
 	return s, Decide(req.Ask, req.ID, s, standing, d.Clock()), nil
+}
+
+// notice shows what the person must read first; false where there is nothing.
+func (d *Dispatcher) notice(w http.ResponseWriter, r *http.Request, req Request, s session.Session) (bool, error) {
+	notices, err := d.Notices(r.Context(), req.Ask, s)
+	if err != nil || len(notices) == 0 {
+		return false, err
+	}
+	party, ok := d.Party(req)
+	if !ok {
+		return false, errGone
+	}
+	frame := d.frame(w, r, req, party)
+	frame.Title = i18n.T(req.Language, "person.notice_title")
+	return true, d.pages.Render(w, http.StatusOK, "notice", frame, struct {
+		Notices []Notice
+		Action  string
+	}{notices, address(req) + "/read"})
+}
+
+// read notes that the person has read the notices.
+func (d *Dispatcher) read(w http.ResponseWriter, r *http.Request) error {
+	req, err := d.requests.of(r)
+	if err != nil {
+		return err
+	}
+	s, next, err := d.next(r, req)
+	if err != nil {
+		return err
+	}
+	if next.Outcome == Proceed {
+		if err := d.Told(r.Context(), req.Ask, *s); err != nil {
+			return err
+		}
+	}
+	return web.See(w, r, address(req))
 }
 
 // language keeps another language for the pages of this request, if ?lang= asks for one.

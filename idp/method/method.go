@@ -12,6 +12,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -30,6 +32,16 @@ const (
 
 // Levels from the lowest to the highest.
 var Levels = []string{Low, Substantial, High}
+
+// From are the levels that are enough where the lowest one is called level ("low",
+// "substantial" or "high"; otherwise where it is ""), the lowest first.
+func From(level, otherwise string) []string {
+	lowest := slices.IndexFunc(Levels, func(l string) bool { return level != "" && strings.HasSuffix(l, "/"+level) })
+	if lowest < 0 {
+		lowest = slices.Index(Levels, otherwise)
+	}
+	return Levels[lowest:]
+}
 
 // Step is what a method is told of the login under way.
 type Step struct {

@@ -31,6 +31,7 @@ type members struct {
 	InviteTo    string
 	RemoveTo    string
 	WithdrawTo  string
+	PersonsAt   string // the provider's page for merging person records
 }
 
 func (p *Pages) members(w http.ResponseWriter, r *http.Request) error {
@@ -48,6 +49,9 @@ func (p *Pages) showMembers(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	c.Roles, c.Me = staff.Roles, v.Person.Subject
 	c.InviteTo, c.RemoveTo, c.WithdrawTo = v.To("/desk/staff/invite"), v.To("/desk/staff/remove"), v.To("/desk/staff/withdraw")
+	if v.Issuer != "" {
+		c.PersonsAt = v.Issuer + "/persons/" + string(v.Commune.ID) + "?lang=" + string(v.Language)
+	}
 	frame := v.Frame(w, r, v.T("clerk.staff.title"))
 	if c.NameError != "" {
 		frame.Failed = true
