@@ -25,6 +25,7 @@ import (
 	"github.com/belfry-eid/belfry/portal/verify"
 	"github.com/belfry-eid/belfry/portal/visit"
 	"github.com/belfry-eid/belfry/signing/signingtest"
+	"github.com/belfry-eid/belfry/signing/trustlist"
 	signing "github.com/belfry-eid/belfry/signing/verify"
 )
 
@@ -195,7 +196,9 @@ func TestTheDescriptionHoldsTheCode(t *testing.T) {
 	if said := slices.Sorted(slices.Values(doc.Components.Schemas["Code"].Enum)); !slices.Equal(said, codes) {
 		t.Errorf("codes: %v, the code has %v", said, codes)
 	}
-	for schema, value := range map[string]any{"Report": signing.Report{}, "Signature": signing.Signature{}, "Certificate": signing.Certificate{}, "Finding": signing.Finding{}} {
+	for schema, value := range map[string]any{"Report": signing.Report{}, "Signature": signing.Signature{}, "Certificate": signing.Certificate{}, "Finding": signing.Finding{},
+		"Revocation": signing.Revocation{}, "Qualification": signing.Qualification{}, "Standing": trustlist.Standing{},
+	} {
 		for name := range fields(value) {
 			if doc.Components.Schemas[schema].Properties[name] == nil {
 				t.Errorf("%s has %s, which is not described", schema, name)
