@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
@@ -126,4 +129,85 @@ func TestBrowserSigning(t *testing.T) {
 	w.bothAccepted(luc.waitIssued(first, 30*time.Second), "Claire Dubois")
 	w.bothAccepted(amina.waitIssued(second, 30*time.Second), "Claire Dubois")
 	w.noNumberLeaks()
+}
+
+// webEID plays the Web eID extension: what it is asked for lies in window.asked until
+// the test, which has the cards, answers.
+const webEID = `window.addEventListener('message', (e) => {
+	const say = (action, more) => window.postMessage({action, ...more}, location.origin);
+	const word = String(e.data.action).replace('web-eid:', '');
+	if (word === 'status') { say('web-eid:status-ack'); say('web-eid:status-success', {extension: '2.2.0'}); }
+	if (word !== 'get-signing-certificate' && word !== 'sign') return;
+	say(e.data.action + '-ack');
+	window.asked = e.data;
+	window.answer = (more) => { window.asked = null; say(e.data.action + (more.error ? '-failure' : '-success'), more); };
+});`
+
+// asks waits until the page asks the extension for something.
+func (b *tab) asks(action string) (asked struct{ Certificate, Hash, HashFunction string }) {
+	b.t.Helper()
+	b.until("be asked to "+action, `window.asked?.action === "web-eid:`+action+`"`)
+	text, err := see(b, chromedp.Evaluate[string](`JSON.stringify(window.asked)`))
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &asked)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return asked
+}
+
+func (b *tab) answers(v any) {
+	b.t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.do("answer as the extension", chromedp.Evaluate[chromedp.Void](`window.answer(`+string(text)+`);0`))
+}
+
+// The Web eID extension is asked first, by its own protocol.
+func TestBrowserSigningByWebEID(t *testing.T) {
+	claire := browse(t)
+	w := startWorld(t)
+	card := w.card("claire")
+	luc, colleague := newPerson(t), w.clerk("beaumarais", "jonas")
+	order := luc.order(w, "beaumarais", w.card("luc"))
+	colleague.prepared(order)
+	claire.open(w.invite("beaumarais", "Claire Dubois"))
+	claire.click(`main a[href*="/sign-in"]`)
+	claire.click(`main a[href$="/card"]`)
+	claire.withCard(card, card.PIN)
+	claire.at("/desk/join")
+	claire.click(`form[action*="/join"] button`)
+	claire.waitFor("main table")
+	if _, err := chromedp.Call(claire.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: webEID}); err != nil {
+		t.Fatal(err)
+	}
+	claire.open(w.origin("beaumarais") + "/fr/desk/ready?all=1")
+	claire.click(`button[value=sign]`)
+	begin := func() {
+		t.Helper()
+		claire.until("have the signing page's script", `!!document.querySelector("[data-status] [role=status]")`)
+		claire.click("[data-begin]")
+		claire.asks("get-signing-certificate")
+		claire.answers(map[string]any{"certificate": card.Signature, "supportedSignatureAlgorithms": []any{}})
+	}
+	begin()
+	claire.asks("sign")
+	claire.answers(map[string]any{"error": map[string]string{"code": "ERR_WEBEID_USER_CANCELLED"}})
+	claire.sees(i18n.T(i18n.French, "clerk.sign.cancelled"))
+	begin()
+	q := claire.asks("sign")
+	hash, err := base64.StdEncoding.DecodeString(q.Hash)
+	if err != nil || q.Certificate != base64.StdEncoding.EncodeToString(card.Signature) {
+		t.Fatalf("another certificate is asked to sign (%v)", err)
+	}
+	signature, refusal := w.signs(card, card.Signature, asked{Hash: hash, HashFunction: q.HashFunction}, card.PIN)
+	if refusal != "" {
+		t.Fatal(refusal)
+	}
+	claire.answers(map[string]any{"signature": signature, "signatureAlgorithm": map[string]string{"cryptoAlgorithm": "ECC", "hashFunction": q.HashFunction, "paddingScheme": "NONE"}})
+	claire.sees(i18n.T(i18n.French, "clerk.batch.decided", "Count", 1))
+	w.bothAccepted(luc.waitIssued(order, 30*time.Second), "Claire Dubois")
 }
