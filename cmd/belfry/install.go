@@ -47,7 +47,8 @@ type install struct {
 	kv       kv.Store
 	blobs    blob.Store
 	audit    *audit.Log
-	closers  []func() error // in the order of opening
+	closers  []func() error                // in the order of opening
+	purges   []func(context.Context) error // what forgets what has expired
 }
 
 // open makes what every command needs: secret, communes, database, files, journal.
@@ -288,7 +289,12 @@ func (in *install) signatures(ctx context.Context) (orders.Signatures, error) {
 	if err != nil {
 		return nil, err
 	}
-	return deferred.New(ctx, deferred.Config{DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System, Authority: cards})
+	s, err := deferred.New(ctx, deferred.Config{DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System, Authority: cards})
+	if err != nil {
+		return nil, err
+	}
+	in.purges = append(in.purges, s.Purge)
+	return s, nil
 }
 
 // mailer is nil where the settings name no server.

@@ -93,7 +93,7 @@ func serve(ctx context.Context, s *Settings, log *slog.Logger) error {
 	if err := queue.Start(ctx); err != nil {
 		return err
 	}
-	go purge(ctx, provider, log)
+	go purge(ctx, append(in.purges, provider.Purge), log)
 	front := &http.Server{Handler: byHost(s.Provider.Issuers, provider, pages), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	back := &http.Server{Handler: in.operator(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 2)
@@ -151,15 +151,17 @@ func byHost(issuers []string, provider, pages http.Handler) http.Handler {
 }
 
 // purge deletes what has expired, every few minutes.
-func purge(ctx context.Context, p *idp.Provider, log *slog.Logger) {
+func purge(ctx context.Context, all []func(context.Context) error, log *slog.Logger) {
 	for t := time.NewTicker(5 * time.Minute); ; {
 		select {
 		case <-ctx.Done():
 			t.Stop()
 			return
 		case <-t.C:
-			if err := p.Purge(ctx); err != nil {
-				log.Error("purge", "error", err)
+			for _, f := range all {
+				if err := f(ctx); err != nil {
+					log.Error("purge", "error", err)
+				}
 			}
 		}
 	}

@@ -1,12 +1,13 @@
-// Command eid-agent lets a login page in the browser use the identity card in this
-// computer's reader.
+// Command eid-agent lets a login page in the browser, or a page for signing documents,
+// use the identity card in this computer's reader.
 //
 // It owns the loopback door (threat T3), the confirmation on screen, and the choice
 // of the card. It refuses to know the provider: any site may ask, and the person
 // sees which one does. It guarantees that nothing is signed without a confirmation
-// that shows the asking site's address as the browser states it, that what is
-// signed is bound to that address (web-eid:1.0), that no call signs bytes of the
-// caller's choice, and that no PIN is asked, taken or kept by a web page: it is
+// that shows the asking site's address as the browser states it; that what is signed
+// to sign somebody in is bound to that address (web-eid:1.0); that a hash of a document
+// is signed only for a site, and by a card, that the person agreed to (sign.go); and
+// that no PIN is asked, taken or kept by a web page: it is
 // typed into the reader, the middleware's window or pinentry. Only builds with the
 // tag "dev" have a page for it, for test cards.
 package main

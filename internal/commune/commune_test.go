@@ -30,11 +30,24 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"document_languages": func(c *commune.Commune) { c.DocumentLanguages = append(c.DocumentLanguages, i18n.English) },
 		"name.fr":            func(c *commune.Commune) { c.Name = nil },
 		"theme.brand":        func(c *commune.Commune) { c.Theme.Brand = "red;}" },
+		"clerk_signature":    func(c *commune.Commune) { c.ClerkSignature = "sometimes" },
 	} {
 		c := beaumarais()
 		spoil(c)
 		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want a fault that names %s, got %v", want, err)
+		}
+	}
+}
+
+func TestClerksSignOnlyWhereTheSettingsSay(t *testing.T) {
+	for s, want := range map[commune.ClerkSignature][2]bool{
+		"": {}, commune.NoClerkSignature: {}, commune.OptionalClerkSignature: {true, false}, commune.RequiredClerkSignature: {true, true},
+	} {
+		c := beaumarais()
+		c.ClerkSignature = s
+		if got := [2]bool{c.ClerksMaySign(), c.ClerksMustSign()}; got != want || c.Check() != nil {
+			t.Errorf("%q: may and must are %v, want %v (%v)", s, got, want, c.Check())
 		}
 	}
 }

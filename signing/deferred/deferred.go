@@ -143,7 +143,16 @@ func (s *Service) holder(ctx context.Context, q signing.SignatureRequest) (trust
 	return certificate, who.Name(), nil
 }
 
-// keep makes the request durable, and forgets the certificates of those that came to nothing.
+// Purge forgets the certificates of requests that came to nothing. That somebody asked
+// stays known, as the journal has it too.
+func (s *Service) Purge(ctx context.Context) error {
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE deferred_signature SET prepared = NULL WHERE prepared IS NOT NULL AND until_at < $1`, sqldb.Micros(s.Clock()))
+		return err
+	})
+}
+
+// keep makes the request durable.
 func (s *Service) keep(ctx context.Context, q signing.SignatureRequest, made signing.PendingSignature, p *pades.Prepared, at time.Time) error {
 	kept, err := json.Marshal(p)
 	if err != nil {
@@ -151,9 +160,6 @@ func (s *Service) keep(ctx context.Context, q signing.SignatureRequest, made sig
 	}
 	certificate := fingerprint(q.Certificate)
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(`UPDATE deferred_signature SET prepared = NULL WHERE prepared IS NOT NULL AND until_at < $1`, sqldb.Micros(at)); err != nil {
-			return err
-		}
 		if _, err := tx.Exec(`INSERT INTO deferred_signature (commune, id, reference, content, asked_by, certificate, asked_at, until_at, prepared)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			string(q.Commune), made.ID, q.Reference, q.Content, q.By, certificate, sqldb.Micros(at), sqldb.Micros(made.Until), kept); err != nil {

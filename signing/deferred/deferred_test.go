@@ -336,6 +336,9 @@ func TestAnAnswerIsUsedOnce(t *testing.T) {
 			w.answered(claire)
 			w.clock.Add(lifetime + time.Minute)
 			w.answered(claire)
+			if err := w.Purge(ctx); err != nil {
+				t.Fatal(err)
+			}
 			var kept int
 			if err := w.DB.QueryRow(ctx, `SELECT COUNT(*) FROM deferred_signature WHERE prepared IS NOT NULL`).Scan(&kept); err != nil || kept != 1 {
 				t.Errorf("%d certificates are kept, want that of the open request (%v)", kept, err)
