@@ -19,14 +19,20 @@ type File struct {
 	placed   map[place]bool // what any section ever named
 	count    int            // entries read in all sections
 	packs    map[uint32]*pack
-	packed   int64 // bytes held in packs
-	work     int64 // bytes decoded so far
-	lengths  int   // streams being read whose length is itself an object
+	packed   int64  // bytes held in packs
+	work     int64  // bytes decoded so far
+	lengths  int    // streams being read whose length is itself an object
+	crypt    *crypt // nil where the file is not encrypted
 }
 
 // Open reads the cross-reference sections of a file of this size. It does not
-// close src, and src must not change while the File is used.
-func Open(src io.ReaderAt, size int64) (*File, error) {
+// close src, and src must not change while the File is used. An encrypted file is read
+// where no password is needed to do so.
+func Open(src io.ReaderAt, size int64) (*File, error) { return OpenWith(src, size, "") }
+
+// OpenWith is Open with a password, the user's or the owner's; ErrPassword where it is
+// neither.
+func OpenWith(src io.ReaderAt, size int64, password string) (*File, error) {
 	f := &File{src: src, size: size, entries: map[uint32]entry{}, placed: map[place]bool{}, packs: map[uint32]*pack{}}
 	if err := f.header(); err != nil {
 		return nil, err
@@ -38,11 +44,13 @@ func Open(src io.ReaderAt, size int64) (*File, error) {
 	if err := f.chain(start); err != nil {
 		return nil, err
 	}
-	if _, ok := f.Trailer()["Encrypt"]; ok {
-		return nil, ErrEncrypted
-	}
 	if _, ok := f.Trailer()["Root"].(Ref); !ok {
 		return nil, syntax(f.sections[0].Offset, "the trailer names no /Root")
+	}
+	if f.Trailer()["Encrypt"] != nil {
+		if err := f.unlock(password); err != nil {
+			return nil, err
+		}
 	}
 	return f, nil
 }
@@ -192,6 +200,11 @@ func (f *File) extent(offset int64, want *Ref) (Object, int64, error) {
 	}
 	if err := s.keyword("endobj"); err != nil {
 		return nil, 0, err
+	}
+	if f.crypt != nil {
+		if o, err = f.crypt.plain(Ref{uint32(number), uint16(generation)}, o); err != nil {
+			return nil, 0, err
+		}
 	}
 	return o, s.pos, nil
 }

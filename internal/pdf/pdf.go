@@ -33,8 +33,10 @@ const (
 )
 
 var (
-	// ErrEncrypted says that the file is encrypted; such files are not read.
+	// ErrEncrypted says that the file is encrypted in a way that this reader does not know.
 	ErrEncrypted = errors.New("pdf: the file is encrypted")
+	// ErrPassword says that the file needs another password.
+	ErrPassword = errors.New("pdf: the file needs a password")
 	// ErrNotPDF says that the file does not begin as a PDF does.
 	ErrNotPDF = errors.New("pdf: the file does not begin with %PDF-")
 	// ErrSyntax says that the file breaks the syntax of ISO 32000-1.
@@ -89,6 +91,8 @@ type Stream struct {
 	data   []byte // of a new stream
 	offset int64  // of a read stream, in its file
 	length int64
+	ref    Ref    // whose key decrypts a read stream
+	method method // by which it is encrypted
 }
 
 // NewStream makes a stream for an update; its /Length is written by the update.

@@ -23,6 +23,16 @@ func (f *File) Data(s *Stream) ([]byte, error) {
 		return nil, err
 	}
 	in := f.Raw(s)
+	if s.method != identity {
+		sealed, err := f.read(in)
+		if err != nil {
+			return nil, err
+		}
+		if sealed, err = f.crypt.open(s.method, s.ref, sealed); err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(sealed)
+	}
 	switch len(filters) {
 	case 0:
 		return f.read(in)

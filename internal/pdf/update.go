@@ -52,7 +52,7 @@ func (u *Update) Set(r Ref, o Object) { u.objects[r] = o }
 // a cross-reference section of the kind the file has. The same update of the
 // same file always gives the same bytes.
 func (u *Update) Encode() ([]byte, error) {
-	w := &writer{base: u.file.size}
+	w := &writer{base: u.file.size, crypt: u.file.crypt}
 	if open, err := u.file.unfinishedLine(); err != nil {
 		return nil, err
 	} else if open {
@@ -96,7 +96,7 @@ func (f *File) unfinishedLine() (bool, error) {
 func (u *Update) trailer(w *writer) Dict {
 	old := u.file.Trailer()
 	d := Dict{"Prev": Integer(u.file.sections[0].Offset)}
-	for _, k := range []Name{"Root", "Info"} {
+	for _, k := range []Name{"Root", "Info", "Encrypt"} {
 		if v, ok := old[k]; ok {
 			d[k] = v
 		}

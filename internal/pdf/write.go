@@ -14,7 +14,9 @@ import (
 // writer writes objects at known places of the file.
 type writer struct {
 	bytes.Buffer
-	base int64 // where in the file the buffer begins
+	base  int64  // where in the file the buffer begins
+	crypt *crypt // encrypts what stands in objects; nil where the file is not encrypted
+	ref   *Ref   // the object that is being written; nil outside of objects
 }
 
 func (w *writer) pos() int64 { return w.base + int64(w.Len()) }
@@ -43,7 +45,7 @@ func (w *writer) object(o Object, depth int) error {
 	case Name:
 		w.name(o)
 	case String:
-		w.string(o)
+		return w.sealed(o)
 	case Ref:
 		w.WriteString(o.String())
 	case Array:
@@ -97,6 +99,17 @@ func (w *writer) name(n Name) {
 	}
 }
 
+// sealed writes a string as the file's own are.
+func (w *writer) sealed(s String) error {
+	if w.crypt == nil || w.ref == nil {
+		w.string(s)
+		return nil
+	}
+	b, err := w.crypt.seal(w.crypt.strings, *w.ref, []byte(s))
+	w.string(String(b))
+	return err
+}
+
 // string writes printable ASCII as a literal, all else in hexadecimal.
 func (w *writer) string(s String) {
 	for i := range len(s) {
@@ -123,6 +136,10 @@ func (w *writer) indirect(r Ref, o Object) (int64, error) {
 	at := w.pos()
 	fmt.Fprintf(w, "%d %d obj\n", r.Number, r.Generation)
 	st, isStream := o.(*Stream)
+	if !isStream || st.Dict["Type"] != Name("XRef") {
+		w.ref = &r
+		defer func() { w.ref = nil }()
+	}
 	if !isStream {
 		if err := w.object(o, 0); err != nil {
 			return 0, err
@@ -137,12 +154,19 @@ func (w *writer) indirect(r Ref, o Object) (int64, error) {
 	if d == nil {
 		d = Dict{}
 	}
-	d["Length"] = Integer(len(st.data))
+	data := st.data
+	if w.crypt != nil && w.ref != nil {
+		var err error
+		if data, err = w.crypt.seal(w.crypt.methodOf(d), r, data); err != nil {
+			return 0, err
+		}
+	}
+	d["Length"] = Integer(len(data))
 	if err := w.dict(d, 0); err != nil {
 		return 0, err
 	}
 	w.WriteString("\nstream\n")
-	w.Write(st.data)
+	w.Write(data)
 	w.WriteString("\nendstream\nendobj\n")
 	return at, nil
 }
