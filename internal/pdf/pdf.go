@@ -2,8 +2,8 @@
 //
 // It owns the syntax of ISO 32000-1 clause 7: objects, cross-reference tables
 // and streams, object streams, hybrid files, chains of updates, Flate with PNG
-// predictors. It refuses to know fonts, pages' contents and signatures, repairs
-// nothing that is broken, and refuses encrypted files with a reason. It
+// predictors, and the standard security handler (RC4, AES-128, AES-256). It refuses to
+// know fonts, pages' contents and signatures, and repairs nothing that is broken. It
 // guarantees that foreign bytes never panic it nor make it use more than the
 // limits below, that it needs memory for the cross-reference entries and the
 // object at hand only (it reads through an io.ReaderAt), and that an update

@@ -14,6 +14,8 @@ import (
 // answers (OCSPResponse, RFC 6960) and revocation lists (CertificateList, RFC 5280).
 type Material struct {
 	Certificates, OCSPs, CRLs [][]byte
+	// Password opens the file that it is appended to, where that is encrypted.
+	Password string
 }
 
 // IsEmpty says whether there is none.
@@ -81,7 +83,7 @@ func ReadMaterial(f *pdf.File) (Material, error) {
 	if err != nil {
 		return Material{}, err
 	}
-	return Material{s.held["Certs"], s.held["OCSPs"], s.held["CRLs"]}, nil
+	return Material{s.held["Certs"], s.held["OCSPs"], s.held["CRLs"], ""}, nil
 }
 
 // AppendMaterial returns the bytes that, appended to a file, add m to its document
@@ -90,7 +92,7 @@ func ReadMaterial(f *pdf.File) (Material, error) {
 // There is no VRI dictionary, which the standard makes optional: what belongs to
 // which signature is seen from the material itself.
 func AppendMaterial(content io.ReaderAt, size int64, m Material) ([]byte, error) {
-	f, err := openToExtend(content, size)
+	f, err := openToExtend(content, size, m.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -170,8 +172,8 @@ func missing(list, held [][]byte) (fresh [][]byte) {
 }
 
 // openToExtend opens a file whose last revision is complete.
-func openToExtend(content io.ReaderAt, size int64) (*pdf.File, error) {
-	f, err := pdf.Open(content, size)
+func openToExtend(content io.ReaderAt, size int64, password string) (*pdf.File, error) {
+	f, err := pdf.OpenWith(content, size, password)
 	if err != nil {
 		return nil, readFault(err)
 	}

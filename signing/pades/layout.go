@@ -71,6 +71,9 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 
 // allowed refuses files that must not be signed, or not certified.
 func (l *layout) allowed() error {
+	if !l.file.Signable(l.o.Field != "") {
+		return fault.New(fault.Invalid, "pades.not_permitted", fmt.Errorf("pades: the file's restrictions"))
+	}
 	form, err := l.file.Form()
 	if err != nil {
 		return readFault(err)

@@ -47,6 +47,9 @@ type Options struct {
 	Visible *Visible
 	// Name, Reason and Location go into the signature as they are; all optional.
 	Name, Reason, Location string
+	// Password opens an encrypted file, as its owner's or its user's; "" where none is
+	// needed. What is appended is encrypted as the rest of the file is.
+	Password string
 	// StampRoom is how many bytes a time-stamp token may have; 0 means 8192, negative means that none will come.
 	StampRoom int
 }
@@ -75,6 +78,7 @@ type Prepared struct {
 // Faults of a file, for the person who brought it.
 func notPDF(err error) error    { return fault.New(fault.Invalid, "pades.not_pdf", err) }
 func encrypted(err error) error { return fault.New(fault.Invalid, "pades.encrypted", err) }
+func locked(err error) error    { return fault.New(fault.Invalid, "pades.password", err) }
 func broken(err error) error    { return fault.New(fault.Invalid, "pades.broken", err) }
 
 // readFault turns an error of the reader into a fault.
@@ -84,6 +88,8 @@ func readFault(err error) error {
 		return notPDF(err)
 	case errors.Is(err, pdf.ErrEncrypted):
 		return encrypted(err)
+	case errors.Is(err, pdf.ErrPassword):
+		return locked(err)
 	case errors.Is(err, pdf.ErrSyntax), errors.Is(err, pdf.ErrLimit), errors.Is(err, pdf.ErrUnsupported):
 		return broken(err)
 	}
@@ -103,7 +109,7 @@ func Prepare(content io.ReaderAt, size int64, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := pdf.Open(content, size)
+	f, err := pdf.OpenWith(content, size, o.Password)
 	if err != nil {
 		return nil, readFault(err)
 	}

@@ -13,6 +13,8 @@ import (
 type StampOptions struct {
 	Label string // what a screen reader says of its field; "" means "time stamp" in the document's language
 	Room  int    // how many bytes the token may have; 0 means 8192
+	// Password opens an encrypted file; "" where none is needed.
+	Password string
 }
 
 // PreparedStamp is a document time stamp (ISO 32000-2, 12.8.5) that only lacks
@@ -30,7 +32,7 @@ func PrepareStamp(content io.ReaderAt, size int64, o StampOptions) (*PreparedSta
 	if o.Room == 0 {
 		o.Room = defaultStampRoom
 	}
-	f, err := openToExtend(content, size)
+	f, err := openToExtend(content, size, o.Password)
 	if err != nil {
 		return nil, err
 	}

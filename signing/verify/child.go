@@ -40,6 +40,7 @@ type task struct {
 	OwnStampRoots                    bool
 	Services                         []trustlist.Service
 	Now                              time.Time
+	Password                         string
 }
 
 // Child checks a PDF in a process of its own with limits on time, memory and
@@ -124,7 +125,7 @@ func runChild(ctx context.Context, file *os.File, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.OCSPs, o.CRLs, o.StampRoots != nil, o.Services, o.Now})
+	told, err := json.Marshal(task{raws(o.Roots), raws(o.StampRoots), raws(o.Intermediates), o.OCSPs, o.CRLs, o.StampRoots != nil, o.Services, o.Now, o.Password})
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func child(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&told); err != nil {
 		return err
 	}
-	o := Options{Now: told.Now, Services: told.Services, OCSPs: told.OCSPs, CRLs: told.CRLs}
+	o := Options{Now: told.Now, Password: told.Password, Services: told.Services, OCSPs: told.OCSPs, CRLs: told.CRLs}
 	var err1, err2, err3 error
 	o.Roots, err1 = certificates(told.Roots)
 	o.StampRoots, err2 = certificates(told.StampRoots)

@@ -10,7 +10,7 @@ import (
 // history checks that the signed part is a whole revision of this very file,
 // that it holds the signature itself, and that what came later is harmless.
 func (c *checker) history(s *Signature, field pdf.Field, ref pdf.Ref, r ranges) {
-	signed, err := pdf.Open(io.NewSectionReader(c.src, 0, r.end), r.end)
+	signed, err := pdf.OpenWith(io.NewSectionReader(c.src, 0, r.end), r.end, c.o.Password)
 	if err != nil {
 		s.find(Uncovered, err.Error())
 		s.Changes = Altered

@@ -57,6 +57,7 @@ type Options struct {
 	Services      []trustlist.Service // of trusted lists, believed as they were when it counts
 	OCSPs, CRLs   [][]byte            // DER of statements that the caller has asked for, besides those in the file
 	Now           time.Time           // the time of checking
+	Password      string              // of an encrypted file; "" where none is needed
 }
 
 // Report is what was found.
@@ -142,7 +143,7 @@ type Certificate struct {
 // File checks a PDF in this process. Foreign files go through Child.
 func File(src io.ReaderAt, size int64, o Options) *Report {
 	r := &Report{Size: size, At: o.Now.UTC().Truncate(time.Second)}
-	f, err := pdf.Open(src, size)
+	f, err := pdf.OpenWith(src, size, o.Password)
 	if err != nil {
 		return r.unread(err)
 	}
@@ -186,7 +187,7 @@ func (r *Report) unread(err error) *Report {
 	switch {
 	case errors.Is(err, pdf.ErrNotPDF):
 		code = NotPDF
-	case errors.Is(err, pdf.ErrEncrypted):
+	case errors.Is(err, pdf.ErrEncrypted), errors.Is(err, pdf.ErrPassword):
 		code = Encrypted
 	}
 	r.Result = Unknown
