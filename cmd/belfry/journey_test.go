@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/pdf"
+	"github.com/belfry-eid/belfry/signing/verify"
 )
 
 // signIn answers the card step the person stands at with a card.
@@ -131,6 +134,7 @@ func TestJourney(t *testing.T) {
 			}
 			accepted(t, file)
 			w.command(0, "verify", file, "--trust", filepath.Dir(w.PKI.Roots))
+			validated(t, j.w, j.commune, pdf)
 		})
 	}
 	for _, c := range []string{"beaumarais", "zandvoorde"} {
@@ -139,6 +143,33 @@ func TestJourney(t *testing.T) {
 	w.command(0, "check", "--config", w.Belfry.Config)
 	w.sealByHand()
 	w.noNumberLeaks()
+}
+
+// validated has a paper checked as another program would, and as a stranger would in a
+// browser: both say the same, and the stranger sees what was sealed.
+func validated(t *testing.T, w *world, commune string, pdf []byte) {
+	t.Helper()
+	client := newPerson(t).trusting(w.TLS.CA)
+	r, err := http.NewRequest("POST", w.origin(commune)+"/api/v1/validate", bytes.NewReader(pdf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/pdf")
+	answer, err := client.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var report verify.Report
+	if err := json.NewDecoder(answer.Body).Decode(&report); err != nil || answer.StatusCode != http.StatusOK || report.Result != verify.Valid || len(answer.Cookies()) > 0 {
+		t.Errorf("the program is told %s %v %+v", answer.Status, err, report)
+	}
+	stranger := newPerson(t).trusting(w.TLS.CA)
+	stranger.uploadFile(w.origin(commune)+"/fr/verify", pdf)
+	drawn := find(stranger.page, func(n *html.Node) bool { return strings.HasPrefix(attr(n, "src"), "data:image/png;base64,") })
+	if drawn == nil || attr(drawn, "alt") == "" {
+		t.Errorf("the page shows no picture of what was sealed:\n%s", stranger.text())
+	}
 }
 
 // sealByHand seals a file as an operator does: under a key of its own, never over a file.
@@ -156,6 +187,8 @@ func (w *world) sealByHand() {
 	w.command(2, "verify", out)                  // nobody said whom to believe
 	w.command(1, "verify", in, "--trust", trust) // no signature
 	w.command(0, "verify", out, "--trust", trust, "--json", "--lang", "nl")
+	w.command(2, "verify", out, "--lotl", out) // nobody said who signs lists
+	w.command(2, "verify", out, "--trust", trust, "--lotl", out, "--lotl-signers", w.PKI.Roots)
 	if got, want := seenOf(w.t, out), i18n.T(i18n.French, "mark.title"); !strings.HasPrefix(got, want) {
 		w.t.Errorf("the page shows %q, not %q", got, want)
 	}

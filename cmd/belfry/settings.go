@@ -46,6 +46,8 @@ type Settings struct {
 	Renderer    RendererSettings  `toml:"renderer"`
 	// Lists are the European trusted lists.
 	Lists ListSettings `toml:"trusted_lists"`
+	// Verification says how far others' files are looked into.
+	Verification VerificationSettings `toml:"verification"`
 	// Clients are other applications that sign people in here, one [[client]] each. The
 	// communes' own portals are registered without being listed.
 	Clients []client.Settings `toml:"client"`
@@ -135,6 +137,16 @@ type SealSettings struct {
 type StampSettings struct {
 	URL   string `toml:"url"`
 	Roots string `toml:"roots"` // PEM file of the certificates it must chain to
+}
+
+// VerificationSettings say how far others' files are looked into.
+type VerificationSettings struct {
+	// Online asks the issuers of certificates whether they are revoked, where a file
+	// itself does not prove it.
+	Online bool `toml:"online"`
+	// Hosts that may be asked, "host" or "host:port"; those of the Belgian eID where
+	// empty. Files name the addresses, so nobody else is asked.
+	Hosts []string `toml:"hosts"`
 }
 
 // RegisterSettings name the source of people's data.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/eid/trust"
+	"github.com/belfry-eid/belfry/internal/fetch"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	checks "github.com/belfry-eid/belfry/portal/verify"
 	"github.com/belfry-eid/belfry/signing/trustlist"
@@ -23,6 +25,8 @@ type verifyCmd struct {
 	LOTL  []string `name:"lotl" type:"existingfile" placeholder:"FILE" help:"The European list of trusted lists as a file, then the lists of the countries wanted; repeat it for each."`
 	// Nobody's certificate is built in: the Official Journal publishes who signs the list of lists.
 	LOTLSigners string        `name:"lotl-signers" type:"existingfile" placeholder:"PEM" help:"The certificates that may sign the list of lists, as the Official Journal publishes them."`
+	Online      bool          `help:"Ask the issuers whether certificates are revoked, where the file itself does not prove it; only listed hosts are asked."`
+	Hosts       []string      `name:"host" placeholder:"HOST" help:"With --online: a host that may be asked, as host or host:port. Those of the Belgian eID where none is given."`
 	JSON        bool          `help:"Print the whole report for programs."`
 	Lang        i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the words."`
 }
@@ -52,7 +56,17 @@ func (c *verifyCmd) run() error {
 	if o.Services, err = c.services(o.Now); err != nil {
 		return err
 	}
-	report := verify.Child(context.Background(), file, o)
+	check := func(o verify.Options) *verify.Report { return verify.Child(context.Background(), file, o) }
+	var report *verify.Report
+	if c.Online {
+		f, err := asker(c.Hosts)
+		if err != nil {
+			return fmt.Errorf("--host: %w", err)
+		}
+		report = verify.Online(context.Background(), f, o, check)
+	} else {
+		report = check(o)
+	}
 	if err := c.print(report); err != nil {
 		return err
 	}
@@ -69,6 +83,17 @@ func (c *verifyCmd) print(r *verify.Report) error {
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", "  ")
 	return out.Encode(r)
+}
+
+// listLimit is the size of the largest revocation list that is fetched, in bytes.
+const listLimit = 16 << 20
+
+// asker may ask issuers at these hosts; at those of the Belgian eID where there are none.
+func asker(hosts []string) (*fetch.Fetcher, error) {
+	if len(hosts) == 0 {
+		hosts = trust.BelgianHosts
+	}
+	return fetch.New(fetch.Config{Hosts: hosts, Limit: listLimit, Clock: clock.System})
 }
 
 // services are those of the trusted lists that were named.
@@ -129,6 +154,13 @@ func readTrust(dir string) ([]*x509.Certificate, error) {
 // trusted lists of the settings name.
 func (in *install) checker(services func() []trustlist.Service) (checks.Checker, error) {
 	trust := checks.Trust{Services: services}
+	if in.settings.Verification.Online {
+		f, err := asker(in.settings.Verification.Hosts)
+		if err != nil {
+			return nil, fmt.Errorf("verification.hosts: %w", err)
+		}
+		trust.Fetch = f
+	}
 	for _, s := range in.settings.Seals {
 		chain, err := readCertificates(s.Chain)
 		if err != nil {

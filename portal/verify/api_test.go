@@ -217,7 +217,9 @@ func fields(v any) map[string]bool {
 	out := map[string]bool{}
 	for t, i := reflect.TypeOf(v), 0; i < t.NumField(); i++ {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		out[name] = true
+		if t.Field(i).IsExported() {
+			out[name] = true
+		}
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/fetch"
 	"github.com/belfry-eid/belfry/signing/trustlist"
 	signing "github.com/belfry-eid/belfry/signing/verify"
 )
@@ -22,6 +23,9 @@ type Trust struct {
 	Intermediates []*x509.Certificate // besides those in the file
 	// Services are those of the trusted lists, as they are now; may be nil.
 	Services func() []trustlist.Service
+	// Fetch asks issuers whether certificates are revoked, where the file proves
+	// nothing; nil asks nobody.
+	Fetch *fetch.Fetcher
 }
 
 // NewChecker reads files with signing/verify in a child process of this program,
@@ -40,7 +44,13 @@ func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
 	if c.trust.Services != nil {
 		o.Services = c.trust.Services()
 	}
-	found := signing.ChildBytes(ctx, file, o)
+	check := func(o signing.Options) *signing.Report { return signing.ChildBytes(ctx, file, o) }
+	var found *signing.Report
+	if c.trust.Fetch != nil {
+		found = signing.Online(ctx, c.trust.Fetch, o, check)
+	} else {
+		found = check(o)
+	}
 	for _, f := range found.Findings {
 		switch f.Code {
 		case signing.Crashed, signing.TimedOut, signing.TooLarge:

@@ -43,6 +43,12 @@ type task struct {
 	Password                         string
 }
 
+// answer is what a child says.
+type answer struct {
+	*Report
+	Asks []ask `json:"asks"`
+}
+
 // Child checks a PDF in a process of its own with limits on time, memory and
 // files, and with no network. Whatever goes wrong there is a report of Unknown;
 // there is no error. The file is read from its beginning, wherever it stands.
@@ -83,9 +89,11 @@ func Child(ctx context.Context, file *os.File, o Options) *Report {
 		return report(Crashed, err)
 	}
 	r := &Report{}
-	if err := json.Unmarshal(out, r); err != nil || !r.plausible() {
+	said := answer{Report: r}
+	if err := json.Unmarshal(out, &said); err != nil || !r.plausible() {
 		return report(Crashed, fmt.Errorf("verify: the child's answer makes no sense: %w", err))
 	}
+	r.asks = said.Asks
 	return r
 }
 
@@ -203,7 +211,8 @@ func child(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(out).Encode(File(file, info.Size(), o))
+	r := File(file, info.Size(), o)
+	return json.NewEncoder(out).Encode(answer{r, r.asks})
 }
 
 func certificates(list [][]byte) ([]*x509.Certificate, error) {

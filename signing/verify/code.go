@@ -68,6 +68,9 @@ const (
 	SignatureAdded       Code = "signature_added"
 	OldFormat            Code = "old_format"
 	RevocationNotChecked Code = "revocation_not_checked"
+
+	// RevocationUnreachable: somebody was asked, and did not answer as they should.
+	RevocationUnreachable Code = "revocation_unreachable"
 )
 
 // meaning is the verdict each code leads to. Codes that are Valid only inform.
@@ -78,7 +81,7 @@ var meaning = map[Code]Result{
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
 	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, NotGranted: Unknown, OutOfTime: NotValid, Expired: Unknown, Revoked: NotValid, IssuerRevoked: NotValid,
 	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, StampExpired: Valid, StampRevoked: Valid, NoStamp: Valid,
-	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid,
+	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid, RevocationUnreachable: Valid,
 }
 
 // Codes lists every code, so that tests can hold the catalogues to it.

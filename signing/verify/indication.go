@@ -77,6 +77,7 @@ var indications = []struct {
 	{Expired, indicated{Indeterminate, OutOfBoundsNoPOE}},
 	{Visible, indicated{Indeterminate, SigConstraints}},
 	{RevocationNotChecked, indicated{Indeterminate, TryLater}},
+	{RevocationUnreachable, indicated{Indeterminate, TryLater}},
 }
 
 // conclude draws the verdict on a signature from what was found.

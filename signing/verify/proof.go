@@ -238,6 +238,9 @@ func (c *checker) responderStands(responder, ca *x509.Certificate, at time.Time,
 		return false
 	}
 	s := c.standing(responder, ca, at, depth+1)
+	if !s.known {
+		c.asks = append(c.asks, ask{responder.Raw, ca.Raw})
+	}
 	return s.known && s.Status == revocation.Good
 }
 
@@ -301,6 +304,7 @@ func (c *checker) standings(path []*x509.Certificate, at time.Time, role string)
 		switch {
 		case !s.known:
 			v.complete, v.inFile = false, false
+			c.asks = append(c.asks, ask{path[i].Raw, path[i+1].Raw})
 			if v.missing == "" {
 				v.missing = clean(path[i].Subject.CommonName)
 			}

@@ -28,6 +28,7 @@ type checker struct {
 	stampRoots *x509.CertPool
 
 	evidence evidence
+	asks     []ask
 	proofs   []proof // document time stamps that count
 	paths    map[pathKey][][]*x509.Certificate
 }

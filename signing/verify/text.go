@@ -39,7 +39,7 @@ func Tell(lang i18n.Language, r *Report) Account {
 		return a
 	}
 	a.Limits = []string{i18n.T(lang, "verify.limit.true"), i18n.T(lang, "verify.limit.entitled")}
-	if r.notes(RevocationNotChecked) {
+	if r.notes(RevocationNotChecked) || r.notes(RevocationUnreachable) {
 		a.Limits = append(a.Limits, i18n.T(lang, "verify.limit.revoked"))
 	}
 	if !slices.ContainsFunc(r.Signatures, func(s Signature) bool { return s.Listed != nil }) {
@@ -94,6 +94,9 @@ func (s *Signature) tell(lang i18n.Language) Told {
 	case s.ClaimedAt != nil:
 		say("verify.time_claimed", "Time", i18n.DateTime(lang, *s.ClaimedAt))
 	}
+	if s.ProvedAt != nil && (s.StampedAt == nil || s.ProvedAt.Before(*s.StampedAt)) {
+		say("verify.time_proved", "Time", i18n.DateTime(lang, *s.ProvedAt))
+	}
 	if l := s.StampListed; l != nil && l.Qualified {
 		say("verify.listed.stamp", "Provider", l.Provider, "Territory", l.Territory)
 	}
@@ -106,6 +109,12 @@ func (s *Signature) tell(lang i18n.Language) Told {
 	}
 	if s.Changes != "" && (s.Whole() || s.Kind == Stamping) { // else it says nothing of this file
 		say("verify.changes." + string(s.Changes))
+	}
+	if i := string(s.Indication); i != "" {
+		if s.SubIndication != "" {
+			i += ", " + string(s.SubIndication)
+		}
+		expert("verify.standard", "Indication", i)
 	}
 	if s.Level != "" {
 		expert("verify.level", "Level", s.Level)
@@ -121,8 +130,12 @@ func (s *Signature) tell(lang i18n.Language) Told {
 // changing are the codes whose detail is an object of the file.
 var changing = []Code{Changed, Overlay, FieldSet, Appended, Forbidden}
 
-// what is the key of the heading: a seal or a signature where the lists tell, else both.
+// what is the key of the heading: a seal or a signature where the lists or the
+// certificate tell, else both.
 func (s *Signature) what() string {
+	if q := s.Qualification; s.Listed == nil && q != nil && q.Qualified && q.Use != "unknown" {
+		return "verify.heading." + q.Use
+	}
 	if s.Listed != nil && (s.Listed.Use == "seal" || s.Listed.Use == "signature") {
 		return "verify.heading." + s.Listed.Use
 	}
@@ -133,6 +146,9 @@ func (s *Signature) what() string {
 func (s *Signature) tellStanding(lang i18n.Language, say func(key string, args ...any)) {
 	l := s.Listed
 	if l == nil {
+		if q := s.Qualification; q != nil && q.Qualified {
+			say("verify.claims." + q.Use)
+		}
 		return
 	}
 	say("verify.worth."+worth(l), "Time", i18n.Date(lang, l.At))

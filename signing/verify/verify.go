@@ -13,7 +13,8 @@
 // Time is what stamps prove (past validation, EN 319 102-1, 5.6): whether a
 // certificate had ended or was revoked is asked for the earliest time at which a
 // signature is known to have existed. What says so is in the file, or given by the
-// caller: nobody is asked from here. The report says where nothing is known.
+// caller: nobody is asked but through Online, which the caller must choose. The
+// report says where nothing is known.
 package verify
 
 import (
@@ -72,6 +73,8 @@ type Report struct {
 	Signatures    []Signature   `json:"signatures,omitempty"` // the oldest first
 	Size          int64         `json:"size"`
 	At            time.Time     `json:"at"` // the time of checking
+
+	asks []ask // what issuers could still tell
 }
 
 // Finding is one fact with its code.
@@ -164,6 +167,7 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 	}
 	slices.SortStableFunc(found, func(a, b *examined) int { return cmp.Compare(a.end(), b.end()) })
 	c.judge(found)
+	r.asks = c.asks
 	for _, s := range found {
 		r.Signatures = append(r.Signatures, s.Signature)
 	}
