@@ -5,7 +5,6 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/pdf"
 )
 
@@ -17,6 +16,8 @@ type layout struct {
 	update   *pdf.Update
 	catalog  pdf.Dict // a copy, to be changed
 	fields   []pdf.Field
+	fill     *pdf.Field // the empty field to fill; nil adds one
+	lock     pdf.Dict   // what that field locks; nil is nothing
 	ranges   *pdf.Hole
 	contents *pdf.Hole
 }
@@ -40,6 +41,9 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	if !f.Closed() {
 		return nil, broken(fmt.Errorf("pades: bytes behind the end of the file"))
 	}
+	if err := f.Sound(); err != nil {
+		return nil, readFault(err)
+	}
 	fields, err := f.Fields()
 	if err != nil {
 		return nil, readFault(err)
@@ -50,6 +54,8 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	dict := l.signature
 	if k == stamping {
 		dict = l.stamp
+	} else if err := l.choose(); err != nil {
+		return nil, err
 	} else if err := l.allowed(); err != nil {
 		return nil, err
 	}
@@ -69,62 +75,6 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	return l, nil
 }
 
-// allowed refuses files that must not be signed, or not certified.
-func (l *layout) allowed() error {
-	if !l.file.Signable(l.o.Field != "") {
-		return fault.New(fault.Invalid, "pades.not_permitted", fmt.Errorf("pades: the file's restrictions"))
-	}
-	form, err := l.file.Form()
-	if err != nil {
-		return readFault(err)
-	}
-	if form["XFA"] != nil {
-		return fault.New(fault.Invalid, "pades.dynamic_form", fmt.Errorf("pades: an XFA form"))
-	}
-	for _, f := range l.fields {
-		if f.Type != "Sig" || f.Value == nil {
-			continue
-		}
-		signature, err := l.file.Dict(f.Value)
-		if err != nil {
-			return readFault(err)
-		}
-		if signature == nil {
-			continue
-		}
-		if l.o.Certify {
-			return fault.New(fault.Conflict, "pades.already_signed", fmt.Errorf("pades: field %q is signed", f.Name))
-		}
-		if p := permission(l.file, signature); p == 1 {
-			return fault.New(fault.Conflict, "pades.certified", fmt.Errorf("pades: field %q certifies with P 1", f.Name))
-		}
-	}
-	return nil
-}
-
-// permission is the P of a certification signature, 0 where it is none.
-func permission(f *pdf.File, signature pdf.Dict) int {
-	references, err := f.Array(signature["Reference"])
-	if err != nil {
-		return 0
-	}
-	for _, r := range references {
-		d, err := f.Dict(r)
-		if err != nil || d["TransformMethod"] != pdf.Name("DocMDP") {
-			continue
-		}
-		params, err := f.Dict(d["TransformParams"])
-		if err != nil {
-			return 1 // unreadable: the strictest
-		}
-		if p, ok := f.Number(params["P"]); ok {
-			return int(p)
-		}
-		return 2 // the default, ISO 32000-1 table 254
-	}
-	return 0
-}
-
 func (l *layout) signature() pdf.Dict {
 	d := pdf.Dict{
 		"Type": pdf.Name("Sig"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.CAdES.detached"),
@@ -138,6 +88,10 @@ func (l *layout) signature() pdf.Dict {
 	if l.o.Certify {
 		params := pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(1), "V": pdf.Name("1.2")}
 		d["Reference"] = pdf.Array{pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": pdf.Name("DocMDP"), "TransformParams": params}}
+	}
+	if l.lock != nil {
+		references, _ := d["Reference"].(pdf.Array)
+		d["Reference"] = append(references, l.lockReference())
 	}
 	return d
 }
@@ -153,16 +107,9 @@ func (l *layout) stamp() pdf.Dict {
 // field fills the empty field that was asked for, or returns a new one that is
 // to be added to the form and the page.
 func (l *layout) field(signature pdf.Ref) (*pdf.Ref, error) {
-	if l.o.Field != "" {
-		for _, f := range l.fields {
-			if f.Name == l.o.Field && f.Type == "Sig" && f.Value == nil {
-				d := maps.Clone(f.Dict)
-				d["V"] = signature
-				l.update.Set(f.Ref, d)
-				return nil, nil
-			}
-		}
-		return nil, fault.New(fault.Invalid, "pades.no_such_field", fmt.Errorf("pades: no empty signature field %q", l.o.Field))
+	if l.fill != nil {
+		l.fillField(signature)
+		return nil, nil
 	}
 	page, dict, inherit, err := l.page()
 	if err != nil {
@@ -319,7 +266,7 @@ func (l *layout) setForm(form pdf.Dict) {
 // finishCatalog names the certification and, before PDF 2.0, the extension that
 // PAdES is (ISO 32000-1, 7.12).
 func (l *layout) finishCatalog(signature pdf.Ref) error {
-	if l.o.Field != "" {
+	if l.fill != nil {
 		form, err := l.file.Form()
 		if err != nil {
 			return err
