@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/belfry-eid/belfry/internal/pdf"
 )
 
 // withCard answers the card step the person stands at, by the card program's own
@@ -128,8 +130,62 @@ func TestBrowserJourney(t *testing.T) {
 		t.Error("an altered paper is shown as genuine")
 	}
 	bank.accessible("20-altered-file")
+	// A revision behind the seal takes the page's content away: what was sealed is shown.
+	blank := emptied(t, paper)
+	for _, language := range []string{"fr", "de"} {
+		bank.open(w.origin("zandvoorde") + "/" + language + "/verify")
+		bank.upload("input[type=file]", blank)
+		bank.click(`form[enctype="multipart/form-data"] button`)
+		bank.at("/verify/file")
+		if drawn, err := see(bank, chromedp.Evaluate[int](`document.querySelectorAll("img.b-drawn[alt]").length`)); err != nil || drawn != 1 {
+			t.Errorf("%s: %d pages are drawn (%v)", language, drawn, err)
+		}
+		bank.accessible("21-emptied-file-" + language)
+	}
 	bank.readsInOtherLanguages(w)
 	w.noNumberLeaks()
+}
+
+// emptied is the paper with a revision behind it whose pages show nothing.
+func emptied(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := pdf.Bytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := f.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := f.Dict(catalog["Pages"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	kids, err := f.Array(tree["Kids"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, ok := kids[0].(pdf.Ref)
+	page, err := f.Dict(first)
+	if err != nil || !ok {
+		t.Fatal(err)
+	}
+	delete(page, "Contents")
+	u := f.Update()
+	u.Set(first, page)
+	tail, err := u.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "emptied.pdf")
+	if err := os.WriteFile(out, append(raw, tail...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // forgetSession takes all cookies away, as time does: the card is asked for again.
