@@ -22,14 +22,24 @@ var (
 	ErrCorrupt = errors.New("the file's content is not what its name says")
 )
 
+// File is content that was checked when it was opened. The caller closes it.
+type File interface {
+	io.ReadCloser
+	io.ReaderAt
+	Size() int64
+}
+
 // Store keeps files. It is safe for concurrent use, by several processes too.
 type Store interface {
 	// Put keeps data and returns its name. It returns when the file would
 	// survive a power cut. Putting the same content again changes nothing, and
 	// mends a copy that has been damaged.
 	Put(ctx context.Context, c commune.ID, data []byte) (Digest, error)
-	// Open returns the content as a stream that was checked before; ErrMissing, ErrCorrupt.
-	Open(ctx context.Context, c commune.ID, d Digest) (io.ReadCloser, error)
+	// PutFrom keeps what write writes, as Put does, without having it in memory. Where
+	// write fails nothing is kept.
+	PutFrom(ctx context.Context, c commune.ID, write func(io.Writer) error) (Digest, error)
+	// Open returns the content, which was checked just now; ErrMissing, ErrCorrupt.
+	Open(ctx context.Context, c commune.ID, d Digest) (File, error)
 	// Read returns the content; ErrMissing, ErrCorrupt.
 	Read(ctx context.Context, c commune.ID, d Digest) ([]byte, error)
 }

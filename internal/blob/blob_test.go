@@ -192,3 +192,47 @@ func TestWhatTheDeadLeftIsSwept(t *testing.T) {
 		t.Errorf("somebody may be writing it: %v", err)
 	}
 }
+
+// What is written piece by piece is kept as a whole or not at all.
+func TestPutFrom(t *testing.T) {
+	s, ctx := newDir(t), context.Background()
+	pieces := func(fail error) func(io.Writer) error {
+		return func(w io.Writer) error {
+			for range 3 {
+				if _, err := w.Write(bytes.Repeat([]byte("x"), 1000)); err != nil {
+					return err
+				}
+			}
+			return fail
+		}
+	}
+	want := Sum(bytes.Repeat([]byte("x"), 3000))
+	broken := errors.New("no more")
+	if _, err := s.PutFrom(ctx, "beaumarais", pieces(broken)); !errors.Is(err, broken) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+	if _, err := s.Open(ctx, "beaumarais", want); !errors.Is(err, ErrMissing) {
+		t.Errorf("half of it is there: %v", err)
+	}
+	for range 2 {
+		d, err := s.PutFrom(ctx, "beaumarais", pieces(nil))
+		if err != nil || d != want {
+			t.Fatalf("%s, %v", d, err)
+		}
+	}
+	f, err := s.Open(ctx, "beaumarais", want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	last := make([]byte, 2)
+	if n, err := f.ReadAt(last, f.Size()-2); n != 2 || err != nil && !errors.Is(err, io.EOF) || f.Size() != 3000 {
+		t.Errorf("%d of %d bytes, %v", n, f.Size(), err)
+	}
+	if _, err := s.PutFrom(ctx, "../x", pieces(nil)); err == nil {
+		t.Error("a commune of another folder")
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.fresh(), "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

@@ -90,12 +90,40 @@ func (s *Dir) writeFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // after the rename there is nothing of this name
 	_, err = f.Write(data)
+	return finish(f, err, func() (string, error) { return path, nil })
+}
+
+// PutFrom implements Store: the name is known when all is written.
+func (s *Dir) PutFrom(_ context.Context, c commune.ID, write func(io.Writer) error) (Digest, error) {
+	f, err := os.CreateTemp(s.fresh(), "")
+	if err != nil {
+		return Digest{}, wrap(err)
+	}
+	h := sha256.New()
+	var d Digest
+	err = finish(f, write(io.MultiWriter(f, h)), func() (string, error) {
+		d = Digest(h.Sum(nil))
+		path, err := s.path(c, d)
+		if err != nil {
+			return "", err
+		}
+		return path, s.makeFolders(filepath.Dir(path))
+	})
+	return d, wrap(err)
+}
+
+// finish syncs a file that was written without err, gives it its name, and syncs the folder.
+func finish(f *os.File, err error, name func() (string, error)) error {
+	defer os.Remove(f.Name()) // after the rename there is nothing of this name
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	path, err := name()
+	if err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
@@ -124,9 +152,17 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// file is an open file of a known size.
+type file struct {
+	*os.File
+	size int64
+}
+
+func (f file) Size() int64 { return f.size }
+
 // Open implements Store. The file is read twice, so that no byte of a damaged
 // one goes out.
-func (s *Dir) Open(_ context.Context, c commune.ID, d Digest) (io.ReadCloser, error) {
+func (s *Dir) Open(_ context.Context, c commune.ID, d Digest) (File, error) {
 	path, err := s.path(c, d)
 	if err != nil {
 		return nil, err
@@ -136,7 +172,7 @@ func (s *Dir) Open(_ context.Context, c commune.ID, d Digest) (io.ReadCloser, er
 		return nil, wrap(err)
 	}
 	h := sha256.New()
-	_, err = io.Copy(h, f)
+	size, err := io.Copy(h, f)
 	if err == nil && Digest(h.Sum(nil)) != d {
 		err = fmt.Errorf("%w: %s of %s", ErrCorrupt, d, c)
 	}
@@ -147,7 +183,7 @@ func (s *Dir) Open(_ context.Context, c commune.ID, d Digest) (io.ReadCloser, er
 		f.Close()
 		return nil, wrap(err)
 	}
-	return f, nil
+	return file{f, size}, nil
 }
 
 // Read implements Store.
