@@ -31,7 +31,14 @@ const triesAPI = 600 // files an hour, by one address
 // nothing and read no cookie; failures are Problem's.
 func (p *Pages) Interface(mux *http.ServeMux, site *web.Site) {
 	mux.Handle("POST "+API+"validate", site.Upload(p.validate, maxFile+64<<10))
+	mux.Handle(API+"validate", site.Page(onlyPost))
 	mux.Handle("GET "+API+"openapi.json", site.Page(describe))
+}
+
+func onlyPost(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Allow", http.MethodPost)
+	problem(w, http.StatusMethodNotAllowed, "check.api.method", "")
+	return nil
 }
 
 func describe(w http.ResponseWriter, _ *http.Request) error {

@@ -146,6 +146,11 @@ func TestProgramsAreRefusedInTheirForm(t *testing.T) {
 			t.Errorf("%s: %d %q %v %s", name, a.Code, a.Header().Get("Content-Type"), err, a.Body)
 		}
 	}
+	get := httptest.NewRecorder()
+	api(t, good).ServeHTTP(get, httptest.NewRequest("GET", "/api/v1/validate", nil))
+	if get.Code != http.StatusMethodNotAllowed || get.Header().Get("Allow") != "POST" || get.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("GET: %d %v", get.Code, get.Header())
+	}
 	crashed := broken{&signing.Report{Result: signing.Unknown, Findings: []signing.Finding{{Code: signing.Crashed}}}}
 	if a := post(api(t, crashed), "application/pdf", []byte("%PDF")); a.Code != http.StatusOK || !strings.Contains(a.Body.String(), `"crashed"`) {
 		t.Errorf("a file that kills its reader: %d %s", a.Code, a.Body)
