@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -63,16 +62,7 @@ func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
 // inWords is a report as far as people can use it.
 func inWords(found *signing.Report, file []byte) Report {
 	r := Report{Verdict: verdict(found), Found: found}
-	note := func(list []signing.Finding) {
-		for _, f := range list {
-			if !slices.Contains(r.Details, f.Code.Key()) {
-				r.Details = append(r.Details, f.Code.Key())
-			}
-		}
-	}
-	note(found.Findings)
 	for _, s := range found.Signatures {
-		note(s.Findings)
 		if end, ok := revision(s, len(file)); ok {
 			r.Revisions = append([]blob.Digest{sha256.Sum256(file[:end])}, r.Revisions...)
 		}

@@ -81,7 +81,7 @@ func TestFilesAreReadInAChild(t *testing.T) {
 	} {
 		r, err := check.Check(context.Background(), c.file)
 		if err != nil || r.Verdict != c.want {
-			t.Errorf("%s: %s %v %v", name, r.Verdict, r.Details, err)
+			t.Errorf("%s: %s %v %v", name, r.Verdict, r.Found, err)
 		}
 		if c.want == verify.Valid && (r.Signer != w.P256.Cert.Subject.CommonName || !r.SignedAt.Equal(signingtest.Now)) {
 			t.Errorf("%s: signer %q at %v", name, r.Signer, r.SignedAt)

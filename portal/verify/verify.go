@@ -68,8 +68,6 @@ type Report struct {
 	// Signed is how many bytes of the file the last signature covers whose cryptography
 	// holds; 0 where there is none.
 	Signed int
-	// Details are message keys of everything that was noticed.
-	Details []string
 	// Found is all of it, as signing/verify says it.
 	Found *signing.Report
 }
