@@ -17,8 +17,12 @@ import (
 var parameters = []string{
 	"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
 	"code_challenge_method", "prompt", "max_age", "acr_values", "claims", "ui_locales", "id_token_hint",
-	"request", "request_uri", "registration",
+	"request", "request_uri", "registration", parameterStaff,
 }
+
+// parameterStaff, when "1", says that people who work at the commune are to sign in. It
+// chooses which ways they are shown, and proves nothing.
+const parameterStaff = "belfry_staff"
 
 // limit of one parameter, in bytes: an address must carry several of them back.
 const parameterLimit = 4096
@@ -56,6 +60,7 @@ func readAsk(c *client.Client, issuer, redirectURI string, v url.Values) (login.
 		one[name] = value
 	}
 	ask.State, ask.Nonce = one["state"], one["nonce"]
+	ask.Staff = one[parameterStaff] == "1"
 	if twice != nil {
 		return ask, twice
 	}

@@ -150,7 +150,7 @@ func (p *Provider) checked(ctx context.Context, c *client.Client, issuer string,
 		}
 		ask.Subject = about.Subject
 	}
-	if ask.Essential && !slices.ContainsFunc(ask.Levels, func(l string) bool { return slices.Contains(p.levels(), l) }) {
+	if home, ok := p.Communes.ByID(c.Commune); ask.Essential && (!ok || !p.login.Reachable(home, ask)) {
 		return ask, &oauthError{Code: "unmet_authentication_requirements", Description: "none of the acr values can be reached here"}
 	}
 	return ask, nil
@@ -179,6 +179,9 @@ func (p *Provider) standing(ctx context.Context, ask login.Ask, s *session.Sessi
 	var made login.Standing
 	if m, ok := p.methods[s.Method]; ok {
 		made.Level, made.Accepted = m.Level(c.Commune, s.Upstream)
+	}
+	if home, ok := p.Communes.ByID(c.Commune); ok && len(ask.Levels) > 0 {
+		made.Better = p.login.Reachable(home, ask)
 	}
 	if ask.Subject != "" {
 		person, err := p.personOf(ctx, c, *s)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/idp/method"
-	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
@@ -88,24 +87,13 @@ func (p *Provider) levels() []string {
 	for _, level := range method.Levels {
 		for _, m := range p.Methods {
 			for _, c := range p.Communes.All() {
-				if slices.Contains(reaches(m, c.ID), level) && !slices.Contains(have, level) {
+				if slices.Contains(method.Reaches(m, c.ID), level) && !slices.Contains(have, level) {
 					have = append(have, level)
 				}
 			}
 		}
 	}
 	return have
-}
-
-// reaches are the levels that people of c may reach by m.
-func reaches(m method.Method, c commune.ID) []string {
-	if several, ok := m.(interface{ Reaches(commune.ID) []string }); ok {
-		return several.Reaches(c)
-	}
-	if l, ok := m.Level(c, ""); ok {
-		return []string{l}
-	}
-	return nil
 }
 
 func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {

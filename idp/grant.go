@@ -37,6 +37,9 @@ type access struct {
 	Commune         commune.ID
 	Person, Subject string
 	Scopes          []string
+	Level, Upstream string
+	AMR             []string
+	At              time.Time // auth_time
 }
 
 // proceed gives the client its code for the citizen of session s.

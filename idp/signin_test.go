@@ -70,7 +70,7 @@ func TestTheNumberIsForAuthorisedClientsWhoAskAndOnlyWhileTheyAre(t *testing.T) 
 	}
 	f = p.flow(with("scope", "openid"))
 	a = p.exchange(f, b.open(p.ask(f)).code(f))
-	if info := w.userinfo(a.str("access_token")); len(info.body) != 1 || info.body["sub"] == nil {
+	if info := w.userinfo(a.str("access_token")); len(info.body) != 4 || info.body["sub"] == nil || info.body["acr"] == nil || info.body["amr"] == nil || info.body["auth_time"] == nil {
 		t.Errorf("openid alone gives %d claims", len(info.body))
 	}
 

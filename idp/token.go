@@ -203,7 +203,7 @@ func (p *Provider) redeem(r *http.Request, c *client.Client, assertion idpsql.As
 			if err := fits(g, issuer, v.Get("redirect_uri"), v.Get("code_verifier")); err != nil {
 				return idpsql.Token{}, err
 			}
-			stands, err := marshal(access{g.Issuer, g.Client, g.Commune, g.Person, g.Subject, g.Scopes})
+			stands, err := marshal(access{g.Issuer, g.Client, g.Commune, g.Person, g.Subject, g.Scopes, g.Level, g.Upstream, g.AMR, g.At})
 			return idpsql.Token{Token: accessToken, Session: g.Session, Content: stands, Expires: expires}, err
 		},
 	})
@@ -301,7 +301,10 @@ func (p *Provider) tell(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return dead
 	}
-	claims := map[string]any{"sub": a.Subject}
+	claims := map[string]any{"sub": a.Subject, "acr": a.Level, "amr": a.AMR, "auth_time": a.At.Unix()}
+	if a.Upstream != "" {
+		claims[ClaimUpstream] = a.Upstream
+	}
 	former, err := p.persons.Former(r.Context(), a.Commune, c.Sector, person.Root)
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type Ask struct {
 type Standing struct {
 	Level    string // acr
 	Accepted bool   // the commune accepts method and upstream level
+	Better   bool   // some way that the commune offers gives a level that is asked for
 	Subject  string // the citizen, as the client knows them
 }
 
@@ -46,7 +47,11 @@ const (
 	Prove   Outcome = iota // the citizen must show who they are
 	Proceed                // the client gets its code
 	Refuse                 // the client gets the error Code
+	Explain                // what was just shown is too low: which ways would do
 )
+
+// unmet is the error for an essential level that was not reached.
+const unmet = "unmet_authentication_requirements"
 
 // Next is an outcome, with the OAuth error of a refusal.
 type Next struct {
@@ -72,9 +77,14 @@ func Decide(ask Ask, login string, s *session.Session, standing Standing, now ti
 		case ask.Login && !fresh:
 		case ask.MaxAge != nil && !fresh && now.Sub(s.At) > time.Duration(*ask.MaxAge)*time.Second:
 		case ask.Essential && !slices.Contains(ask.Levels, standing.Level):
-			if fresh {
-				return Next{Refuse, "unmet_authentication_requirements"}
+			if fresh && !standing.Better {
+				return Next{Refuse, unmet}
 			}
+			if fresh {
+				return Next{Explain, ""}
+			}
+		case len(ask.Levels) > 0 && !slices.Contains(ask.Levels, standing.Level) && standing.Better && !fresh && !ask.None:
+			// A wish is worth one step, and not a refusal (§5.5.1.1).
 		default:
 			return Next{Proceed, ""}
 		}

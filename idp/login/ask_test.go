@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ func TestDecide(t *testing.T) {
 	mine := &session.Session{Login: "this", At: now}
 	high := login.Standing{Level: method.High, Accepted: true, Subject: "luc"}
 	low := login.Standing{Level: method.Low, Accepted: true, Subject: "luc"}
+	better := low
+	better.Better = true
 	for name, c := range map[string]struct {
 		ask      login.Ask
 		s        *session.Session
@@ -37,6 +40,11 @@ func TestDecide(t *testing.T) {
 		"past max_age":                  {login.Ask{MaxAge: seconds(59)}, old, high, login.Next{Outcome: login.Prove}},
 		"max_age 0, done":               {login.Ask{MaxAge: seconds(0)}, mine, high, login.Next{Outcome: login.Proceed}},
 		"wish not met":                  {login.Ask{Levels: []string{method.High}}, old, low, login.Next{Outcome: login.Proceed}},
+		"wish not met, could be":        {login.Ask{Levels: []string{method.High}}, old, better, login.Next{Outcome: login.Prove}},
+		"and just shown":                {login.Ask{Levels: []string{method.High}}, mine, better, login.Next{Outcome: login.Proceed}},
+		"and silent":                    {login.Ask{Levels: []string{method.High}, None: true}, old, better, login.Next{Outcome: login.Proceed}},
+		"need not met, could be":        {login.Ask{Levels: []string{method.High}, Essential: true}, mine, better, login.Next{Outcome: login.Explain}},
+		"need not met, silent":          {login.Ask{Levels: []string{method.High}, Essential: true, None: true}, old, better, login.Next{Outcome: login.Refuse, Code: "login_required"}},
 		"need not met":                  {login.Ask{Levels: []string{method.High}, Essential: true}, old, low, login.Next{Outcome: login.Prove}},
 		"need not met, just shown":      {login.Ask{Levels: []string{method.High}, Essential: true}, mine, low, login.Next{Outcome: login.Refuse, Code: "unmet_authentication_requirements"}},
 		"need met":                      {login.Ask{Levels: []string{method.Low, method.High}, Essential: true}, old, high, login.Next{Outcome: login.Proceed}},
@@ -63,7 +71,7 @@ func TestDecideNeverGoesRound(t *testing.T) {
 			age := rapid.Int64Range(0, 1000).Draw(t, "max_age")
 			ask.MaxAge = &age
 		}
-		standing := login.Standing{Level: rapid.SampledFrom(method.Levels).Draw(t, "level"), Accepted: rapid.Bool().Draw(t, "accepted"), Subject: "luc"}
+		standing := login.Standing{Level: rapid.SampledFrom(method.Levels).Draw(t, "level"), Accepted: rapid.Bool().Draw(t, "accepted"), Better: rapid.Bool().Draw(t, "better"), Subject: "luc"}
 		var s *session.Session
 		if rapid.Bool().Draw(t, "somebody") {
 			s = &session.Session{Login: rapid.SampledFrom([]string{"this", "earlier"}).Draw(t, "made by"), At: now.Add(-time.Duration(rapid.IntRange(0, 2000).Draw(t, "age")) * time.Second)}
@@ -82,6 +90,10 @@ func TestDecideNeverGoesRound(t *testing.T) {
 			t.Fatal("shows a page to a silent question")
 		case next.Outcome == login.Prove && fresh:
 			t.Fatal("asks again who has just shown it")
+		case next.Outcome == login.Explain && !(fresh && ask.Essential && standing.Better):
+			t.Fatal("explains what nobody needs")
+		case next.Outcome == login.Proceed && ask.Essential && !slices.Contains(ask.Levels, standing.Level):
+			t.Fatal("proceeds without a level that must be")
 		case (next.Outcome == login.Refuse) != (next.Code != ""):
 			t.Fatal("a refusal without its code, or the reverse")
 		}

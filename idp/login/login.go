@@ -140,11 +140,17 @@ func (d *Dispatcher) dispatch(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errGone
 	}
-	ways := d.ways(party.Commune)
-	if len(ways) == 1 {
+	ways := d.ways(party.Commune, req.Ask)
+	switch {
+	case len(ways) == 0: // the settings have changed since it was asked
+		if req, err = d.requests.take(r); err != nil {
+			return err
+		}
+		return d.Refuse(w, r, req.Ask, unmet)
+	case len(ways) == 1 && next.Outcome == Prove:
 		return web.See(w, r, address(req)+"/"+ways[0].Name())
 	}
-	return d.choose(w, r, req, party, ways)
+	return d.choose(w, r, req, party, ways, next.Outcome == Explain)
 }
 
 func (d *Dispatcher) next(r *http.Request, req Request) (*session.Session, Next, error) {
@@ -215,17 +221,32 @@ func (d *Dispatcher) language(w http.ResponseWriter, r *http.Request, req Reques
 type way struct {
 	Label, Hint, Href string
 	Last              bool // this computer was used with it before
+	Less              bool // it gives less than the client wishes
+}
+
+func (w way) rank() int {
+	switch {
+	case w.Less:
+		return 2
+	case w.Last:
+		return 0
+	}
+	return 1
 }
 
 // wayCookie remembers the last method on this computer; it says nothing of a person.
 const wayCookie = "belfry-way"
 
-// ways are the methods that people of c are offered, in c's own order.
-func (d *Dispatcher) ways(c *commune.Commune) []method.Method {
+// offers are the methods that c's citizens, or its staff, are offered, in c's own order.
+func (d *Dispatcher) offers(c *commune.Commune, staff bool) []method.Method {
+	names := c.SignIn
+	if staff && len(c.StaffSignIn) > 0 {
+		names = c.StaffSignIn
+	}
 	ordered := d.Methods
-	if len(c.SignIn) > 0 {
+	if len(names) > 0 {
 		ordered = nil
-		for _, name := range c.SignIn {
+		for _, name := range names {
 			if m, ok := d.byName[name]; ok {
 				ordered = append(ordered, m)
 			}
@@ -240,24 +261,45 @@ func (d *Dispatcher) ways(c *commune.Commune) []method.Method {
 	return ways
 }
 
-func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request, party Party, methods []method.Method) error {
+// gives says whether m may give people of c a level that is asked for.
+func gives(m method.Method, c commune.ID, levels []string) bool {
+	return len(levels) == 0 || slices.ContainsFunc(method.Reaches(m, c), func(l string) bool { return slices.Contains(levels, l) })
+}
+
+// ways are the methods that are offered for ask: where a level must be reached, those
+// that may give it.
+func (d *Dispatcher) ways(c *commune.Commune, ask Ask) []method.Method {
+	offers := d.offers(c, ask.Staff)
+	if !ask.Essential {
+		return offers
+	}
+	return slices.DeleteFunc(slices.Clone(offers), func(m method.Method) bool { return !gives(m, c.ID, ask.Levels) })
+}
+
+// Reachable says whether a way that c offers may give a level that is asked for.
+func (d *Dispatcher) Reachable(c *commune.Commune, ask Ask) bool {
+	return slices.ContainsFunc(d.offers(c, ask.Staff), func(m method.Method) bool { return gives(m, c.ID, ask.Levels) })
+}
+
+// choose lets the person choose: the last way on this computer first, and behind all
+// others those that give less than is asked for. low says why somebody is here again.
+func (d *Dispatcher) choose(w http.ResponseWriter, r *http.Request, req Request, party Party, methods []method.Method, low bool) error {
 	var ways []way
 	last := web.Cookie(r, wayCookie)
+	better := d.Reachable(party.Commune, req.Ask)
 	for _, m := range methods {
-		next := way{Href: address(req) + "/" + m.Name(), Last: m.Name() == last}
+		next := way{Href: address(req) + "/" + m.Name(), Last: m.Name() == last, Less: better && !gives(m, party.Commune.ID, req.Ask.Levels)}
 		next.Label, next.Hint = words(m, party.Commune.ID, req.Language)
-		if next.Last {
-			ways = append([]way{next}, ways...)
-		} else {
-			ways = append(ways, next)
-		}
+		ways = append(ways, next)
 	}
+	slices.SortStableFunc(ways, func(a, b way) int { return a.rank() - b.rank() })
 	frame := d.frame(w, r, req, party)
 	frame.Title = i18n.T(req.Language, "idp.choose_title")
 	return d.pages.Render(w, http.StatusOK, "choose", frame, struct {
 		Client, Cancel string
 		Ways           []way
-	}{party.Name, address(req) + "/cancel", ways})
+		Low            bool
+	}{party.Name, address(req) + "/cancel", ways, low})
 }
 
 // words are what people of c call m, and what it needs.
@@ -280,7 +322,7 @@ func (d *Dispatcher) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, next, err := d.next(r, req); err != nil || next.Outcome != Prove {
+	if _, next, err := d.next(r, req); err != nil || (next.Outcome != Prove && next.Outcome != Explain) {
 		if err != nil {
 			return err
 		}
@@ -396,6 +438,13 @@ func (d *Dispatcher) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	_, next, err := d.next(r, req)
+	if err != nil {
+		return err
+	}
+	if next.Outcome == Explain { // they have shown who they are, and it was too little
+		return d.Refuse(w, r, req.Ask, unmet)
+	}
 	return d.Refuse(w, r, req.Ask, "access_denied")
 }
 
@@ -407,7 +456,7 @@ func (d *Dispatcher) step(r *http.Request) (Request, method.Method, error) {
 	}
 	m, ok := d.byName[r.PathValue("method")]
 	party, known := d.Party(req)
-	if !ok || !known || !slices.Contains(d.ways(party.Commune), m) {
+	if !ok || !known || !slices.Contains(d.ways(party.Commune, req.Ask), m) {
 		return Request{}, nil, fault.New(fault.NotFound, "fault.not_found", nil)
 	}
 	return req, m, nil
@@ -421,7 +470,7 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 		Fresh: req.Ask.Login || req.Ask.MaxAge != nil, Levels: req.Ask.Levels, Must: req.Ask.Essential,
 		Action: here, Renew: here + "/renew", Cancel: address(req) + "/cancel",
 	}
-	if len(d.ways(party.Commune)) > 1 {
+	if len(d.ways(party.Commune, req.Ask)) > 1 {
 		s.Other = address(req)
 	}
 	return s

@@ -110,6 +110,18 @@ type Renewer interface {
 	Renew(ctx context.Context, s Step) (any, error)
 }
 
+// Reaches are the levels that people of c may reach by m: Level's, or those that a method
+// of several says itself.
+func Reaches(m Method, c commune.ID) []string {
+	if several, ok := m.(interface{ Reaches(commune.ID) []string }); ok {
+		return several.Reaches(c)
+	}
+	if level, ok := m.Level(c, ""); ok {
+		return []string{level}
+	}
+	return nil
+}
+
 // Selective is a method that not every commune has.
 type Selective interface {
 	// Offered says whether people of c can sign in by it.

@@ -55,6 +55,9 @@ type Commune struct {
 	// SignIn names the ways to sign in that the commune offers, in order: "card", "fas", or
 	// an [[upstream]] source. All that are set up for it where empty.
 	SignIn []string `toml:"sign_in"`
+	// StaffSignIn names those for people who work here, at the desk and at the pages about
+	// persons; SignIn's where empty.
+	StaffSignIn []string `toml:"staff_sign_in"`
 	// CitizenLevel and StaffLevel are the lowest levels of assurance (regulation (EU)
 	// 2015/1502) that citizens and staff sign in with: "low", "substantial" or "high".
 	// Substantial for citizens and high for staff where empty.
