@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/portal/citizen"
 	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -24,9 +25,18 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	q := r.URL.Query()
 	o := rp.Options{Return: localReturn(v, q.Get("return")), Language: v.Language}
-	if q.Get("desk") != "" {
-		o.MaxAge = visit.DeskIdle
-	} else if v.Person != nil {
+	switch {
+	case q.Get("desk") != "":
+		o.MaxAge, o.Staff = visit.DeskIdle, true
+	case q.Get("for") != "":
+		enough, err := p.demand(v, q.Get("for"), &o)
+		if err != nil {
+			return err
+		}
+		if enough {
+			return web.See(w, r, o.Return)
+		}
+	case v.Person != nil:
 		return web.See(w, r, o.Return)
 	}
 	secret := web.Cookie(r, signinCookie)
@@ -39,6 +49,25 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.SetCookie(w, r, signinCookie, secret, signinLifetime)
 	return web.See(w, r, to)
+}
+
+// demand asks for what a product asks for, and carries what its form has been told so
+// far; true where the visitor's sign-in is enough as it is.
+func (p *Portal) demand(v *visit.Visit, product string, o *rp.Options) (bool, error) {
+	pr, err := p.cfg.Orders.Product(v.Commune.ID, product)
+	if err != nil {
+		return false, err
+	}
+	d := citizen.Demand(v.Commune, pr)
+	o.MaxAge = d.Age()
+	if d.Level != "" {
+		o.Level = rp.Level(d.Level)
+	}
+	if v.Person == nil {
+		return false, nil
+	}
+	o.Subject, o.Carry = v.Person.Subject, citizen.DraftName(pr.ID)
+	return citizen.Meets(v, pr, p.cfg.Clock()), nil
 }
 
 func localReturn(v *visit.Visit, path string) string {
@@ -65,6 +94,11 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		return err
+	}
+	if login.Carry != "" {
+		if err := p.sessions.Carry(r.Context(), v.Commune.ID, web.Cookie(r, sessionCookie), secret, login.Carry); err != nil {
+			return err
+		}
 	}
 	web.ClearCookie(w, r, signinCookie)
 	web.SetCookie(w, r, sessionCookie, secret, 0)

@@ -174,6 +174,7 @@ func (w *world) communes() []*commune.Commune {
 			DocumentLanguages: []i18n.Language{i18n.French, i18n.Dutch, i18n.German},
 			StaffLanguages:    []i18n.Language{i18n.French, i18n.Dutch},
 			ClerkSignature:    commune.OptionalClerkSignature,
+			Products:          map[string]commune.Demand{"residence": {Level: "high"}}, // so that the app of CSAM is not enough
 			Theme:             commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
 			Contact: commune.Contact{
 				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",

@@ -57,6 +57,7 @@ const unmet = "unmet_authentication_requirements"
 type Next struct {
 	Outcome Outcome
 	Code    string
+	Low     bool // who is signed in must show more
 }
 
 // Decide says what comes next for ask, given the browser's session s (nil: nobody
@@ -66,31 +67,33 @@ type Next struct {
 func Decide(ask Ask, login string, s *session.Session, standing Standing, now time.Time) Next {
 	fresh := s != nil && login != "" && s.Login == login
 	if fresh && !standing.Accepted { // the commune does not take what was just shown
-		return Next{Refuse, "access_denied"}
+		return Next{Outcome: Refuse, Code: "access_denied"}
 	}
+	low := false
 	if s != nil && standing.Accepted {
 		switch {
 		case ask.Subject != "" && ask.Subject != standing.Subject:
 			if fresh { // proved themselves now, and it is somebody else
-				return Next{Refuse, "login_required"}
+				return Next{Outcome: Refuse, Code: "login_required"}
 			}
 		case ask.Login && !fresh:
 		case ask.MaxAge != nil && !fresh && now.Sub(s.At) > time.Duration(*ask.MaxAge)*time.Second:
 		case ask.Essential && !slices.Contains(ask.Levels, standing.Level):
 			if fresh && !standing.Better {
-				return Next{Refuse, unmet}
+				return Next{Outcome: Refuse, Code: unmet}
 			}
 			if fresh {
-				return Next{Explain, ""}
+				return Next{Outcome: Explain, Low: true}
 			}
+			low = true
 		case len(ask.Levels) > 0 && !slices.Contains(ask.Levels, standing.Level) && standing.Better && !fresh && !ask.None:
 			// A wish is worth one step, and not a refusal (§5.5.1.1).
 		default:
-			return Next{Proceed, ""}
+			return Next{Outcome: Proceed}
 		}
 	}
 	if ask.None {
-		return Next{Refuse, "login_required"}
+		return Next{Outcome: Refuse, Code: "login_required"}
 	}
-	return Next{Prove, ""}
+	return Next{Outcome: Prove, Low: low}
 }

@@ -147,10 +147,10 @@ func (d *Dispatcher) dispatch(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return d.Refuse(w, r, req.Ask, unmet)
-	case len(ways) == 1 && next.Outcome == Prove:
+	case len(ways) == 1 && !next.Low:
 		return web.See(w, r, address(req)+"/"+ways[0].Name())
 	}
-	return d.choose(w, r, req, party, ways, next.Outcome == Explain)
+	return d.choose(w, r, req, party, ways, next.Low)
 }
 
 func (d *Dispatcher) next(r *http.Request, req Request) (*session.Session, Next, error) {

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
@@ -69,7 +70,47 @@ type Commune struct {
 	ClerkSignature ClerkSignature `toml:"clerk_signature"`
 	Theme          Theme          `toml:"theme"`
 	Contact        Contact        `toml:"contact"`
+	// Products say what the commune asks of the sign-in of whoever orders a product, by the
+	// product's ID; the catalogue's own demand where it says nothing.
+	Products map[string]Demand `toml:"product"`
 }
+
+// Demand is what is asked of a sign-in.
+type Demand struct {
+	Level  string `toml:"level"`   // the lowest: "low", "substantial" or "high"; nothing where empty
+	MaxAge string `toml:"max_age"` // how long ago it may have been, "30m"; any time where empty
+}
+
+// Check returns what is wrong with it.
+func (d Demand) Check() error {
+	if !slices.Contains(levels, d.Level) {
+		return fmt.Errorf("level %q: low, substantial or high", d.Level)
+	}
+	if age, err := time.ParseDuration(d.MaxAge); d.MaxAge != "" && (err != nil || age < time.Minute) {
+		return fmt.Errorf("max_age %q: a duration of a minute at least, such as 30m", d.MaxAge)
+	}
+	return nil
+}
+
+// Age is MaxAge, zero where it is any.
+func (d Demand) Age() time.Duration {
+	age, _ := time.ParseDuration(d.MaxAge) // checked
+	return age
+}
+
+// Or is d with what it leaves open taken from e.
+func (d Demand) Or(e Demand) Demand {
+	if d.Level == "" {
+		d.Level = e.Level
+	}
+	if d.MaxAge == "" {
+		d.MaxAge = e.MaxAge
+	}
+	return d
+}
+
+// levels that settings may name.
+var levels = []string{"", "low", "substantial", "high"}
 
 // ClerkSignature says whether clerks sign papers with their own eID.
 type ClerkSignature string
@@ -162,8 +203,13 @@ func (c *Commune) Check() error {
 		bad("nis %q: five digits", c.NIS)
 	}
 	for _, l := range []string{c.CitizenLevel, c.StaffLevel} {
-		if !slices.Contains([]string{"", "low", "substantial", "high"}, l) {
+		if !slices.Contains(levels, l) {
 			bad("level %q: low, substantial or high", l)
+		}
+	}
+	for id, d := range c.Products {
+		if err := d.Check(); err != nil {
+			bad("product.%s: %v", id, err)
 		}
 	}
 	for name, list := range map[string][]i18n.Language{"languages": c.Languages, "document_languages": c.DocumentLanguages, "staff_languages": c.StaffLanguages} {

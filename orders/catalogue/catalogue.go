@@ -54,6 +54,8 @@ type Product struct {
 	Template    string `toml:"template"`
 	PriceCents  int64  `toml:"price_cents"`  // 0 is free
 	WorkingDays int    `toml:"working_days"` // promised at most, the day after the order being the first
+	// SignIn is what is asked of the sign-in of whoever orders it; a commune may ask otherwise.
+	SignIn commune.Demand `toml:"sign_in"`
 
 	Label     Text       `toml:"label"`      // its name
 	Summary   Text       `toml:"summary"`    // what it is good for
@@ -219,6 +221,9 @@ func (p *Product) check(file string) error {
 	}
 	if len(p.Paper.Rows) == 0 {
 		bad("paper.rows: at least one")
+	}
+	if err := p.SignIn.Check(); err != nil {
+		bad("sign_in: %v", err)
 	}
 	for _, f := range p.Fields {
 		if !f.Known() {

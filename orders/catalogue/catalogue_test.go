@@ -56,6 +56,8 @@ func TestGapsDoNotLoad(t *testing.T) {
 		"no question":      func(s string) string { return strings.Replace(s, `"email"]`, `"shoe_size"]`, 1) },
 		"working_days":     func(s string) string { return strings.Replace(s, "working_days = 3", "working_days = 0", 1) },
 		"has a gap":        func(s string) string { return strings.Replace(s, `fact = "since"`, `fact = ""`, 1) },
+		"sign_in: level":   func(s string) string { return s + "\n[sign_in]\nlevel = \"gold\"\n" },
+		"sign_in: max_age": func(s string) string { return s + "\n[sign_in]\nmax_age = \"soon\"\n" },
 		"strict mode":      func(s string) string { return "colour = 1\n" + s },
 	} {
 		bad := spoil(string(good))

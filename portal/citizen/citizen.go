@@ -12,6 +12,7 @@ import (
 	"embed"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -52,6 +54,26 @@ var templates embed.FS
 // New parses the pages.
 func New(o Orders, s *session.Store, now clock.Clock) *Pages {
 	return &Pages{orders: o, sessions: s, now: now, templates: page.Parse(templates)}
+}
+
+// Demand is what the commune of a visit asks of the sign-in of whoever orders a product.
+func Demand(c *commune.Commune, pr *catalogue.Product) commune.Demand {
+	return c.Products[pr.ID].Or(pr.SignIn)
+}
+
+// Meets says whether the visitor's sign-in is enough for a product now.
+func Meets(v *visit.Visit, pr *catalogue.Product, now time.Time) bool {
+	d := Demand(v.Commune, pr)
+	if d.Level != "" && !rp.Reaches(v.Person.ACR, rp.Level(d.Level)) {
+		return false
+	}
+	return d.Age() == 0 || now.Sub(v.Person.AuthTime) <= d.Age()
+}
+
+// more is where a visitor whose sign-in is not enough for a product signs in for it, and
+// comes back to what they filled in.
+func more(v *visit.Visit, pr *catalogue.Product) string {
+	return v.SignInTo(v.To("/documents/"+pr.ID+"/check")) + "&" + url.Values{"for": {pr.ID}}.Encode()
 }
 
 // Routes adds the pages' addresses, which the portal has freed of their language.

@@ -27,12 +27,13 @@ type draft struct {
 	Order     string // the order it made
 }
 
-func draftName(product string) string { return "draft/" + product }
+// DraftName is under which name a product's draft is kept with the session.
+func DraftName(product string) string { return "draft/" + product }
 
 // open is the draft of the page's product; ok is false where there is none.
 func (p *Pages) open(r *http.Request) (d draft, ok bool, err error) {
 	v := visit.Of(r)
-	err = p.sessions.Kept(r.Context(), v.Commune.ID, v.Secret, draftName(r.PathValue("product")), &d)
+	err = p.sessions.Kept(r.Context(), v.Commune.ID, v.Secret, DraftName(r.PathValue("product")), &d)
 	if errors.Is(err, session.ErrNone) {
 		return draft{}, false, nil
 	}
@@ -41,7 +42,7 @@ func (p *Pages) open(r *http.Request) (d draft, ok bool, err error) {
 
 func (p *Pages) keep(r *http.Request, d draft) error {
 	v := visit.Of(r)
-	return p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, draftName(r.PathValue("product")), d)
+	return p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, DraftName(r.PathValue("product")), d)
 }
 
 // field is one question of the form page.
@@ -196,6 +197,8 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 		return web.See(w, r, at)
 	case d.Order != "":
 		return web.See(w, r, v.To("/orders/"+d.Order))
+	case !Meets(v, pr, p.now()):
+		return web.See(w, r, more(v, pr))
 	}
 	frame := v.Frame(w, r, v.T("portal.check.title"))
 	frame.Back = at
@@ -242,6 +245,13 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !ok || !d.Complete || d.Key != r.PostForm.Get("key") { // the session ended, or another tab began anew
 		return web.See(w, r, v.To("/documents/"+product+"/check"))
+	}
+	pr, err := p.orders.Product(v.Commune.ID, product)
+	if err != nil {
+		return err
+	}
+	if !Meets(v, pr, p.now()) {
+		return web.See(w, r, more(v, pr))
 	}
 	o, err := p.orders.Submit(r.Context(), v.Commune.ID, person(v), orders.Submission{
 		Product: product, Version: d.Version, Answers: d.Typed, Language: v.Language, Key: d.Key,

@@ -34,6 +34,9 @@ type pending struct {
 	Language i18n.Language
 	Asked    time.Time
 	MaxAge   time.Duration
+	Level    string
+	Subject  string
+	Carry    string
 }
 
 // Begin registers a sign-in for the browser that keeps secret (web.NewSecret, in a
@@ -49,6 +52,7 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 		Site: site, Issuer: p.issuer, Browser: sha256.Sum256([]byte(secret)),
 		Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
 		Return: LocalPath(o.Return), Language: o.Language, Asked: rp.cfg.Clock(), MaxAge: o.MaxAge,
+		Level: o.Level, Subject: o.Subject, Carry: o.Carry,
 	}
 	form := url.Values{
 		"client_id":             {client.ID},
@@ -65,6 +69,12 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 	if o.MaxAge > 0 {
 		form.Set("max_age", strconv.Itoa(int(o.MaxAge/time.Second)))
 	}
+	if o.Level != "" {
+		form.Set("claims", essential(o.Level))
+	}
+	if o.Staff {
+		form.Set("belfry_staff", "1")
+	}
 	requestURI, err := rp.push(ctx, p, client, form)
 	if err != nil {
 		return "", err
@@ -77,6 +87,31 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 		return "", fmt.Errorf("sign-in: keep state: %w", err)
 	}
 	return withQuery(p.Endpoint().AuthURL, url.Values{"client_id": {client.ID}, "request_uri": {requestURI}})
+}
+
+// essential is the claims parameter that asks for a level, or a higher one (OpenID
+// Connect Core §5.5.1.1).
+func essential(level string) string {
+	type acr struct {
+		Essential bool     `json:"essential"`
+		Values    []string `json:"values"`
+	}
+	var c struct {
+		IDToken struct {
+			ACR acr `json:"acr"`
+		} `json:"id_token"`
+	}
+	c.IDToken.ACR = acr{true, nil}
+	for _, l := range levels {
+		if Reaches(l, level) {
+			c.IDToken.ACR.Values = append(c.IDToken.ACR.Values, l)
+		}
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // strings and a bool
+	}
+	return string(text)
 }
 
 // Answers that a person can do something about. Everything else is the same to
@@ -110,7 +145,13 @@ func (rp *RP) Finish(ctx context.Context, site Site, secret string, q url.Values
 	if err != nil {
 		return back, err
 	}
+	if wait.Level != "" && !Reaches(login.ACR, wait.Level) {
+		return back, errLevel.Because(fmt.Errorf("acr %q, %q was needed", clip(login.ACR), wait.Level))
+	}
 	login.Return = wait.Return
+	if wait.Subject == login.Subject {
+		login.Carry = wait.Carry
+	}
 	return login, nil
 }
 

@@ -150,6 +150,11 @@ type Options struct {
 	Return   string        // local path to come back to, "/" where it is not local
 	Language i18n.Language // of the provider's pages
 	MaxAge   time.Duration // an older authentication is done again; 0 asks nothing
+	Level    string        // that must be reached, or a higher one; the client's lowest where empty
+	Staff    bool          // people who work at the commune are to sign in
+	// Subject is who is signed in already, and Carry what is kept for them and is to be
+	// there afterwards. Whoever signs in as somebody else does not get it.
+	Subject, Carry string
 }
 
 // Login is a checked sign-in.
@@ -165,6 +170,7 @@ type Login struct {
 	SessionID  string // sid at the provider
 	IDToken    string // for the sign-out; secret
 	Return     string // local path
+	Carry      string // of the Options, where the same person has signed in
 }
 
 const (

@@ -153,6 +153,20 @@ func (st *Store) Kept(ctx context.Context, c commune.ID, secret, name string, v 
 	return st.open(ctx, place(c, secret, name), v)
 }
 
+// Carry keeps for the session of one secret what was kept for that of another; it is for
+// the caller to know that both are one person's. Nothing happens where there is nothing.
+func (st *Store) Carry(ctx context.Context, c commune.ID, from, to, name string) error {
+	var v json.RawMessage
+	err := st.Kept(ctx, c, from, name, &v)
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return st.Keep(ctx, c, to, name, v)
+}
+
 // record is the stored form; it alone reveals the number, and only under the seal.
 type record struct {
 	Commune    commune.ID `json:"commune"`
