@@ -274,7 +274,7 @@ func (s *Settings) check() error {
 	if _, err := commune.NewCommunes(s.Communes); err != nil {
 		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal(), s.checkUpstream())...)
+	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal(), s.checkUpstream(), s.checkWays())...)
 }
 
 // checkOrigins refuses plain http in production.

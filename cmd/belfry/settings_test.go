@@ -75,6 +75,10 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		"no [[stamp]]":                   {"[[stamp]]\nurl = \"http://127.0.0.1:9/tsa\"\nroots = \"tsa.pem\"", ""},
 		"nis":                            {`"99001"`, `"9900"`},
 		"server.key_file is missing":     {`key_file = "install.key"`, ""},
+		`staff_sign_in: "fas" is not`:    {`nis = "99001"`, "nis = \"99001\"\nstaff_sign_in = [\"fas\"]"},
+		`sign_in: "itsme" is not`:        {`nis = "99001"`, "nis = \"99001\"\nsign_in = [\"card\", \"itsme\"]"},
+		"product.residense: no product":  {`nis = "99001"`, "nis = \"99001\"\nproduct.residense = { level = \"high\" }"},
+		"product.residence: level":       {`nis = "99001"`, "nis = \"99001\"\nproduct.residence = { level = \"gold\" }"},
 	} {
 		text := strings.Replace(goodSettings, change[0], change[1], 1)
 		if text == goodSettings {
