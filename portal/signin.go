@@ -89,7 +89,7 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	secret, err := p.sessions.Create(r.Context(), session.Session{
-		Commune: v.Commune.ID, Subject: login.Subject, GivenNames: login.GivenNames, Surname: login.Surname,
+		Commune: v.Commune.ID, Subject: login.Subject, Former: login.Former, GivenNames: login.GivenNames, Surname: login.Surname,
 		Number: login.Number, BirthDate: login.BirthDate, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
 	})
 	if err != nil {

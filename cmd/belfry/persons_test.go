@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 )
 
 // totp is a means of the federal service that beaumarais takes for less than its paper asks.
@@ -84,6 +86,7 @@ func TestMergeJourney(t *testing.T) {
 	if p := second(); p.tryGet(order) != nil || p.status == 200 {
 		t.Fatal("another person's order is seen")
 	}
+	own := newPerson(t).order(w, "beaumarais", w.card("amina"))
 
 	claire, wim := w.administrator("beaumarais", "claire"), w.administrator("beaumarais", "wim")
 	clerk := w.clerk("beaumarais", "sofie")
@@ -103,8 +106,15 @@ func TestMergeJourney(t *testing.T) {
 	p.says("fr", "person.notice_title")
 	p.send("/read")
 	p.want(200)
-	p.get(order)
-	p.want(200)
+	for _, address := range []string{order, own} {
+		if find(p.page, func(n *html.Node) bool { return strings.HasSuffix(address, attr(n, "href")) && attr(n, "href") != "" }) == nil {
+			t.Errorf("%s is not listed:\n%s", address, p.text())
+		}
+	}
+	for _, address := range []string{order, own} {
+		p.get(address)
+		p.want(200)
+	}
 
 	claire.get(w.Provider.Issuers[0] + "/persons/beaumarais")
 	claire.send("/undo")

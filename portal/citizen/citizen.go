@@ -13,6 +13,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,10 +160,15 @@ type mine struct {
 
 func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	list, err := p.orders.Mine(r.Context(), v.Commune.ID, v.Person.Subject)
-	if err != nil {
-		return err
+	var list []orders.Order
+	for _, subject := range v.Person.Subjects() {
+		some, err := p.orders.Mine(r.Context(), v.Commune.ID, subject)
+		if err != nil {
+			return err
+		}
+		list = append(list, some...)
 	}
+	slices.SortStableFunc(list, func(a, b orders.Order) int { return strings.Compare(b.ID, a.ID) })
 	return p.render(w, "mine", v.Frame(w, r, v.T("portal.mine.title")), mine{list, v.To})
 }
 
@@ -182,9 +188,15 @@ type order struct {
 	Product  string
 }
 
-func (p *Pages) load(r *http.Request) (orders.Order, error) {
+// load is the order of the page, made by the visitor under any name of theirs.
+func (p *Pages) load(r *http.Request) (o orders.Order, err error) {
 	v := visit.Of(r)
-	return p.orders.ForCitizen(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+	for _, subject := range v.Person.Subjects() {
+		if o, err = p.orders.ForCitizen(r.Context(), v.Commune.ID, r.PathValue("id"), subject); fault.KindOf(err) != fault.NotFound {
+			return o, err
+		}
+	}
+	return o, err
 }
 
 func (p *Pages) view(v *visit.Visit, o orders.Order) order {
@@ -223,7 +235,11 @@ func (p *Pages) sent(w http.ResponseWriter, r *http.Request) error {
 // browser would change nothing in it but hide its seal.
 func (p *Pages) document(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	f, err := p.orders.Document(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+	o, err := p.load(r)
+	if err != nil {
+		return err
+	}
+	f, err := p.orders.Document(r.Context(), v.Commune.ID, o.ID, o.Subject)
 	if err != nil {
 		return err
 	}
@@ -246,8 +262,11 @@ func (p *Pages) askCancel(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) cancel(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	o, err := p.orders.Cancel(r.Context(), v.Commune.ID, r.PathValue("id"), v.Person.Subject)
+	o, err := p.load(r)
 	if err != nil {
+		return err
+	}
+	if o, err = p.orders.Cancel(r.Context(), v.Commune.ID, o.ID, o.Subject); err != nil {
 		return err
 	}
 	return web.See(w, r, v.To("/orders/"+o.ID))

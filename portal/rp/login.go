@@ -210,10 +210,11 @@ type claims struct {
 }
 
 type person struct {
-	GivenNames string `json:"given_name"`
-	BirthDate  string `json:"birthdate"`
-	Surname    string `json:"family_name"`
-	Number     string `json:"https://belfry.eu/claims/national_number"`
+	GivenNames string   `json:"given_name"`
+	BirthDate  string   `json:"birthdate"`
+	Surname    string   `json:"family_name"`
+	Number     string   `json:"https://belfry.eu/claims/national_number"`
+	Former     []string `json:"https://belfry.eu/claims/former_subjects"`
 }
 
 // exchange turns a code into a Login: tokens, ID token, userinfo.
@@ -241,7 +242,7 @@ func (rp *RP) exchange(ctx context.Context, wait pending, code string) (Login, e
 		return Login{}, err
 	}
 	login := Login{
-		Subject: id.Subject, GivenNames: who.GivenNames, Surname: who.Surname, BirthDate: who.BirthDate,
+		Subject: id.Subject, Former: who.Former, GivenNames: who.GivenNames, Surname: who.Surname, BirthDate: who.BirthDate,
 		ACR: said.ACR, AMR: said.AMR, AuthTime: time.Unix(said.AuthTime, 0).UTC(), SessionID: said.SID, IDToken: raw,
 	}
 	if who.Number != "" {

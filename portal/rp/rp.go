@@ -167,10 +167,11 @@ type Login struct {
 	ACR        string
 	AMR        []string
 	AuthTime   time.Time
-	SessionID  string // sid at the provider
-	IDToken    string // for the sign-out; secret
-	Return     string // local path
-	Carry      string // of the Options, where the same person has signed in
+	SessionID  string   // sid at the provider
+	IDToken    string   // for the sign-out; secret
+	Return     string   // local path
+	Carry      string   // of the Options, where the same person has signed in
+	Former     []string // other subjects of the same person, by which the commune may know them
 }
 
 const (

@@ -41,7 +41,8 @@ const (
 // Session is one person's stay at one commune's portal.
 type Session struct {
 	Commune    commune.ID
-	Subject    string // the commune's pairwise name for the person
+	Subject    string   // the commune's pairwise name for the person
+	Former     []string // other names that were found to be the same person's
 	GivenNames string
 	Surname    string
 	Number     eid.NationalNumber // zero where the commune has no authorisation
@@ -58,6 +59,9 @@ type Session struct {
 func (s *Session) Name() string {
 	return eid.Citizen{GivenNames: s.GivenNames, Surname: s.Surname}.Name()
 }
+
+// Subjects are all names by which the commune may know the person, today's first.
+func (s *Session) Subjects() []string { return append([]string{s.Subject}, s.Former...) }
 
 // Store keeps sessions, and small things that belong to one session.
 type Store struct {
@@ -171,6 +175,7 @@ func (st *Store) Carry(ctx context.Context, c commune.ID, from, to, name string)
 type record struct {
 	Commune    commune.ID `json:"commune"`
 	Subject    string     `json:"sub"`
+	Former     []string   `json:"former,omitempty"`
 	GivenNames string     `json:"given"`
 	Surname    string     `json:"family"`
 	Number     string     `json:"number,omitempty"`
@@ -183,14 +188,14 @@ type record struct {
 }
 
 func recordOf(s Session) record {
-	return record{s.Commune, s.Subject, s.GivenNames, s.Surname, s.Number.Reveal(), s.BirthDate, s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
+	return record{s.Commune, s.Subject, s.Former, s.GivenNames, s.Surname, s.Number.Reveal(), s.BirthDate, s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
 }
 
 func (r record) session(c commune.ID) (*Session, error) {
 	if r.Commune != c {
 		return nil, ErrNone
 	}
-	s := &Session{Commune: r.Commune, Subject: r.Subject, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: r.BirthDate, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
+	s := &Session{Commune: r.Commune, Subject: r.Subject, Former: r.Former, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: r.BirthDate, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
 	if r.Number == "" {
 		return s, nil
 	}
