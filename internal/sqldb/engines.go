@@ -106,11 +106,20 @@ func (db *DB) openPostgres(address string) error {
 		config.ConnectTimeout = 10 * time.Second
 	}
 	db.engine, db.address = Postgres, address
-	db.writer = stdlib.OpenDB(*config)
+	db.writer = stdlib.OpenDB(*config, stdlib.OptionResetSession(alive))
 	db.writer.SetMaxOpenConns(postgresWriters)
 	db.writer.SetMaxIdleConns(postgresWriters) // two by default: the others would reconnect each time
-	db.reader = stdlib.OpenDB(*config)
+	db.reader = stdlib.OpenDB(*config, stdlib.OptionResetSession(alive))
 	db.reader.SetMaxOpenConns(postgresReaders)
 	db.reader.SetMaxIdleConns(postgresReaders)
+	return nil
+}
+
+// alive is asked before a connection is used again: one that the server has closed
+// meanwhile is left, where pgx by itself looks only at those that were idle for a second.
+func alive(_ context.Context, conn *pgx.Conn) error {
+	if conn.PgConn().CheckConn() != nil {
+		return driver.ErrBadConn
+	}
 	return nil
 }

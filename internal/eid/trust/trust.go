@@ -203,10 +203,10 @@ func (v *Verifier) check(ctx context.Context, der []byte, purpose func(*x509.Cer
 	if err != nil {
 		return Certificate{}, err
 	}
-	if err := current(leaf, now); err != nil {
+	if err := purpose(leaf); err != nil {
 		return Certificate{}, err
 	}
-	if err := purpose(leaf); err != nil {
+	if err := current(leaf, now); err != nil {
 		return Certificate{}, err
 	}
 	ca, err := v.issuerOf(ctx, leaf, now)
