@@ -168,7 +168,12 @@ func (f *File) indirect(offset int64, want *Ref) (Object, error) {
 
 // extent is indirect that says where the object ends.
 func (f *File) extent(offset int64, want *Ref) (Object, int64, error) {
-	s := newScanner(f.src, f.size, offset)
+	return f.extentBy(newScanner(f.src, f.size, offset), want)
+}
+
+// extentBy is extent for a scanner that stands where the object begins.
+func (f *File) extentBy(s *scanner, want *Ref) (Object, int64, error) {
+	offset := s.pos
 	number, err := s.integer()
 	if err != nil {
 		return nil, 0, err

@@ -10,8 +10,8 @@ import (
 const maxTree = 1 << 18
 
 // Sound says why a file is none that all readers understand alike, nil where they do:
-// each object in use stands where the cross-reference sections say, be it of use to the
-// caller or not, and the page tree ends. A reader that finds an object elsewhere
+// each object in use stands whole where the cross-reference sections say, be it of use to
+// the caller or not, and the page tree ends. A reader that finds an object elsewhere
 // searches the file for objects and may show another document.
 func (f *File) Sound() error {
 	if err := f.standing(); err != nil {
@@ -28,8 +28,8 @@ func (f *File) Sound() error {
 	return f.tree(catalog["Pages"], map[Ref]bool{}, &visited)
 }
 
-// standing looks at the head of each object that is not in an object stream. They are
-// taken in the order of the file, through one window.
+// standing reads each object that is not in an object stream, but no stream's bytes. They
+// are taken in the order of the file, through one window.
 func (f *File) standing() error {
 	type head struct {
 		offset int64
@@ -47,26 +47,15 @@ func (f *File) standing() error {
 		if h.offset >= f.size {
 			return syntax(h.offset, "object %v is outside the file", h.ref)
 		}
-		s.pos = h.offset
-		number, err := s.integer()
-		if err != nil {
-			return fmt.Errorf("object %v: %w", h.ref, err)
-		}
-		generation, err := s.integer()
-		if err != nil {
-			return fmt.Errorf("object %v: %w", h.ref, err)
-		}
-		if number != int64(h.ref.Number) || generation != int64(h.ref.Generation) {
-			return syntax(h.offset, "object %d %d stands where %v should", number, generation, h.ref)
-		}
-		if err := s.keyword("obj"); err != nil {
+		s.pos, s.nodes = h.offset, 0
+		if _, _, err := f.extentBy(s, &h.ref); err != nil {
 			return fmt.Errorf("object %v: %w", h.ref, err)
 		}
 	}
 	return nil
 }
 
-// packing looks for each object that is in an object stream, one stream after the other.
+// packing reads each object that is in an object stream, one stream after the other.
 func (f *File) packing() error {
 	inside := map[uint32][]uint32{}
 	for n, e := range f.entries {
@@ -74,14 +63,10 @@ func (f *File) packing() error {
 			inside[uint32(e.offset)] = append(inside[uint32(e.offset)], n)
 		}
 	}
-	for number, objects := range inside {
-		p, err := f.pack(number)
-		if err != nil {
-			return fmt.Errorf("object stream %d: %w", number, err)
-		}
+	for _, objects := range inside {
 		for _, n := range objects {
-			if i := f.entries[n].index; int(i) >= len(p.numbers) || p.numbers[i] != n {
-				return fmt.Errorf("%w: object %d is not in object stream %d", ErrSyntax, n, number)
+			if _, err := f.unpack(n, f.entries[n]); err != nil {
+				return fmt.Errorf("object %d: %w", n, err)
 			}
 		}
 	}
@@ -89,8 +74,8 @@ func (f *File) packing() error {
 }
 
 // tree walks the page tree. A page may be named twice, a node never below itself.
-func (f *File) tree(node Object, above map[Ref]bool, visited *int) error {
-	r, ok := node.(Ref)
+func (f *File) tree(o Object, above map[Ref]bool, visited *int) error {
+	r, ok := o.(Ref)
 	if !ok {
 		return nil // pages are indirect objects; readers pass over anything else
 	}
@@ -105,8 +90,12 @@ func (f *File) tree(node Object, above map[Ref]bool, visited *int) error {
 		return err
 	}
 	kids, err := f.Array(d["Kids"])
-	if err != nil || len(kids) == 0 || d["Type"] == Name("Page") {
+	if err != nil {
 		return err
+	}
+	page, node := d["Type"] == Name("Page"), d["Type"] == Name("Pages")
+	if d["Type"] != nil && !page && !node || page && len(kids) > 0 { // readers go by the one or by the other
+		return fmt.Errorf("%w: %v with %d kids is a %v in the page tree", ErrSyntax, r, len(kids), d["Type"])
 	}
 	above[r] = true
 	defer delete(above, r)
