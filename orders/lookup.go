@@ -53,12 +53,13 @@ func (s *Service) LookupNumber(ctx context.Context, c commune.ID, number, check 
 	return s.facts(ctx, c, `AND p.number = $2`, string(n))
 }
 
-// LookupFile finds a paper by the SHA-256 of its sealed file, as it was issued.
+// LookupFile finds a paper by the SHA-256 of its sealed file: as it was issued, as any
+// renewal made it, or as the seal alone left it, which all of these begin with.
 func (s *Service) LookupFile(ctx context.Context, c commune.ID, sum blob.Digest) (Facts, error) {
 	if sum.IsZero() {
 		return Facts{}, errUnknownPaper()
 	}
-	return s.facts(ctx, c, `AND p.document = $2`, sum)
+	return s.facts(ctx, c, `AND o.id = (SELECT order_id FROM orders_file WHERE commune = $1 AND document = $2)`, sum)
 }
 
 func (s *Service) facts(ctx context.Context, c commune.ID, where string, arg any) (Facts, error) {

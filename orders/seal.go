@@ -60,9 +60,9 @@ func (s *Service) record(tx *sqldb.Tx, j SealJob, receipt signing.Receipt) error
 	if err != nil {
 		return err
 	}
-	to, kind := Issued, EventIssued
-	if receipt.Stage == signing.Signed {
-		to, kind = Signed, EventSigned
+	to, kind := Signed, EventSigned // and so it stays while stamps and proofs are gathered
+	if receipt.Stage == signing.Finished {
+		to, kind = Issued, EventIssued
 	}
 	if r.State == to || r.State == Issued {
 		return nil // recorded by a run that was cut off before it could say so
@@ -83,6 +83,11 @@ func (s *Service) record(tx *sqldb.Tx, j SealJob, receipt signing.Receipt) error
 		receipt.Document, sqldb.Time{Time: receipt.SignedAt}, issuedAt, receipt.Level, receipt.Signer, bit(receipt.Specimen),
 		string(j.Commune), j.Order, receipt.Grant)); err != nil {
 		return fmt.Errorf("order %s: its paper: %w", r.ID, err)
+	}
+	if to == Issued {
+		if err := addFiles(tx, r.Commune, r.ID, at, receipt.Document, receipt.Sealed); err != nil {
+			return fmt.Errorf("order %s: its file: %w", r.ID, err)
+		}
 	}
 	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: kind, Public: true, Detail: map[string]string{"Number": string(r.Paper.Number)}}); err != nil {
 		return err

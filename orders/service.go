@@ -35,6 +35,11 @@ type Sealer interface {
 	Grant(tx *sqldb.Tx, g signing.Grant) error
 	// Seal brings a grant further. record runs in the transaction of each stage reached.
 	Seal(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error)
+	// Due lists grants whose documents are to be renewed; those of skip are left out.
+	Due(ctx context.Context, c commune.ID, limit int, skip ...string) ([]string, error)
+	// Renew puts another file in the place of a finished one, which begins with the old
+	// one's bytes. record runs in the transaction of the change.
+	Renew(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error)
 	// Describe says whose seal the commune's papers carry.
 	Describe(c commune.ID) (signing.Seal, error)
 }
@@ -106,6 +111,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{Config: cfg, vault: vault}
 	jobs.Handle(cfg.Jobs, s.seal)
 	jobs.Handle(cfg.Jobs, s.notify)
+	jobs.Handle(cfg.Jobs, s.renew, jobs.Timeout(renewFor))
+	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)
 	return s, nil
 }
 

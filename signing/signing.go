@@ -11,6 +11,7 @@ package signing
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -46,10 +47,14 @@ type Stage string
 const (
 	// Prepared: the bytes to be signed are durable, the key has not answered yet.
 	Prepared Stage = "prepared"
-	// Signed: the key's signature is durable, the time stamp is still missing and wanted.
+	// Signed: the key's signature is durable, the time stamp upon it is wanted next.
 	Signed Stage = "signed"
-	// Stamped: the document is finished. At level B-B nothing is stamped and a signed document is finished too.
+	// Stamped: that stamp is durable too, what proves the certificates valid is wanted next.
 	Stamped Stage = "stamped"
+	// Lasting: those proofs are durable too, a time stamp upon all of it is wanted next.
+	Lasting Stage = "lasting"
+	// Finished: the document is whole and kept. A level that wants less comes here sooner.
+	Finished Stage = "finished"
 )
 
 // Levels of a PAdES baseline signature, EN 319 142-1 clause 6.
@@ -60,13 +65,22 @@ const (
 	LevelBLTA = "B-LTA" // and with a time stamp upon all of that, which can be renewed
 )
 
+// Levels lists them, the lowest first.
+var Levels = []string{LevelBB, LevelBT, LevelBLT, LevelBLTA}
+
+// Reaches says whether a level is at least another; false where it is none.
+func Reaches(level, least string) bool {
+	return slices.Index(Levels, level) >= max(slices.Index(Levels, least), 0)
+}
+
 // Receipt says what became of a grant.
 type Receipt struct {
 	Grant     string      // Grant.ID
-	Stage     Stage       // Signed or Stamped
-	Document  blob.Digest // SHA-256 of the finished file; zero until Stage is Stamped
+	Stage     Stage       // Signed to Finished
+	Document  blob.Digest // SHA-256 of the finished file; zero until Stage is Finished. A renewal changes it
+	Sealed    blob.Digest // SHA-256 of the file up to the end of the seal itself, which what is appended leaves as it was; zero until Finished
 	SignedAt  time.Time   // by this machine's clock: /M of the signature
-	StampedAt time.Time   // by the time-stamping authority; zero at level B-B
+	StampedAt time.Time   // by the time-stamping authority; zero at level B-B and before
 	Level     string      // LevelBB to LevelBLTA
 	Signer    string      // the common name of the seal's certificate
 	Specimen  bool        // made with a test key

@@ -151,8 +151,8 @@ func TestBatch(t *testing.T) {
 	if out := w.command(1, f.args()...); !strings.Contains(out, "late.pdf: refused: Another file") {
 		t.Errorf("the report does not say what is in the way:\n%s", out)
 	}
-	if left, _ := filepath.Glob(filepath.Join(f.out, "2026", ".belfry-*")); len(left) > 1 {
-		t.Errorf("half files are left: %v", left) // the killed run may have left one
+	if left, _ := filepath.Glob(filepath.Join(f.out, "2026", ".belfry-*")); len(left) > 4 {
+		t.Errorf("half files are left: %v", left) // the killed run may have left one for each that it sealed at once
 	}
 }
 

@@ -41,8 +41,8 @@ func BenchmarkOrder(b *testing.B) {
 	defer token.Close()
 	last := &lastRendered{Renderer: typst}
 	w := orderstest.New(b, sqldbtest.SQLite(b), func(w *orderstest.World, cfg *orders.Config) {
-		sealer, err := seal.New(seal.Config{DB: w.DB, Blobs: w.Blobs, Audit: w.Audit, Clock: w.Clock.Now, Level: signing.LevelBB,
-			Keys: map[commune.ID]seal.Key{orderstest.A: {Signer: key, Chain: sealKey.Chain[:2], Kind: signing.Approval}}})
+		sealer, err := seal.New(seal.Config{DB: w.DB, Blobs: w.Blobs, Audit: w.Audit, Clock: w.Clock.Now,
+			Keys: map[commune.ID]seal.Key{orderstest.A: {Kind: signing.Approval, Level: signing.LevelBB, Tokens: []seal.Token{{Signer: key, Chain: sealKey.Chain[:2]}}}}})
 		if err != nil {
 			b.Fatal(err)
 		}

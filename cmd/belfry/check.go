@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +21,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/cms"
 	"github.com/belfry-eid/belfry/signing/seal"
 )
 
@@ -85,6 +83,9 @@ func (in *install) questions() []question {
 	for _, f := range in.settings.Federal {
 		list = append(list, question{fmt.Sprintf("sign-in of %s by %s", f.Commune, f.Provider), func(ctx context.Context) (string, error) { return in.checkFederal(ctx, f) }})
 	}
+	if len(in.settings.Lasting.Hosts) > 0 {
+		list = append(list, question{"lasting", in.checkLasting})
+	}
 	if len(in.settings.Clients) > 0 {
 		list = append(list, question{"applications", in.checkClients})
 	}
@@ -95,7 +96,7 @@ func (in *install) questions() []question {
 		list = append(list, question{"mail " + in.settings.Mail.SMTP, in.checkMail})
 	}
 	for _, k := range in.settings.Seals {
-		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(context.Context) (string, error) { return in.checkSeal(k) }})
+		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(ctx context.Context) (string, error) { return in.checkSeal(ctx, k) }})
 	}
 	for _, c := range in.communes.All() {
 		if c.ClerksMaySign() {
@@ -171,8 +172,8 @@ func (in *install) checkStamps(ctx context.Context) (string, error) {
 	return "stamped by " + stamp.Authority, nil
 }
 
-// checkSeal tries the key and reads how long its certificate is good.
-func (in *install) checkSeal(k SealSettings) (string, error) {
+// checkSeal tries the key in each of its tokens and reads how long its certificate is good.
+func (in *install) checkSeal(ctx context.Context, k SealSettings) (string, error) {
 	kind := signing.Approval
 	if k.Operator {
 		kind = signing.Operator
@@ -181,16 +182,39 @@ func (in *install) checkSeal(k SealSettings) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := tryKey(key); err != nil {
+	var seen []string
+	for i, t := range key.Tokens {
+		line, err := in.checkToken(ctx, k.Level, t)
+		if err != nil {
+			return "", fmt.Errorf("token %q: %w", k.tokens()[i].Token, err)
+		}
+		if i > 0 {
+			line = "spare: " + line
+		}
+		seen = append(seen, line)
+	}
+	return strings.Join(seen, "; ") + ", level " + k.Level, nil
+}
+
+func (in *install) checkToken(ctx context.Context, level string, t seal.Token) (string, error) {
+	if err := tryKey(t); err != nil {
 		return "", err
 	}
-	now := clock.System()
-	if now.Before(key.Chain[0].NotBefore) || now.After(key.Chain[0].NotAfter) {
-		return "", fmt.Errorf("the certificate is not valid today: %s to %s", key.Chain[0].NotBefore.Format(time.DateOnly), key.Chain[0].NotAfter.Format(time.DateOnly))
+	leaf, now := t.Chain[0], clock.System()
+	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		return "", fmt.Errorf("the certificate is not valid today: %s to %s", leaf.NotBefore.Format(time.DateOnly), leaf.NotAfter.Format(time.DateOnly))
 	}
-	left := key.Chain[0].NotAfter.Sub(now)
-	seen := fmt.Sprintf("%s, valid until %s", key.Chain[0].Subject.CommonName, key.Chain[0].NotAfter.Format(time.DateOnly))
-	if left < 60*24*time.Hour {
+	if signing.Reaches(level, signing.LevelBLT) {
+		extender, err := in.extender(nil)
+		if err != nil {
+			return "", err
+		}
+		if err := extender.Confirm(ctx, leaf, t.Chain[1:]); err != nil {
+			return "", fmt.Errorf("nobody proves the certificate valid: %w", err)
+		}
+	}
+	seen := fmt.Sprintf("%s, valid until %s", leaf.Subject.CommonName, leaf.NotAfter.Format(time.DateOnly))
+	if leaf.NotAfter.Sub(now) < soon {
 		seen += " – RENEW IT SOON"
 	}
 	return seen, nil
@@ -198,19 +222,55 @@ func (in *install) checkSeal(k SealSettings) (string, error) {
 
 // tryKey signs random bytes with the key and verifies them with the certificate: a key and
 // a certificate that do not belong together are found here and not at the first order.
-func tryKey(key seal.Key) error {
+func tryKey(t seal.Token) error {
 	var random [32]byte
 	rand.Read(random[:])
-	digest := sha256.Sum256(random[:])
-	signature, err := key.Signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	u, err := cms.Prepare(hashed(random[:], t), t.Chain)
 	if err != nil {
 		return err
 	}
-	algorithm := x509.ECDSAWithSHA256
-	if _, ok := key.Chain[0].PublicKey.(*rsa.PublicKey); ok {
-		algorithm = x509.SHA256WithRSA
+	u.PSS = t.PSS
+	signature, err := t.Signer.Sign(rand.Reader, u.Digest(), u.Options())
+	if err != nil {
+		return err
 	}
-	return key.Chain[0].CheckSignature(algorithm, random[:], signature)
+	return u.Check(signature)
+}
+
+// hashed is as long as the hash that goes with the key.
+func hashed(random []byte, t seal.Token) []byte {
+	h, err := cms.HashFor(t.Chain[0].PublicKey)
+	if err != nil {
+		return nil // Prepare says why
+	}
+	sum := h.New()
+	sum.Write(random)
+	return sum.Sum(nil)
+}
+
+// checkLasting says how many documents wait to be stamped again.
+func (in *install) checkLasting(ctx context.Context) (string, error) {
+	sealer, err := in.lasting()
+	if err != nil {
+		return "", err
+	}
+	var all, due int
+	var first time.Time
+	for _, c := range in.communes.All() {
+		l, err := sealer.Lasting(ctx, c.ID)
+		if err != nil {
+			return "", err
+		}
+		all, due = all+l.Documents, due+l.Due
+		if first.IsZero() || !l.FirstEnds.IsZero() && l.FirstEnds.Before(first) {
+			first = l.FirstEnds
+		}
+	}
+	seen := fmt.Sprintf("%d documents, %d wait for renewal", all, due)
+	if !first.IsZero() {
+		seen += ", the first timestamp ends on " + first.Format(time.DateOnly)
+	}
+	return seen, nil
 }
 
 // checkRegister only asks whether somebody answers: a question about a person needs a reason.

@@ -254,11 +254,12 @@ func (w *world) bothAccepted(pdf []byte, signer string) {
 			Signer                 struct{ Name string }
 		}
 	}
-	if err := json.Unmarshal([]byte(said), &report); err != nil || len(report.Signatures) != 2 {
+	if err := json.Unmarshal([]byte(said), &report); err != nil || len(report.Signatures) != 4 {
 		t.Fatalf("%v: %s", err, said)
 	}
-	person, seal := report.Signatures[0], report.Signatures[1]
-	if person.Signer.Name != signer+" (Signature)" || person.Result != "valid" || person.Changes != "extended" || seal.Result != "valid" || seal.Changes != "none" || seal.Certification+person.Certification != 0 {
+	// The person's signature has a stamp of its own; then proofs, and a stamp upon all.
+	person, seal, last := report.Signatures[0], report.Signatures[1], report.Signatures[3]
+	if person.Signer.Name != signer+" (Signature)" || person.Result != "valid" || person.Changes != "extended" || seal.Result != "valid" || seal.Changes != "extended" || last.Result != "valid" || last.Changes != "none" || seal.Certification+person.Certification != 0 {
 		t.Errorf("%+v", report.Signatures)
 	}
 	stranger := newPerson(t)

@@ -472,7 +472,8 @@ func (b *broken) papers() {
 func (b *broken) valid(pdf []byte, roots []*x509.Certificate) {
 	b.t.Helper()
 	report := verify.File(bytes.NewReader(pdf), int64(len(pdf)), verify.Options{Roots: roots, Now: time.Now()})
-	if report.Result != verify.Valid || len(report.Signatures) != 1 {
-		b.t.Errorf("a paper is %s with %d seals", report.Result, len(report.Signatures))
+	s := report.Signatures // the seal, and the stamp upon all of it
+	if report.Result != verify.Valid || len(s) != 2 || s[0].Kind != verify.Signing || s[1].Kind != verify.Stamping || !s[1].WholeFile {
+		b.t.Errorf("a paper is %s with %+v", report.Result, s)
 	}
 }

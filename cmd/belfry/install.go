@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
+	"github.com/belfry-eid/belfry/internal/fetch"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -32,6 +33,7 @@ import (
 	"github.com/belfry-eid/belfry/orders/register"
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/deferred"
+	"github.com/belfry-eid/belfry/signing/ltv"
 	"github.com/belfry-eid/belfry/signing/seal"
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
@@ -47,6 +49,7 @@ type install struct {
 	kv       kv.Store
 	blobs    blob.Store
 	audit    *audit.Log
+	issuing  *seal.Sealer                  // what seals orders, once they are served
 	closers  []func() error                // in the order of opening
 	purges   []func(context.Context) error // what forgets what has expired
 }
@@ -131,12 +134,16 @@ func (in *install) Close() error {
 	return errors.Join(faults...)
 }
 
-// sealer opens the tokens of the keys of one kind and the timestamp authorities.
+// sealer opens the tokens of the keys of one kind, the timestamp authorities and who
+// proves certificates. level, where not empty, takes the place of the settings'.
 func (in *install) sealer(kind signing.GrantKind, level string) (*seal.Sealer, error) {
 	keys := map[commune.ID]seal.Key{}
 	for _, k := range in.settings.Seals {
 		if k.Operator != (kind == signing.Operator) {
 			continue
+		}
+		if level != "" {
+			k.Level = level
 		}
 		key, err := in.sealKey(k, kind)
 		if err != nil {
@@ -148,36 +155,108 @@ func (in *install) sealer(kind signing.GrantKind, level string) (*seal.Sealer, e
 	if err != nil {
 		return nil, err
 	}
+	extender, err := in.extender(stamper)
+	if err != nil {
+		return nil, fmt.Errorf("lasting: %w", err)
+	}
 	return seal.New(seal.Config{
 		DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System,
-		Keys: keys, Stamper: stamper, Level: level,
+		Keys: keys, Stamper: stamper, Extender: extender,
 		Specimen: func(c *x509.Certificate) bool { return isTest(c) },
 	})
 }
 
-// sealKey opens a key in its token. A token that is away is no error here: the service
-// does all its other work without, and orders wait for it.
+// lasting is a sealer without keys, which knows how the finished documents stand.
+func (in *install) lasting() (*seal.Sealer, error) {
+	extender, err := in.extender(nil)
+	if err != nil {
+		return nil, err
+	}
+	return seal.New(seal.Config{DB: in.db, Blobs: in.blobs, Audit: in.audit, Clock: clock.System, Extender: extender})
+}
+
+// extender makes documents last; nil where the settings name nobody who proves certificates.
+func (in *install) extender(stamper signing.Stamper) (*ltv.Extender, error) {
+	l := in.settings.Lasting
+	if len(l.Hosts) == 0 {
+		return nil, nil
+	}
+	policy, err := l.policy()
+	if err != nil {
+		return nil, err
+	}
+	cfg := ltv.Config{Stamper: stamper, Clock: clock.System, Policy: policy}
+	if cfg.Fetch, err = fetch.New(fetch.Config{Hosts: l.Hosts, Limit: 16 << 20}); err != nil {
+		return nil, err
+	}
+	for _, k := range in.settings.Seals {
+		for _, t := range k.tokens() {
+			chain, err := readCertificates(t.Chain)
+			if err != nil {
+				return nil, fmt.Errorf("chain: %w", err)
+			}
+			last := len(chain) - 1
+			cfg.Roots, cfg.Intermediates = append(cfg.Roots, chain[last]), append(cfg.Intermediates, chain[:last]...)
+		}
+	}
+	roots := []string{in.settings.Cards.Roots, l.Roots}
+	for _, s := range in.settings.Stamps {
+		roots = append(roots, s.Roots)
+	}
+	for _, more := range []struct {
+		files []string
+		to    *[]*x509.Certificate
+	}{{roots, &cfg.Roots}, {[]string{in.settings.Cards.Intermediates, l.Intermediates}, &cfg.Intermediates}} {
+		for _, file := range more.files {
+			if file == "" {
+				continue
+			}
+			list, err := readCertificates(file)
+			if err != nil {
+				return nil, err
+			}
+			*more.to = append(*more.to, list...)
+		}
+	}
+	return ltv.New(cfg)
+}
+
+// sealKey opens a key in its tokens.
 func (in *install) sealKey(k SealSettings, kind signing.GrantKind) (seal.Key, error) {
+	key := seal.Key{Kind: kind, Level: k.Level}
+	for _, settings := range k.tokens() {
+		token, err := in.sealToken(settings)
+		if err != nil {
+			return seal.Key{}, err
+		}
+		key.Tokens = append(key.Tokens, token)
+	}
+	var err error
+	if key.Visible, err = k.Mark.visible(key.Tokens[0].Chain[0].Subject.CommonName, in.language(k.Commune)); err != nil {
+		return seal.Key{}, fmt.Errorf("mark: %w", err)
+	}
+	return key, nil
+}
+
+// sealToken opens one token. One that is away, or hangs, is no error here: the service
+// does all its other work without, and orders wait for it.
+func (in *install) sealToken(k SealSettings) (seal.Token, error) {
 	chain, err := readCertificates(k.Chain)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("chain: %w", err)
+		return seal.Token{}, fmt.Errorf("chain: %w", err)
 	}
 	if !in.settings.Test && isTest(chain[0]) {
-		return seal.Key{}, errors.New("chain: this is a test certificate (set test = true for a local world)")
-	}
-	visible, err := k.Mark.visible(chain[0].Subject.CommonName, in.language(k.Commune))
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("mark: %w", err)
+		return seal.Token{}, errors.New("chain: this is a test certificate (set test = true for a local world)")
 	}
 	key := in.tokenKey(k, chain[0].PublicKey)
 	in.onClose(key.Close)
-	if err := key.Ready(); err != nil {
+	if err := key.readyWithin(tokenPatience); err != nil {
 		if !away(err) {
-			return seal.Key{}, err
+			return seal.Token{}, err
 		}
 		in.log.Warn("the token of a seal is away", "commune", k.Commune, "token", k.Token, "error", err)
 	}
-	return seal.Key{Signer: key, Chain: chain, Kind: kind, Visible: visible}, nil
+	return seal.Token{Signer: key, Chain: chain, PSS: k.PSS, Calls: k.Sessions}, nil
 }
 
 // language is the first in which a commune issues documents.
@@ -248,10 +327,11 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 	if err != nil {
 		return nil, nil, err
 	}
-	sealer, err := in.sealer(signing.Approval, signing.LevelBT)
+	sealer, err := in.sealer(signing.Approval, "")
 	if err != nil {
 		return nil, nil, err
 	}
+	in.issuing = sealer
 	source, err := register.New(register.Config{URL: in.settings.Register.URL, TokenFile: in.settings.Register.TokenFile})
 	if err != nil {
 		return nil, nil, fmt.Errorf("register: %w", err)

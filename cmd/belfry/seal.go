@@ -28,7 +28,7 @@ type sealCmd struct {
 	In      string     `arg:"" type:"path" help:"The PDF to seal, or the folder of PDFs."`
 	Out     string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
 	Commune commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
-	Level   string     `default:"B-T" enum:"B-B,B-T" help:"B-T adds a timestamp to the signature, B-B does not."`
+	Level   string     `default:"B-T" enum:"B-B,B-T,B-LT,B-LTA" help:"B-B is the signature alone, B-T adds a timestamp, B-LT what proves its certificates valid, B-LTA a timestamp upon all of it."`
 	Reason  string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
 
 	Batch    bool          `help:"Seal every PDF below the folder IN into the folder OUT. Run again, it goes on where it stopped."`

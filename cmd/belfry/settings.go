@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/ltv"
 )
 
 // Settings is the one file of an install. Its comments are the manual; an unknown
@@ -48,6 +52,8 @@ type Settings struct {
 	Lists ListSettings `toml:"trusted_lists"`
 	// Verification says how far others' files are looked into.
 	Verification VerificationSettings `toml:"verification"`
+	// Lasting says what makes documents last, for seals of level B-LT and B-LTA.
+	Lasting LastingSettings `toml:"lasting"`
 	// Clients are other applications that sign people in here, one [[client]] each. The
 	// communes' own portals are registered without being listed.
 	Clients []client.Settings `toml:"client"`
@@ -129,8 +135,81 @@ type SealSettings struct {
 	// Operator marks the key for `belfry seal`; the key that issues documents never
 	// serves anything else (docs/adr/0004).
 	Operator bool `toml:"operator"`
+	// Level at which documents are sealed: "B-B", the signature alone; "B-T", with a
+	// timestamp; "B-LT", with what proves its certificates valid; "B-LTA", with a
+	// timestamp upon all of it, which is renewed. "B-T" where empty. The key that issues
+	// documents never does so at "B-B".
+	Level string `toml:"level"`
+	// PSS has an RSA key sign with RSASSA-PSS, which some old readers cannot verify.
+	PSS      bool `toml:"pss"`
+	Sessions int  `toml:"sessions"` // how many signatures the token makes at once; 4 where 0
+	// Spares are other tokens, in the order in which they are called where the ones
+	// before do not answer, or their certificate is no longer good.
+	Spares []SpareSettings `toml:"spare"`
 	// Mark is the box that shows the seal on the page; nothing is shown without it.
 	Mark *MarkSettings `toml:"mark"`
+}
+
+// SpareSettings name another token of a seal.
+type SpareSettings struct {
+	Module  string `toml:"module"`
+	Token   string `toml:"token"`
+	Serial  string `toml:"serial"`
+	Key     string `toml:"key"`
+	PINFile string `toml:"pin_file"`
+	Chain   string `toml:"chain"` // of a key of its own; the seal's where the key is the same
+	PSS     bool   `toml:"pss"`
+}
+
+// tokens are the seal's tokens, each as if it were the only one.
+func (k SealSettings) tokens() []SealSettings {
+	list := []SealSettings{k}
+	for _, s := range k.Spares {
+		one := k
+		one.Module, one.Token, one.Serial, one.Key, one.PINFile = s.Module, s.Token, s.Serial, s.Key, s.PINFile
+		if s.Chain != "" {
+			one.Chain, one.PSS = s.Chain, s.PSS
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// LastingSettings say who proves certificates valid, and when documents are renewed.
+type LastingSettings struct {
+	// Hosts (host or host:port) of OCSP, CRL and CA files that may be asked: those of the
+	// seals' and timestamp authorities' issuers.
+	Hosts []string `toml:"hosts"`
+	// Roots and Intermediates are PEM files of certificates besides those of the seals'
+	// chains, of [[stamp]] and of [cards]; may be empty.
+	Roots         string `toml:"roots"`
+	Intermediates string `toml:"intermediates"`
+	// Grace wants statements that were made after the timestamp: documents then wait for
+	// the next revocation list where there is no OCSP.
+	Grace bool `toml:"grace"`
+	// RenewBefore is how long before the end of its last timestamp a document is stamped
+	// again; "2160h", 90 days, where empty.
+	RenewBefore string `toml:"renew_before"`
+	// Ends are the days after which an algorithm no longer proves anything, for example
+	// "RSA-2048" = "2029-12-31": documents that rest on it are stamped again before.
+	Ends map[string]string `toml:"ends"`
+}
+
+// policy is what the settings say about proofs.
+func (l LastingSettings) policy() (p ltv.Policy, err error) {
+	p.AfterStamp = l.Grace
+	if l.RenewBefore != "" {
+		if p.Lead, err = time.ParseDuration(l.RenewBefore); err != nil || p.Lead <= 0 {
+			return p, fmt.Errorf("lasting.renew_before: %q is no time like \"2160h\"", l.RenewBefore)
+		}
+	}
+	p.Ends = map[string]time.Time{}
+	for name, day := range l.Ends {
+		if p.Ends[name], err = time.ParseInLocation(time.DateOnly, day, i18n.Brussels()); err != nil {
+			return p, fmt.Errorf("lasting.ends: %s: %w", name, err)
+		}
+	}
+	return p, nil
 }
 
 // StampSettings name a timestamp authority; the next is asked when one fails.
@@ -206,7 +285,7 @@ func settingsError(path string, err error) error {
 }
 
 func (s *Settings) defaults() {
-	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules, &s.Lists.Signers} {
+	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules, &s.Lasting.Roots, &s.Lasting.Intermediates, &s.Lists.Signers} {
 		*p = s.path(*p)
 	}
 	if r := s.Redis; r != nil {
@@ -214,6 +293,13 @@ func (s *Settings) defaults() {
 	}
 	for i := range s.Seals {
 		s.Seals[i].PINFile, s.Seals[i].Chain = s.path(s.Seals[i].PINFile), s.path(s.Seals[i].Chain)
+		for j := range s.Seals[i].Spares {
+			spare := &s.Seals[i].Spares[j]
+			spare.PINFile, spare.Chain = s.path(spare.PINFile), s.path(spare.Chain)
+		}
+		if s.Seals[i].Level == "" {
+			s.Seals[i].Level = signing.LevelBT
+		}
 		if m := s.Seals[i].Mark; m != nil {
 			m.Picture = s.path(m.Picture)
 		}
@@ -303,9 +389,22 @@ func (s *Settings) checkSeals() error {
 		}
 	}
 	for _, k := range s.Seals {
-		if k.Module == "" || k.Token == "" || k.Key == "" || k.PINFile == "" || k.Chain == "" {
-			faults = append(faults, fmt.Errorf("[[seal]] of %s: module, token, key, pin_file and chain are all needed", k.Commune))
+		for _, t := range k.tokens() {
+			if t.Module == "" || t.Token == "" || t.Key == "" || t.PINFile == "" || t.Chain == "" {
+				faults = append(faults, fmt.Errorf("[[seal]] of %s: module, token, key, pin_file and chain are all needed, of each spare too", k.Commune))
+			}
 		}
+		switch {
+		case !slices.Contains(signing.Levels, k.Level):
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: level %q is none of %s", k.Commune, k.Level, strings.Join(signing.Levels, ", ")))
+		case k.Level == signing.LevelBB && !k.Operator:
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: documents are issued with a timestamp or not at all, not at level %s", k.Commune, k.Level))
+		case signing.Reaches(k.Level, signing.LevelBLT) && len(s.Lasting.Hosts) == 0:
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: level %s needs lasting.hosts, who prove certificates valid", k.Commune, k.Level))
+		}
+	}
+	if _, err := s.Lasting.policy(); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 )
@@ -79,6 +80,12 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		`sign_in: "itsme" is not`:        {`nis = "99001"`, "nis = \"99001\"\nsign_in = [\"card\", \"itsme\"]"},
 		"product.residense: no product":  {`nis = "99001"`, "nis = \"99001\"\nproduct.residense = { level = \"high\" }"},
 		"product.residence: level":       {`nis = "99001"`, "nis = \"99001\"\nproduct.residence = { level = \"gold\" }"},
+		`level "B-X" is none of`:         {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-X\""},
+		"not at level B-B":               {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-B\""},
+		"needs lasting.hosts":            {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-LTA\""},
+		"of each spare too":              {`key = "seal"`, "key = \"seal\"\nspare = [{ token = \"second\" }]"},
+		"lasting.renew_before":           {"[[stamp]]", "[lasting]\nrenew_before = \"soon\"\n[[stamp]]"},
+		"lasting.ends: RSA-2048":         {"[[stamp]]", "[lasting.ends]\n\"RSA-2048\" = \"one day\"\n[[stamp]]"},
 	} {
 		text := strings.Replace(goodSettings, change[0], change[1], 1)
 		if text == goodSettings {
@@ -87,6 +94,33 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+// A spare has what it says, and the seal's own certificate where it names none.
+func TestSpareTokens(t *testing.T) {
+	s, err := load(t, strings.Replace(strings.Replace(goodSettings, `key = "seal"`, `key = "seal"
+spare = [
+	{ module = "/second.so", token = "second", key = "k2", pin_file = "pin2" },
+	{ module = "/third.so", token = "third", key = "k3", pin_file = "pin3", chain = "other.pem", pss = true },
+]`, 1), "[[stamp]]", `[lasting]
+hosts = ["ocsp.example"]
+grace = true
+renew_before = "720h"
+[lasting.ends]
+"RSA-2048" = "2029-12-31"
+[[stamp]]`, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := s.Seals[0].tokens()
+	if len(list) != 3 || list[1].Token != "second" || list[1].Chain != s.Seals[0].Chain || list[1].PSS || !filepath.IsAbs(list[1].PINFile) ||
+		filepath.Base(list[2].Chain) != "other.pem" || !list[2].PSS || list[2].Level != "B-T" || list[0].Token != s.Seals[0].Token {
+		t.Errorf("%+v", list)
+	}
+	p, err := s.Lasting.policy()
+	if err != nil || !p.AfterStamp || p.Lead != 720*time.Hour || p.Ends["RSA-2048"].Year() != 2029 {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/p11"
 )
@@ -37,9 +38,27 @@ func (in *install) tokenKey(k SealSettings, public crypto.PublicKey) *tokenKey {
 	return &tokenKey{settings: k, public: public, refused: filepath.Join(in.settings.Server.Data, "refused-pins"), secret: in.derive("refused PINs")}
 }
 
+// tokenPatience is how long the start waits for a token.
+const tokenPatience = 30 * time.Second
+
 // away says that a token is not in its slot, or answers nothing, rather than no.
 func away(err error) bool {
-	return errors.Is(err, p11.ErrTokenGone) || errors.Is(err, p11.ErrNoSuchToken)
+	return errors.Is(err, p11.ErrTokenGone) || errors.Is(err, p11.ErrNoSuchToken) || errors.Is(err, p11.ErrTimeout)
+}
+
+// readyWithin is Ready for a caller who cannot wait for ever. What hangs goes on hanging
+// by itself: the PIN that it may hold is given once.
+func (k *tokenKey) readyWithin(patience time.Duration) error {
+	came := make(chan error, 1)
+	go func() { came <- k.Ready() }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-came:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("token %q: %w", k.settings.Token, p11.ErrTimeout)
+	}
 }
 
 // Public is the certificate's key, which Ready compares with the token's.
@@ -124,12 +143,19 @@ func (k *tokenKey) open(pin p11.PIN) error {
 		}
 		k.module = module
 	}
-	token, err := k.module.Open(p11.Selector{Label: k.settings.Token, Serial: k.settings.Serial}, pin)
+	token, err := k.module.Open(p11.Selector{Label: k.settings.Token, Serial: k.settings.Serial}, pin, p11.Sessions(sessions(k.settings.Sessions)))
 	if err != nil {
 		return err
 	}
 	k.token = token
 	return nil
+}
+
+func sessions(n int) int {
+	if n <= 0 {
+		return 4
+	}
+	return n
 }
 
 // find finds the key in the token that was opened.

@@ -50,6 +50,7 @@ type belfrySettings struct {
 	} `toml:"renderer"`
 	Seals    []sealSettings     `toml:"seal"`
 	Stamps   []stampSettings    `toml:"stamp"`
+	Lasting  lastingSettings    `toml:"lasting"`
 	Federal  []federalSettings  `toml:"federal"`
 	Upstream []upstreamSettings `toml:"upstream"`
 	Communes []*commune.Commune `toml:"commune"`
@@ -64,6 +65,7 @@ type sealSettings struct {
 	PINFile  string    `toml:"pin_file"`
 	Chain    string    `toml:"chain"`
 	Operator bool      `toml:"operator"`
+	Level    string    `toml:"level"`
 	Mark     *sealMark `toml:"mark,omitempty"`
 }
 
@@ -87,6 +89,12 @@ func (w *world) markOf(operator bool, commune string) *sealMark {
 		}
 	}
 	return nil
+}
+
+// lastingSettings name who proves certificates valid: this world's own responders.
+type lastingSettings struct {
+	Hosts []string `toml:"hosts"`
+	Roots string   `toml:"roots"`
 }
 
 type stampSettings struct {
@@ -123,10 +131,11 @@ func (w *world) writeSettings() error {
 		operator := seal == w.pki.DefaultOperatorSeal(seal.Commune)
 		s.Seals = append(s.Seals, sealSettings{
 			Commune: seal.Commune, Module: w.pki.ModulePath(), Token: seal.Label, Serial: seal.Serial, Key: seal.Key,
-			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: operator, Mark: w.markOf(operator, seal.Commune),
+			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: operator, Level: "B-LTA", Mark: w.markOf(operator, seal.Commune),
 		})
 	}
 	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}
+	s.Lasting = lastingSettings{Hosts: w.pki.Hosts(), Roots: w.path("trust", "roots.pem")}
 	s.Federal = w.federalSettings()
 	s.Upstream = w.upstreamSettings()
 	s.Communes = w.communes()

@@ -189,6 +189,15 @@ func (q *Queue) insert(tx *sqldb.Tx, a Args, opts *river.InsertOpts) error {
 	return nil
 }
 
+// Every has a job of A's kind wait again and again: when a process starts to work, then
+// each d. While one of the kind waits or runs no other is added. Call before Start.
+func Every[A Args](q *Queue, a A, d time.Duration) {
+	q.client.PeriodicJobs().Add(river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) {
+		return a, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable, rivertype.JobStateScheduled}}}
+	}, &river.PeriodicJobOpts{RunOnStart: true}))
+}
+
 // Start begins to work, until Stop; the end of ctx does not stop it.
 func (q *Queue) Start(ctx context.Context) error {
 	if q.db.Engine() == sqldb.SQLite {

@@ -20,11 +20,12 @@ const (
 	RSA4096 KeyKind = "rsa4096"
 	P256    KeyKind = "p256"
 	P384    KeyKind = "p384"
+	P521    KeyKind = "p521"
 )
 
 var (
 	rsaBits  = map[KeyKind]int{RSA2048: 2048, RSA3072: 3072, RSA4096: 4096}
-	curveOID = map[KeyKind]asn1.ObjectIdentifier{P256: {1, 2, 840, 10045, 3, 1, 7}, P384: {1, 3, 132, 0, 34}}
+	curveOID = map[KeyKind]asn1.ObjectIdentifier{P256: {1, 2, 840, 10045, 3, 1, 7}, P384: {1, 3, 132, 0, 34}, P521: {1, 3, 132, 0, 35}}
 )
 
 // InitToken makes a token of this label out of an uninitialised one, with its two PINs.

@@ -165,3 +165,48 @@ func noStamp(t *testing.T, w *World) {
 		t.Errorf("with a stamp: %s, the key was called %d times", o.State, w.Sealer.KeyUsed())
 	}
 }
+
+// renewed has the file of a paper be stamped again: the new one is downloaded, and the old
+// one, which people have, leads to the same paper.
+func renewed(t *testing.T, w *World) {
+	o, other := w.Issued(t, A, 1), w.Issued(t, A, 2)
+	was := o.Paper.Document
+	again := func() {
+		t.Helper()
+		if err := w.DB.Write(ctx, func(tx *sqldb.Tx) error { return w.Jobs.Insert(tx, orders.RenewJob{}) }); err != nil {
+			t.Fatal(err)
+		}
+		w.Work(t)
+	}
+	again()
+	if now := w.Get(t, A, o.ID); now.Paper.Document != was {
+		t.Error("renewed though nothing was due")
+	}
+	w.Sealer.Age()
+	w.Sealer.Silence(true)
+	again()
+	if now := w.Get(t, A, o.ID); now.Paper.Document != was || now.State != orders.Issued {
+		t.Error("renewed without a stamp")
+	}
+	w.Sealer.Silence(false)
+	w.Work(t)
+	now := w.Get(t, A, o.ID)
+	if now.Paper.Document == was || now.State != orders.Issued || w.Sealer.KeyUsed() != 2 {
+		t.Fatalf("%s %+v, the key was called %d times", now.State, now.Paper, w.Sealer.KeyUsed())
+	}
+	file, err := w.Service.Document(ctx, A, o.ID, o.Subject)
+	if err != nil || blob.Sum(file.Data) != now.Paper.Document {
+		t.Errorf("the download is another file (%v)", err)
+	}
+	for _, d := range []blob.Digest{was, now.Paper.Document} {
+		facts, err := w.Service.LookupFile(ctx, A, d)
+		if err != nil || facts.Number != now.Paper.Number {
+			t.Errorf("%s leads to %+v, %v", d, facts.Number, err)
+		}
+		_, err = w.Service.LookupFile(ctx, B, d)
+		wants(t, err, fault.NotFound, "orders.document_unknown")
+	}
+	if two := w.Get(t, A, other.ID); two.Paper.Document == other.Paper.Document {
+		t.Error("the second paper was left out")
+	}
+}

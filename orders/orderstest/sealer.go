@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type Sealer struct {
 	silent  bool
 	grant   error
 	real    bool // the key is no test key
+	aged    bool // every finished file wants to be renewed
 }
 
 //go:embed migrations
@@ -138,8 +140,8 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 		if err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return record(tx, receipt) }); err != nil {
 			return signing.Receipt{}, err
 		}
-	case signing.Stamped:
-		receipt.Stage, receipt.Document = signing.Stamped, finished
+	case signing.Finished:
+		receipt.Stage, receipt.Document, receipt.Sealed = signing.Finished, finished, finished
 		return receipt, s.db.Write(ctx, func(tx *sqldb.Tx) error { return record(tx, receipt) })
 	}
 	return s.stamp(ctx, c, receipt, content, record)
@@ -179,7 +181,8 @@ func (s *Sealer) stamp(ctx context.Context, c commune.ID, receipt signing.Receip
 	if err := s.dies(AfterBlob); err != nil {
 		return signing.Receipt{}, err
 	}
-	receipt.Stage, receipt.StampedAt = signing.Stamped, receipt.SignedAt.Add(time.Second)
+	receipt.Sealed = receipt.Document
+	receipt.Stage, receipt.StampedAt = signing.Finished, receipt.SignedAt.Add(time.Second)
 	if err := s.move(ctx, c, receipt, signing.Signed, InFinished, record); err != nil {
 		return signing.Receipt{}, err
 	}
@@ -202,5 +205,66 @@ func (s *Sealer) move(ctx context.Context, c commune.ID, receipt signing.Receipt
 			return err
 		}
 		return s.dies(dying)
+	})
+}
+
+// Age has every finished file want to be renewed, once.
+func (s *Sealer) Age() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aged = true
+}
+
+// Due implements orders.Sealer.
+func (s *Sealer) Due(ctx context.Context, c commune.ID, limit int, skip ...string) ([]string, error) {
+	s.mu.Lock()
+	aged := s.aged
+	s.mu.Unlock()
+	if !aged {
+		return nil, nil
+	}
+	rows, err := s.db.Query(ctx, `SELECT id FROM orderstest_grant WHERE commune = $1 AND stage = $2 ORDER BY id`, string(c), string(signing.Finished))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var due []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(skip, id) && len(due) < limit {
+			due = append(due, id)
+		}
+	}
+	return due, rows.Err()
+}
+
+// Renew implements orders.Sealer.
+func (s *Sealer) Renew(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error) {
+	s.mu.Lock()
+	silent := s.silent
+	s.mu.Unlock()
+	if silent {
+		return signing.Receipt{}, fault.New(fault.Unreachable, "fault.unreachable", errors.New("no stamp"))
+	}
+	var old blob.Digest
+	if err := s.db.QueryRow(ctx, `SELECT document FROM orderstest_grant WHERE commune = $1 AND id = $2`, string(c), grant).Scan(&old); err != nil {
+		return signing.Receipt{}, fmt.Errorf("grant: %w", err)
+	}
+	data, err := s.blobs.Read(ctx, c, old)
+	if err != nil {
+		return signing.Receipt{}, err
+	}
+	receipt := signing.Receipt{Grant: grant, Stage: signing.Finished, Level: signing.LevelBLTA, Sealed: old}
+	if receipt.Document, err = s.blobs.Put(ctx, c, append(data, "\nstamped again"...)); err != nil {
+		return signing.Receipt{}, err
+	}
+	return receipt, s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`UPDATE orderstest_grant SET stage = 'renewed', document = $1 WHERE commune = $2 AND id = $3`, receipt.Document, string(c), grant); err != nil {
+			return err
+		}
+		return record(tx, receipt)
 	})
 }

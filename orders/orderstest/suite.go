@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"death while sealing":              deathSealing,
 		"two workers on one order":         twoWorkers,
 		"no time stamp":                    noStamp,
+		"a file is renewed":                renewed,
 		"looking a paper up":               lookUp,
 		"the inbox":                        inbox,
 		"what the person sees":             personSees,

@@ -187,7 +187,7 @@ func (c *collection) status(cert, ca *x509.Certificate, at time.Time, used bool)
 		return err
 	}
 	if s.Status == revocation.Revoked && !s.RevokedAt.After(at) {
-		return ErrRevoked.Because(fmt.Errorf("ltv: %q was revoked at %v, used at %v", cert.Subject.CommonName, s.RevokedAt, at))
+		return ErrRevoked.Because(&Revoked{Certificate: cert, At: s.RevokedAt, Used: at})
 	}
 	if s.ocsp != nil {
 		c.keep(&c.out.OCSPs, s.ocsp)

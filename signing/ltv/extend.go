@@ -27,6 +27,8 @@ type Extension struct {
 	// RenewBefore is when the newest stamp stops proving anything: the end of its
 	// path, or of an algorithm in it. Zero below B-LTA.
 	RenewBefore time.Time
+	EndsAt      time.Time // the end of that path alone; zero below B-LTA
+	Algorithms  []string  // what that stamp rests on, sorted; nil below B-LTA
 }
 
 // mark is a signature or document time stamp of a file.
@@ -72,10 +74,33 @@ func (e *Extender) Extend(ctx context.Context, file io.ReaderAt, size int64, lev
 		if marks, err = e.stamp(ctx, g, marks, x); err != nil {
 			return nil, err
 		}
-		x.RenewBefore = e.ends(marks[len(marks)-1])
+		e.rests(x, marks[len(marks)-1])
 	}
 	x.Tail = g.tail
 	return x, nil
+}
+
+// Archive puts a document time stamp upon all of a file, which Extend has raised to
+// B-LT: with what Extend returned behind it, it is of level B-LTA.
+func (e *Extender) Archive(ctx context.Context, file io.ReaderAt, size int64) (*Extension, error) {
+	g := &growing{base: file, size: size}
+	marks, err := e.marks(g)
+	if err != nil {
+		return nil, err
+	}
+	x := &Extension{Level: signing.LevelBLTA}
+	if marks, err = e.stamp(ctx, g, marks, x); err != nil {
+		return nil, err
+	}
+	e.rests(x, marks[len(marks)-1])
+	x.Tail = g.tail
+	return x, nil
+}
+
+// Confirm says whether a certificate can be proved good now, as Extend would prove it
+// of one that has just been used. among are certificates in which its issuers may be.
+func (e *Extender) Confirm(ctx context.Context, cert *x509.Certificate, among []*x509.Certificate) error {
+	return e.newCollection(ctx, pades.Material{}).add(target{cert, among, e.Clock()})
 }
 
 // marks reads the signatures of a file, the oldest first, and checks its stamps.
@@ -260,35 +285,59 @@ func roomAfter(marks []mark) int {
 	return room
 }
 
-// ends is when a stamp stops proving anything.
-func (e *Extender) ends(m mark) time.Time {
+// rests says of the newest stamp how long it proves something, and by what.
+func (e *Extender) rests(x *Extension, m mark) {
 	c := e.newCollection(context.Background(), pades.Material{})
 	path := []*x509.Certificate{m.token.Signer}
 	if full, err := c.path(target{m.token.Signer, m.token.Certificates(), m.token.Time}); err == nil {
 		path = full
 	}
-	return e.Policy.end(path, m.token)
+	x.EndsAt, x.Algorithms = rests(path, m.token)
+	x.RenewBefore = e.Policy.end(x.EndsAt, x.Algorithms)
 }
 
-// end is the first of: the end of a certificate on the path, the root's left out,
-// and the end of an algorithm used.
-func (p Policy) end(path []*x509.Certificate, token *tsa.Token) time.Time {
-	end := path[0].NotAfter
-	names := []string{token.Hash.String()}
+// rests is the first end of a certificate on the path, the root's left out, and the
+// names of all algorithms used.
+func rests(path []*x509.Certificate, token *tsa.Token) (end time.Time, names []string) {
+	end, names = path[0].NotAfter, []string{token.Hash.String()}
 	for i, c := range path {
-		if i == 0 || i < len(path)-1 {
-			if c.NotAfter.Before(end) {
-				end = c.NotAfter
-			}
+		if (i == 0 || i < len(path)-1) && c.NotAfter.Before(end) {
+			end = c.NotAfter
 		}
 		names = append(names, Algorithms(c)...)
 	}
-	for _, n := range names {
+	slices.Sort(names)
+	return end.UTC(), slices.Compact(names)
+}
+
+// end is the first of: the end of the certificates, and that of an algorithm.
+func (p Policy) end(certificates time.Time, algorithms []string) time.Time {
+	end := certificates
+	for _, n := range algorithms {
 		if at, ok := p.Ends[n]; ok && at.Before(end) {
 			end = at
 		}
 	}
 	return end.UTC()
+}
+
+// DueBy says which files are to be renewed at a time: those whose stamps' certificates
+// end by a day, and those that rest on one of these algorithms.
+func (p Policy) DueBy(now time.Time) (end time.Time, algorithms []string) {
+	end = now.Add(p.Lead)
+	for name, at := range p.Ends {
+		if !at.After(end) {
+			algorithms = append(algorithms, name)
+		}
+	}
+	slices.Sort(algorithms)
+	return end, algorithms
+}
+
+// Better says whether a new stamp proves something for longer than the old one did,
+// whose certificates ended and which rested on these algorithms.
+func (p Policy) Better(x *Extension, ended time.Time, algorithms []string) bool {
+	return x.RenewBefore.After(p.end(ended, algorithms))
 }
 
 // Due is when a file should be renewed.

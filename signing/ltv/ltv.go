@@ -15,6 +15,7 @@ package ltv
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
@@ -87,3 +88,13 @@ var (
 	// ErrUnsigned: the file has no signature.
 	ErrUnsigned = fault.New(fault.Invalid, "ltv.unsigned", nil)
 )
+
+// Revoked is the cause of ErrRevoked: which certificate was revoked, and when it was used.
+type Revoked struct {
+	Certificate *x509.Certificate
+	At, Used    time.Time
+}
+
+func (r *Revoked) Error() string {
+	return fmt.Sprintf("ltv: %q was revoked at %v, used at %v", r.Certificate.Subject.CommonName, r.At, r.Used)
+}

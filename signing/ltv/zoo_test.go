@@ -166,9 +166,16 @@ func TestZoo(t *testing.T) {
 					t.Errorf("%s: %s %+v", level, r.Result, r.Signatures)
 				}
 				if name != "a hybrid file" { // others take none
-					outside(t, w.Lasting, level, sealed)
+					signingtest.Outside(t, w.Lasting, level, sealed)
 				}
 			}
 		})
+	}
+}
+
+func write(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

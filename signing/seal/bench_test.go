@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/belfry-eid/belfry/internal/benchtest"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/p11"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
@@ -55,7 +56,7 @@ func TestSealWithAToken(t *testing.T) {
 					t.Fatal(err)
 				}
 				attempts += len(w.attempts(grant))
-				if n, d := w.recorded(grant, signing.Stamped); n != 1 || d != r.Document {
+				if n, d := w.recorded(grant, signing.Finished); n != 1 || d != r.Document {
 					t.Errorf("recorded %d times", n)
 				}
 			}
@@ -116,4 +117,37 @@ func benchmark(b *testing.B, w *world, callers int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "seals/s")
+}
+
+// BenchmarkLasting seals papers of 50 KB at level B-LTA with an authority and responders
+// on loopback, beside the two stamps alone.
+func BenchmarkLasting(b *testing.B) {
+	w := newLastingWorld(b, sqldbtest.SQLite(b), signing.LevelBLTA, "P-256")
+	grants := make([]string, 0, 2000)
+	for i := range cap(grants) {
+		grants = append(grants, w.grant(paper(fmt.Sprint(i), 50_000)))
+	}
+	next := 0
+	b.Run("B-LTA", func(b *testing.B) {
+		defer benchtest.CPU(b)()
+		for b.Loop() {
+			if next == len(grants) {
+				b.Fatal("no more grants")
+			}
+			if _, err := w.seal(grants[next]); err != nil {
+				b.Fatal(err)
+			}
+			next++
+		}
+	})
+	b.Run("stamps", func(b *testing.B) {
+		defer benchtest.CPU(b)()
+		for b.Loop() {
+			for i := range 2 {
+				if _, err := w.cfg.Stamper.Stamp(ctx, [32]byte{byte(i)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
 }

@@ -16,7 +16,7 @@ func (s *Sealer) Describe(c commune.ID) (signing.Seal, error) {
 	if !ok {
 		return signing.Seal{}, fault.New(fault.Internal, "seal.no_key", fmt.Errorf("seal: %s has no key", c))
 	}
-	leaf := k.Chain[0]
+	leaf := k.Tokens[0].Chain[0]
 	return signing.Seal{Name: leaf.Subject.CommonName, Level: levelOf(leaf), Specimen: s.Specimen(leaf), NotAfter: leaf.NotAfter}, nil
 }
 

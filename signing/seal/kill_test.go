@@ -105,8 +105,8 @@ func openWorld(t *testing.T, dir, authority string, c *child) (*world, *sqldb.DB
 	c.calls, err = os.OpenFile(filepath.Join(dir, "calls"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	must(err)
 	w := &world{t: t, db: db, blobs: &faultyBlobs{Store: blobs}, audit: log, clock: clock.NewHand(signingtest.Now), key: &countingKey{}}
-	w.cfg = Config{DB: db, Blobs: c, Audit: log, Clock: w.clock.Now, Level: signing.LevelBT, Stamper: stamper,
-		Keys: map[commune.ID]Key{here: {Signer: c, Chain: chain, Kind: signing.Approval}}}
+	w.cfg = Config{DB: db, Blobs: c, Audit: log, Clock: w.clock.Now, Stamper: stamper,
+		Keys: oneKey(signing.LevelBT, c, chain)}
 	w.restart()
 	write := w.Sealer.write
 	w.Sealer.write = func(ctx context.Context, f func(*sqldb.Tx) error) error {

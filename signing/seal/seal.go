@@ -18,19 +18,32 @@
 //
 // The steps of one grant, each of which a crash may interrupt:
 //
-//	attempt row ─ key ─ check ─ Signed: signature, record ─ stamp ─ embed ─ verify ─ blob ─ Stamped: document, record
+//	attempt row ─ key ─ check ─ Signed ─ stamp ─ Stamped ─ proofs of the certificates ─ Lasting
+//	─ stamp upon all ─ verify ─ blob ─ Finished
+//
+// Each stage is kept with its answer, and recorded, before the next question is
+// asked of anybody; a level that wants less goes to Finished sooner. The proofs are
+// asked for after the stamp's time, since only then they speak about it.
+//
+// A commune's seal may lie in several tokens: where one does not answer, or its
+// certificate may no longer be used, the next is called, with an attempt of its own.
+//
+// Finished documents of level B-LTA are renewed before what their last stamp rests on
+// ends (Renew): the new file begins with the old one.
 package seal
 
 import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,17 +54,26 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/ltv"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingsql"
 )
 
-// Key is a commune's key for one kind of grant.
+// Key is a commune's seal for one kind of grant.
 type Key struct {
-	Signer crypto.Signer       // in a token, as a rule (internal/p11); may also be a Readier
-	Chain  []*x509.Certificate // the key's certificate, then its issuers; the root may be left out
-	Kind   signing.GrantKind   // the only kind of grant it serves
+	Kind   signing.GrantKind // the only kind of grant it serves
+	Level  string            // at which it seals: signing.LevelBB to LevelBLTA
+	Tokens []Token           // the first is used while it answers, then the next
 	// Visible is what people see on the page of a seal made at a time; nil shows nothing.
 	Visible func(time.Time) *pades.Visible
+}
+
+// Token is one place in which the key of a seal can be called.
+type Token struct {
+	Signer crypto.Signer       // in a token, as a rule (internal/p11); may also be a Readier
+	Chain  []*x509.Certificate // the key's certificate, then its issuers; the root may be left out
+	PSS    bool                // an RSA key signs with RSASSA-PSS, not PKCS #1 v1.5
+	Calls  int                 // how many calls may be under way at once; 4 where 0
 }
 
 // Readier is a Signer that knows when it need not be asked: its token is away.
@@ -60,16 +82,16 @@ type Readier interface {
 	Ready() error
 }
 
-// Config is what a Sealer needs. All but Stamper (at LevelBB), Specimen and
-// KeyTimeout must be there.
+// Config is what a Sealer needs. DB, Blobs, Audit and Clock must be there; the others
+// as far as the levels of the keys want them.
 type Config struct {
-	DB      *sqldb.DB
-	Blobs   blob.Store
-	Audit   *audit.Log
-	Clock   clock.Clock
-	Keys    map[commune.ID]Key
-	Stamper signing.Stamper
-	Level   string // signing.LevelBB or signing.LevelBT
+	DB       *sqldb.DB
+	Blobs    blob.Store
+	Audit    *audit.Log
+	Clock    clock.Clock
+	Keys     map[commune.ID]Key
+	Stamper  signing.Stamper // from level B-T on
+	Extender *ltv.Extender   // from level B-LT on
 	// Specimen says that a certificate is a test one; nil means that none is.
 	Specimen func(*x509.Certificate) bool
 	// KeyTimeout is how long a key may take to answer, 30 seconds where it is 0.
@@ -82,61 +104,79 @@ const (
 	uselessMax = 50
 	// stampRoom is what a time stamp may take, with its certificates.
 	stampRoom = 16 << 10
-	// clockBack is how far the clock may stand before the newest audit entry:
-	// several machines do not agree to the second.
-	clockBack = 5 * time.Minute
+	// endsSoon is how long a certificate must still be good for its key to be called: a
+	// signature counts only if it is stamped before.
+	endsSoon = time.Hour
 )
 
 // Sealer seals. It is safe for concurrent use, and by several processes.
 type Sealer struct {
 	Config
-	store *signingsql.Store
-	keys  map[commune.ID]*slots
-	busy  grantLocks
-	write func(ctx context.Context, f func(*sqldb.Tx) error) error // DB.Write; tests make it fail
+	store  *signingsql.Store
+	tokens map[commune.ID][]*token
+	busy   grantLocks
+	ticks  ticks
+	write  func(ctx context.Context, f func(*sqldb.Tx) error) error // DB.Write; tests make it fail
 }
 
 // New makes the tables and checks the settings.
 func New(cfg Config) (*Sealer, error) {
-	switch {
-	case cfg.Level != signing.LevelBB && cfg.Level != signing.LevelBT:
-		return nil, fmt.Errorf("seal: level %q is neither %s nor %s", cfg.Level, signing.LevelBB, signing.LevelBT)
-	case cfg.Level == signing.LevelBT && cfg.Stamper == nil:
-		return nil, fmt.Errorf("seal: level %s needs a time-stamping authority", cfg.Level)
-	}
 	if cfg.KeyTimeout == 0 {
 		cfg.KeyTimeout = 30 * time.Second
 	}
 	if cfg.Specimen == nil {
 		cfg.Specimen = func(*x509.Certificate) bool { return false }
 	}
-	s := &Sealer{Config: cfg, keys: map[commune.ID]*slots{}, write: cfg.DB.Write}
+	s := &Sealer{Config: cfg, tokens: map[commune.ID][]*token{}, write: cfg.DB.Write}
 	for c, k := range cfg.Keys {
-		if err := checkKey(k); err != nil {
+		if err := checkKey(cfg, k); err != nil {
 			return nil, fmt.Errorf("seal: key of %s: %w", c, err)
 		}
-		s.keys[c] = newSlots()
+		for _, t := range k.Tokens {
+			s.tokens[c] = append(s.tokens[c], newToken(t))
+		}
 	}
 	var err error
 	s.store, err = signingsql.New(cfg.DB)
 	return s, err
 }
 
-func checkKey(k Key) error {
-	if k.Signer == nil || len(k.Chain) == 0 || k.Chain[0] == nil {
+func checkKey(cfg Config, k Key) error {
+	switch {
+	case !slices.Contains(signing.Levels, k.Level):
+		return fmt.Errorf("there is no level %q", k.Level)
+	case signing.Reaches(k.Level, signing.LevelBT) && cfg.Stamper == nil:
+		return fmt.Errorf("level %s needs a time-stamping authority", k.Level)
+	case signing.Reaches(k.Level, signing.LevelBLT) && cfg.Extender == nil:
+		return fmt.Errorf("level %s needs to know who says that certificates are good", k.Level)
+	case k.Kind != signing.Approval && k.Kind != signing.Operator:
+		return fmt.Errorf("kind %q is neither %s nor %s", k.Kind, signing.Approval, signing.Operator)
+	case len(k.Tokens) == 0:
 		return errors.New("a key and its certificate are needed")
 	}
-	public, ok := k.Signer.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(k.Chain[0].PublicKey) {
-		return errors.New("the certificate is another key's")
-	}
-	for i, c := range k.Chain[1:] {
-		if err := k.Chain[i].CheckSignatureFrom(c); err != nil {
-			return fmt.Errorf("certificate %d of the chain did not issue the one before it: %w", i+2, err)
+	for _, t := range k.Tokens {
+		if err := checkToken(t); err != nil {
+			return err
 		}
 	}
-	if k.Kind != signing.Approval && k.Kind != signing.Operator {
-		return fmt.Errorf("kind %q is neither %s nor %s", k.Kind, signing.Approval, signing.Operator)
+	return nil
+}
+
+func checkToken(t Token) error {
+	if t.Signer == nil || len(t.Chain) == 0 || t.Chain[0] == nil {
+		return errors.New("a key and its certificate are needed")
+	}
+	public, ok := t.Signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(t.Chain[0].PublicKey) {
+		return errors.New("the certificate is another key's")
+	}
+	if _, isRSA := t.Chain[0].PublicKey.(*rsa.PublicKey); t.PSS && !isRSA {
+		return errors.New("PSS is for RSA keys")
+	}
+	for i, c := range t.Chain[1:] {
+		if err := t.Chain[i].CheckSignatureFrom(c); err != nil {
+			return fmt.Errorf("certificate %d of the chain did not issue the one before it: %w", i+2, err)
+		}
 	}
 	return nil
 }
@@ -168,12 +208,12 @@ func (s *Sealer) key(c commune.ID, kind signing.GrantKind) (Key, error) {
 
 // Seal brings a grant as far as it will go and returns what became of it. It may
 // be called any number of times, and goes on where it stopped. record runs in the
-// transaction of each stage that is reached (Signed, then Stamped), never for one
-// that was reached before; its error undoes the step.
+// transaction of each stage that is reached, Signed first and Finished last, never for
+// one that was reached before; its error undoes the step.
 //
-// An error of kind Unreachable (the key or the time-stamping authority does not
-// answer) or Conflict (somebody else is sealing the same grant) asks to be called
-// again later; with the first the receipt may say Signed.
+// An error of kind Unreachable (the key, the time-stamping authority or whoever proves
+// certificates does not answer) or Conflict (somebody else is sealing the same grant)
+// asks to be called again later; with the first the receipt says how far it has come.
 func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error) {
 	unlock, err := s.busy.lock(ctx, string(c)+"/"+grant)
 	if err != nil {
@@ -186,7 +226,7 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 		return signing.Receipt{}, fault.New(fault.NotFound, "seal.no_grant", err)
 	case err != nil:
 		return signing.Receipt{}, err
-	case g.Receipt.Stage == signing.Stamped:
+	case g.Receipt.Stage == signing.Finished:
 		return g.Receipt, nil
 	}
 	content, err := s.Blobs.Read(ctx, c, g.Content)
@@ -217,52 +257,113 @@ type work struct {
 
 	attempt  signingsql.Attempt
 	prepared *pades.Prepared
+	chain    []*x509.Certificate // of the attempt
+
+	fresh     bool   // it was signed in this run
+	authority string // whose stamp this run has got
 }
 
-// sign takes the grant from Prepared to Signed: one attempt, one call of the key.
+// sign takes the grant from Prepared to Signed, with the first token that answers.
 func (w *work) sign(ctx context.Context) error {
 	key, err := w.key(w.g.Commune, w.g.Kind)
 	if err != nil {
 		return err
 	}
-	if err := w.checkClock(ctx); err != nil {
+	if err := w.checkClock(ctx, key); err != nil {
 		return err
 	}
-	useless, err := w.store.Useless(ctx, w.g.Commune, w.g.ID)
-	if err != nil {
-		return err
+	var causes []error
+	for _, t := range w.tokens[w.g.Commune] {
+		useless, err := w.store.Useless(ctx, w.g.Commune, w.g.ID)
+		if err != nil {
+			return err
+		}
+		if useless >= uselessMax {
+			return fault.New(fault.Internal, "seal.given_up", fmt.Errorf("seal: grant %s: %d answers of the key, none with a document", w.g.ID, useless))
+		}
+		err = w.signWith(ctx, key, t)
+		if err == nil {
+			return nil
+		}
+		if !another(err) {
+			return err
+		}
+		causes = append(causes, err)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	if useless >= uselessMax {
-		return fault.New(fault.Internal, "seal.given_up", fmt.Errorf("seal: grant %s: %d answers of the key, none with a document", w.g.ID, useless))
+	return worstOf(causes)
+}
+
+// another says whether another token may help.
+func another(err error) bool {
+	return fault.KeyOf(err) == "seal.key_silent" || fault.KeyOf(err) == "pades.certificate_unusable" || fault.KeyOf(err) == "seal.revoked"
+}
+
+// worstOf is one error for all tokens: it asks to come again where one was only silent.
+func worstOf(causes []error) error {
+	for _, err := range causes {
+		if fault.KeyOf(err) == "seal.key_silent" {
+			return fault.New(fault.Unreachable, "seal.key_silent", errors.Join(causes...))
+		}
+	}
+	return fault.New(fault.KindOf(causes[0]), fault.KeyOf(causes[0]), errors.Join(causes...))
+}
+
+// signWith is one attempt, with one call of one token.
+func (w *work) signWith(ctx context.Context, key Key, t *token) error {
+	if err := w.usable(ctx, t); err != nil {
+		return err
 	}
 	// All this comes before the attempt: a key that is away or hangs costs no more attempts.
-	slots := w.keys[w.g.Commune]
-	slot, err := slots.take(ctx, w.KeyTimeout)
+	err := t.take(ctx, w.KeyTimeout)
 	if err == nil {
-		err = w.ready(ctx, key.Signer, slot)
+		err = w.ready(ctx, t)
 	}
 	if err != nil {
 		return fault.New(fault.Unreachable, "seal.key_silent", fmt.Errorf("seal: grant %s: %w", w.g.ID, err))
 	}
-	if err := w.begin(ctx, key); err != nil {
-		slot.free()
+	if err := w.begin(ctx, key, t.Token); err != nil {
+		t.free()
 		return err
 	}
-	signature, err := w.call(ctx, key.Signer, slot)
-	slots.heard(w.Clock(), err)
+	signature, err := w.call(ctx, t)
 	if err != nil {
+		t.heard(w.Clock(), err)
 		return fault.New(fault.Unreachable, "seal.key_silent", fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err))
 	}
-	if err := w.prepared.Check(signature); err != nil {
+	err = w.prepared.Check(signature)
+	t.heard(w.Clock(), err)
+	if err != nil {
 		return w.giveUp(ctx, "the key's answer does not verify with its certificate", err)
 	}
 	return w.signed(ctx, signature)
 }
 
+// usable says why a token's certificate may not be used any more.
+func (w *work) usable(ctx context.Context, t *token) error {
+	leaf := t.Chain[0]
+	if left := leaf.NotAfter.Sub(w.Clock()); left < endsSoon {
+		return fault.New(fault.Internal, "pades.certificate_unusable",
+			fmt.Errorf("seal: the certificate of %q ends in %v: no stamp would come in time", leaf.Subject.CommonName, left.Round(time.Second)))
+	}
+	revoked, err := w.store.Revoked(ctx, w.g.Commune, blob.Sum(leaf.Raw))
+	if err != nil {
+		return err
+	}
+	if revoked {
+		return errRevoked(fmt.Errorf("seal: the certificate of %q has been revoked", leaf.Subject.CommonName))
+	}
+	return nil
+}
+
+func errRevoked(cause error) error { return fault.New(fault.Internal, "seal.revoked", cause) }
+
 // begin makes the attempt durable: what the key will sign, with which certificate.
-func (w *work) begin(ctx context.Context, key Key) error {
+func (w *work) begin(ctx context.Context, key Key, t Token) error {
 	at := w.Clock()
-	p, err := w.prepare(key, at)
+	p, err := w.prepare(key, t, at)
 	if err != nil {
 		return err
 	}
@@ -270,8 +371,8 @@ func (w *work) begin(ctx context.Context, key Key) error {
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	leaf := key.Chain[0]
-	a := signingsql.Attempt{Commune: w.g.Commune, Grant: w.g.ID, N: w.g.Attempts + 1, State: signingsql.Begun, Level: w.Level,
+	leaf := t.Chain[0]
+	a := signingsql.Attempt{Commune: w.g.Commune, Grant: w.g.ID, N: w.g.Attempts + 1, State: signingsql.Begun, Level: key.Level,
 		Specimen: w.Specimen(leaf), SignedAt: p.At, Chain: bytes.Join(p.Chain, nil), Attributes: p.Attributes, Prepared: kept}
 	attributes, certificate := sha256.Sum256(p.Attributes), sha256.Sum256(leaf.Raw)
 	err = w.write(ctx, func(tx *sqldb.Tx) error {
@@ -284,15 +385,15 @@ func (w *work) begin(ctx context.Context, key Key) error {
 	if err != nil {
 		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, a.N, err)
 	}
-	w.g.Attempts, w.attempt, w.prepared = a.N, a, p
+	w.g.Attempts, w.attempt, w.prepared, w.chain = a.N, a, p, t.Chain
 	return nil
 }
 
 // prepare lays out the signed file. A document with our seal alone is certified;
 // one that carries a person's signature already gets an approval signature.
-func (w *work) prepare(key Key, at time.Time) (*pades.Prepared, error) {
-	o := pades.Options{Chain: key.Chain, At: at, Certify: true, Name: key.Chain[0].Subject.CommonName, StampRoom: stampRoom}
-	if w.Level == signing.LevelBB {
+func (w *work) prepare(key Key, t Token, at time.Time) (*pades.Prepared, error) {
+	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom}
+	if key.Level == signing.LevelBB {
 		o.StampRoom = -1
 	}
 	if key.Visible != nil {
@@ -316,7 +417,7 @@ func (w *work) prepare(key Key, at time.Time) (*pades.Prepared, error) {
 func (w *work) signed(ctx context.Context, signature []byte) error {
 	r := w.g.Receipt
 	r.Stage, r.SignedAt, r.Level, r.Specimen = signing.Signed, w.attempt.SignedAt, w.attempt.Level, w.attempt.Specimen
-	r.Signer = w.Keys[w.g.Commune].Chain[0].Subject.CommonName
+	r.Signer = w.chain[0].Subject.CommonName
 	at := w.Clock()
 	err := w.write(ctx, func(tx *sqldb.Tx) error {
 		if err := w.store.Sign(tx, w.g.Commune, w.g.ID, w.attempt.N, signature, r); err != nil {
@@ -330,7 +431,7 @@ func (w *work) signed(ctx context.Context, signature []byte) error {
 	if err != nil {
 		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err)
 	}
-	w.g.Receipt, w.attempt.Signature = r, signature
+	w.g.Receipt, w.attempt.Signature, w.fresh = r, signature, true
 	return nil
 }
 
@@ -344,100 +445,44 @@ func (w *work) resume(ctx context.Context) error {
 		return signingsql.ErrSuperseded // another worker went on between our two reads
 	}
 	w.attempt = list[len(list)-1]
-	if err := json.Unmarshal(w.attempt.Prepared, &w.prepared); err != nil {
-		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err)
+	err = json.Unmarshal(w.attempt.Prepared, &w.prepared)
+	if err == nil {
+		w.chain, err = x509.ParseCertificates(w.attempt.Chain)
 	}
-	return nil
-}
-
-// finish takes the grant from Signed to Stamped.
-func (w *work) finish(ctx context.Context) error {
-	var stamp signing.Stamp
-	if w.attempt.Level == signing.LevelBT {
-		if w.Stamper == nil {
-			return fmt.Errorf("seal: grant %s was signed at level %s and there is no time-stamping authority", w.g.ID, w.attempt.Level)
-		}
-		var err error
-		if stamp, err = w.Stamper.Stamp(ctx, pades.StampDigest(w.attempt.Signature)); err != nil {
-			return fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
-		}
-	}
-	var file bytes.Buffer
-	file.Grow(int(w.prepared.FinishedSize()))
-	if err := w.prepared.Embed(&file, bytes.NewReader(w.content), w.attempt.Signature, stamp.Token); err != nil {
-		return w.giveUp(ctx, "the signature does not fit into the document", err)
-	}
-	chain, err := x509.ParseCertificates(w.attempt.Chain)
 	if err != nil {
 		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err)
 	}
-	want := finishedFile{w.g.Content, len(w.content), chain, w.attempt.Level, stamp.Token}
-	if err := readAsStranger(file.Bytes(), want, w.Clock()); err != nil {
-		return w.giveUp(ctx, "the finished document does not verify", err)
-	}
-	document, err := w.Blobs.Put(ctx, w.g.Commune, file.Bytes())
-	if err != nil {
-		return fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
-	}
-	return w.finished(ctx, document, stamp)
-}
-
-// finished commits the document: after it, and not before, it may be released.
-func (w *work) finished(ctx context.Context, document blob.Digest, stamp signing.Stamp) error {
-	r := w.g.Receipt
-	r.Stage, r.Document, r.StampedAt = signing.Stamped, document, stamp.Time
-	at := w.Clock()
-	detail := map[string]string{"content": w.g.Content.String(), "document": document.String(), "level": r.Level}
-	if !stamp.Time.IsZero() {
-		detail["stamped"], detail["authority"] = stamp.Time.UTC().Format(time.RFC3339Nano), stamp.Authority
-	}
-	err := w.write(ctx, func(tx *sqldb.Tx) error {
-		if err := w.store.Finish(tx, w.g.Commune, w.g.ID, w.attempt.N, r); err != nil {
-			return err
-		}
-		if err := w.log(tx, "seal.finished", at, w.attempt.N, detail); err != nil {
-			return err
-		}
-		return w.record(tx, r)
-	})
-	if err != nil {
-		return fmt.Errorf("seal: grant %s, attempt %d: %w", w.g.ID, w.attempt.N, err)
-	}
-	w.g.Receipt = r
 	return nil
 }
 
 // giveUp makes the attempt void because of what was found; the next call of Seal
 // begins another. The error says what was found.
 func (w *work) giveUp(ctx context.Context, reason string, found error) error {
+	if err := w.void(ctx, reason, func(*sqldb.Tx) error { return nil }); err != nil {
+		return errors.Join(found, err)
+	}
+	return fault.New(fault.Internal, "seal.not_valid", fmt.Errorf("seal: grant %s, attempt %d: %s: %w", w.g.ID, w.attempt.N, reason, found))
+}
+
+// void takes the grant back to Prepared; also runs in the same transaction.
+func (w *work) void(ctx context.Context, reason string, also func(*sqldb.Tx) error) error {
 	at := w.Clock()
 	err := w.write(ctx, func(tx *sqldb.Tx) error {
 		if err := w.store.MakeVoid(tx, w.g.Commune, w.g.ID, w.attempt.N, reason); err != nil {
 			return err
 		}
+		if err := also(tx); err != nil {
+			return err
+		}
 		return w.log(tx, "seal.voided", at, w.attempt.N, map[string]string{"reason": reason})
 	})
-	if err != nil {
-		return errors.Join(found, err)
+	if err == nil {
+		w.g.Receipt = signing.Receipt{Grant: w.g.ID, Stage: signing.Prepared}
 	}
-	w.g.Receipt = signing.Receipt{Grant: w.g.ID, Stage: signing.Prepared}
-	return fault.New(fault.Internal, "seal.not_valid", fmt.Errorf("seal: grant %s, attempt %d: %s: %w", w.g.ID, w.attempt.N, reason, found))
+	return err
 }
 
 func (w *work) log(tx *sqldb.Tx, action string, at time.Time, attempt int, detail map[string]string) error {
 	detail["grant"], detail["attempt"] = w.g.ID, strconv.Itoa(attempt)
 	return w.Audit.Append(tx, audit.Entry{Commune: w.g.Commune, At: at, Actor: "belfry", Action: action, Subject: w.g.Reference, Detail: detail})
-}
-
-// checkClock refuses to sign with a clock that runs behind what was done already: /M
-// would be a lie. One that runs ahead is noticed by the time-stamping authority.
-func (w *work) checkClock(ctx context.Context) error {
-	last, err := w.Audit.Last(ctx, w.g.Commune)
-	if err != nil {
-		return err
-	}
-	if now := w.Clock(); now.Before(last.Add(-clockBack)) {
-		return fault.New(fault.Internal, "seal.clock", fmt.Errorf("seal: the clock says %v, the audit log has an entry of %v", now, last))
-	}
-	return nil
 }

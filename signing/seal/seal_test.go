@@ -138,7 +138,7 @@ func TestEveryFault(t *testing.T) {
 					}
 				} else if err == nil {
 					t.Fatal("nothing failed")
-				} else if r.Stage == signing.Stamped {
+				} else if r.Stage == signing.Finished {
 					t.Errorf("%v, with receipt %+v", err, r)
 				}
 				w.neverTooMuch(grant)
@@ -221,7 +221,7 @@ func TestTheKeyIsChangedBeforeTheStamp(t *testing.T) {
 	w.silence(false)
 	old := w.cfg.Keys
 	next := signingtest.Shared().RSA
-	w.cfg.Keys = map[commune.ID]Key{here: {Signer: next.Key, Chain: next.Chain, Kind: signing.Approval}}
+	w.cfg.Keys = oneKey(signing.LevelBT, next.Key, next.Chain)
 	w.restart()
 	r, err := w.seal(grant)
 	if err != nil {
@@ -261,7 +261,7 @@ func TestTheCertificateEndsBeforeTheDocument(t *testing.T) {
 		c.KeyUsage = x509.KeyUsageContentCommitment
 		c.NotBefore, c.NotAfter = signingtest.Now, signingtest.Now.AddDate(60, 0, 0)
 	})
-	w.cfg.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{renewed.Cert}, signing.Approval, nil}}
+	w.cfg.Keys = oneKey(signing.LevelBB, w.key, []*x509.Certificate{renewed.Cert})
 	w.clock.Add(50 * 365 * 24 * time.Hour)
 	w.restart()
 	r, err := w.seal(grant)
@@ -289,7 +289,7 @@ func TestAStrangerIsNotFooled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := finishedFile{blob.Sum(content), len(content), signingtest.Shared().P256.Chain, signing.LevelBT, signed.Stamp}
+	good := finishedFile{content: blob.Sum(content), size: len(content), chain: signingtest.Shared().P256.Chain, level: signing.LevelBT, stamp: signed.Stamp, sealed: len(file)}
 	if err := readAsStranger(file, good, w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -386,10 +386,10 @@ func TestManyWorkersOnOneGrant(t *testing.T) {
 			w.key.set(nil)
 			attempts += len(w.attempts(grant))
 			g, err := w.store.Get(ctx, here, grant)
-			if err != nil || g.Receipt != r || r.Stage != signing.Stamped {
+			if err != nil || g.Receipt != r || r.Stage != signing.Finished {
 				t.Errorf("%+v, %v", r, err)
 			}
-			if n, d := w.recorded(grant, signing.Stamped); n != 1 || d != r.Document {
+			if n, d := w.recorded(grant, signing.Finished); n != 1 || d != r.Document {
 				t.Errorf("recorded %d times", n)
 			}
 		}
@@ -440,14 +440,14 @@ func TestRecordCanRefuse(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
 	grant := w.grant(paper(t.Name(), 1000))
 	no := errors.New("the order was cancelled")
-	for _, stage := range []signing.Stage{signing.Signed, signing.Stamped} {
+	for _, stage := range []signing.Stage{signing.Signed, signing.Finished} {
 		r, err := w.Seal(ctx, here, grant, func(tx *sqldb.Tx, r signing.Receipt) error {
 			if r.Stage == stage {
 				return no
 			}
 			return nil
 		})
-		if !errors.Is(err, no) || r.Stage == signing.Stamped {
+		if !errors.Is(err, no) || r.Stage == signing.Finished {
 			t.Errorf("%s: %+v, %v", stage, r, err)
 		}
 		w.neverTooMuch(grant)
@@ -473,7 +473,7 @@ func TestTheClockMustNotRunBehind(t *testing.T) {
 		t.Error("the key was called")
 	}
 	w.clock.Add(-time.Minute) // several machines do not agree to the second
-	if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+	if r, err := w.seal(grant); err != nil || r.Stage != signing.Finished {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -486,6 +486,7 @@ func TestWhatDoesNotFitIsGivenUp(t *testing.T) {
 		if _, err := w.seal(grant); fault.KeyOf(err) != "seal.not_valid" {
 			t.Fatal(err)
 		}
+		w.clock.Add(restMax) // such a key is left alone, too
 	}
 	if _, err := w.seal(grant); fault.KeyOf(err) != "seal.given_up" || w.key.calls.Load() != uselessMax {
 		t.Errorf("%v after %d calls", err, w.key.calls.Load())
@@ -515,7 +516,7 @@ func TestAKeyThatIsAway(t *testing.T) {
 	w.clock.Add(restMax)
 	attempts := 0
 	for _, grant := range grants {
-		if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+		if r, err := w.seal(grant); err != nil || r.Stage != signing.Finished {
 			t.Errorf("%+v, %v", r, err)
 		}
 		attempts += len(w.attempts(grant))
@@ -529,7 +530,7 @@ func TestAKeyThatIsAway(t *testing.T) {
 func TestAKeyThatIsNotReady(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, signingtest.Shared().P256)
 	key := &unreadyKey{Signer: w.key, err: errOutage}
-	w.cfg.Keys = map[commune.ID]Key{here: {key, signingtest.Shared().P256.Chain, signing.Approval, nil}}
+	w.cfg.Keys = oneKey(signing.LevelBB, key, signingtest.Shared().P256.Chain)
 	w.restart()
 	grant := w.grant(paper(t.Name(), 1000))
 	for range 10 {
@@ -541,7 +542,7 @@ func TestAKeyThatIsNotReady(t *testing.T) {
 		t.Errorf("%d attempts", n)
 	}
 	key.err = nil
-	if r, err := w.seal(grant); err != nil || r.Stage != signing.Stamped {
+	if r, err := w.seal(grant); err != nil || r.Stage != signing.Finished {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -576,17 +577,24 @@ func TestAHangingKeyIsNotCrowded(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
-	other := signingtest.Shared().RSA
+	other, own := signingtest.Shared().RSA, signingtest.Shared().P256.Chain
 	for name, spoil := range map[string]func(*Config){
-		"another level":       func(c *Config) { c.Level = "B-X" },
+		"another level":       func(c *Config) { c.Keys = oneKey("B-X", w.key, own) },
 		"no authority":        func(c *Config) { c.Stamper = nil },
-		"another certificate": func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, other.Chain, signing.Approval, nil}} },
-		"no certificate":      func(c *Config) { c.Keys = map[commune.ID]Key{here: {w.key, nil, signing.Approval, nil}} },
+		"another certificate": func(c *Config) { c.Keys = oneKey(signing.LevelBT, w.key, other.Chain) },
+		"no certificate":      func(c *Config) { c.Keys = oneKey(signing.LevelBT, w.key, nil) },
 		"another's chain": func(c *Config) {
-			c.Keys = map[commune.ID]Key{here: {w.key, []*x509.Certificate{w.cfg.Keys[here].Chain[0], other.Cert}, signing.Approval, nil}}
+			c.Keys = oneKey(signing.LevelBT, w.key, []*x509.Certificate{own[0], other.Cert})
 		},
-		"no key":  func(c *Config) { c.Keys = map[commune.ID]Key{here: {nil, other.Chain, signing.Approval, nil}} },
-		"no kind": func(c *Config) { c.Keys = map[commune.ID]Key{here: {other.Key, other.Chain, "", nil}} },
+		"no key":                       func(c *Config) { c.Keys = oneKey(signing.LevelBT, nil, other.Chain) },
+		"no token":                     func(c *Config) { c.Keys = map[commune.ID]Key{here: {Kind: signing.Approval, Level: signing.LevelBT}} },
+		"PSS without RSA":              func(c *Config) { k := oneKey(signing.LevelBT, w.key, own); k[here].Tokens[0].PSS = true; c.Keys = k },
+		"nobody to prove certificates": func(c *Config) { c.Keys = oneKey(signing.LevelBLT, w.key, own) },
+		"no kind": func(c *Config) {
+			k := oneKey(signing.LevelBT, w.key, own)[here]
+			k.Kind = ""
+			c.Keys = map[commune.ID]Key{here: k}
+		},
 	} {
 		cfg := w.cfg
 		spoil(&cfg)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -72,10 +73,14 @@ func newWorld(t testing.TB, db *sqldb.DB, level string, id signingtest.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.cfg = Config{DB: db, Blobs: w.blobs, Audit: log, Clock: w.clock.Now, Level: level, Stamper: stamper, KeyTimeout: 5 * time.Second,
-		Keys: map[commune.ID]Key{here: {Signer: w.key, Chain: id.Chain, Kind: signing.Approval}}}
+	w.cfg = Config{DB: db, Blobs: w.blobs, Audit: log, Clock: w.clock.Now, Stamper: stamper, KeyTimeout: 5 * time.Second, Keys: oneKey(level, w.key, id.Chain)}
 	w.restart()
 	return w
+}
+
+// oneKey is the key of the only commune, in one token.
+func oneKey(level string, key crypto.Signer, chain []*x509.Certificate) map[commune.ID]Key {
+	return map[commune.ID]Key{here: {Kind: signing.Approval, Level: level, Tokens: []Token{{Signer: key, Chain: chain}}}}
 }
 
 // migrateRecorded makes the table of what record was told.
@@ -120,7 +125,7 @@ func (w *world) seal(id string) (signing.Receipt, error) { return w.sealBy(w.Sea
 
 func (w *world) sealBy(s *Sealer, id string) (signing.Receipt, error) {
 	return s.Seal(ctx, here, id, func(tx *sqldb.Tx, r signing.Receipt) error {
-		if (r.Stage == signing.Stamped) == r.Document.IsZero() || r.Grant != id {
+		if (r.Stage == signing.Finished) == r.Document.IsZero() || r.Grant != id {
 			return fmt.Errorf("a receipt that cannot be: %+v", r)
 		}
 		_, err := tx.Exec(`INSERT INTO recorded (id, stage, document, times) VALUES ($1, $2, $3, 1)
@@ -152,8 +157,12 @@ func (w *world) attempts(id string) []signingsql.Attempt {
 func (w *world) neverTooMuch(id string) {
 	w.t.Helper()
 	list := w.attempts(id)
-	if calls := w.key.calls.Load(); calls > int64(len(list)) {
-		w.t.Errorf("%d calls of the key, %d attempts", calls, len(list))
+	var all int64
+	if err := w.db.QueryRow(ctx, `SELECT COUNT(*) FROM signing_attempt`).Scan(&all); err != nil {
+		w.t.Fatal(err)
+	}
+	if calls := w.key.calls.Load(); calls > all {
+		w.t.Errorf("%d calls of the key, %d attempts", calls, all)
 	}
 	live := 0
 	for _, a := range list {
@@ -168,11 +177,11 @@ func (w *world) neverTooMuch(id string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	times, document := w.recorded(id, signing.Stamped)
-	if stamped := g.Receipt.Stage == signing.Stamped; stamped != (times == 1) || (stamped && document != g.Receipt.Document) {
+	times, document := w.recorded(id, signing.Finished)
+	if stamped := g.Receipt.Stage == signing.Finished; stamped != (times == 1) || (stamped && document != g.Receipt.Document) {
 		w.t.Errorf("stage %s, and the stamped document recorded %d times (%s)", g.Receipt.Stage, times, document)
 	}
-	if g.Receipt.Stage != signing.Stamped && !g.Receipt.Document.IsZero() {
+	if g.Receipt.Stage != signing.Finished && !g.Receipt.Document.IsZero() {
 		w.t.Errorf("a document at stage %s", g.Receipt.Stage)
 	}
 	if err := w.audit.Verify(ctx, here); err != nil {
@@ -184,7 +193,7 @@ func (w *world) neverTooMuch(id string) {
 func (w *world) finished(id string, r signing.Receipt) []byte {
 	w.t.Helper()
 	w.neverTooMuch(id)
-	if r.Stage != signing.Stamped || r.Document.IsZero() || r.Grant != id {
+	if r.Stage != signing.Finished || r.Document.IsZero() || r.Grant != id {
 		w.t.Fatalf("receipt %+v", r)
 	}
 	list := w.attempts(id)
@@ -268,6 +277,15 @@ func (k *countingKey) set(f func(k *countingKey)) {
 type faultyBlobs struct {
 	blob.Store
 	before, after error
+	spoil         func([]byte) []byte // what is read
+}
+
+func (b *faultyBlobs) Read(ctx context.Context, c commune.ID, d blob.Digest) ([]byte, error) {
+	data, err := b.Store.Read(ctx, c, d)
+	if err == nil && b.spoil != nil {
+		data = b.spoil(data)
+	}
+	return data, err
 }
 
 func (b *faultyBlobs) Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest, error) {

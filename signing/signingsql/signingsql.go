@@ -6,9 +6,12 @@
 // grant's newest, or no longer in the state it starts from, is ErrSuperseded and
 // changes nothing. Rows are never removed: a void attempt stays and says why.
 //
-//	grant    prepared ──────────────► signed ─────► stamped
-//	attempt  begun ─────────────────► signed ─────► finished
+//	grant    prepared ──────────────► signed ─► stamped ─► lasting ─► finished
+//	attempt  begun ─────────────────► signed ──────────────────────► finished
 //	           └─► void (then the next one)  └─► void
+//
+// A grant may skip stages that its level does not want. A finished document is
+// renewed by another that begins with it.
 package signingsql
 
 import (
@@ -16,6 +19,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -49,13 +53,15 @@ type Attempt struct {
 	Grant      string
 	N          int // from 1
 	State      State
-	Level      string    // signing.LevelBB or LevelBT
+	Level      string    // signing.LevelBB to LevelBLTA
 	Specimen   bool      // made with a test key
 	SignedAt   time.Time // /M of the signature
 	Chain      []byte    // DER certificates one after the other, the signer's first
 	Attributes []byte    // DER of the signed attributes: what the key signs
 	Prepared   []byte    // what makes the document again, until the attempt is finished or void
 	Signature  []byte    // the key's answer
+	Stamp      []byte    // the time stamp upon it, from Stamped on and until the attempt is finished or void
+	Material   []byte    // what is appended to the stamped file, from Lasting on and as long
 	Reason     string    // why it is void
 }
 
@@ -64,6 +70,22 @@ type Grant struct {
 	signing.Grant
 	Receipt  signing.Receipt
 	Attempts int // the newest attempt's number, 0 before the first
+	Proof    Proof
+	Renewals int // how often the finished document was renewed
+}
+
+// Proof is what the newest document time stamp of a file rests on; zero where there is none.
+type Proof struct {
+	EndsAt     time.Time // of its certificates
+	Algorithms []string  // of keys and hashes, as signing/ltv names them
+}
+
+// algorithms is how they are kept, so that one can be searched for.
+func (p Proof) algorithms() string {
+	if len(p.Algorithms) == 0 {
+		return ""
+	}
+	return " " + strings.Join(p.Algorithms, " ") + " "
 }
 
 // Store keeps them. It is safe for concurrent use.
@@ -90,18 +112,22 @@ func (s *Store) Grant(tx *sqldb.Tx, g signing.Grant) error {
 // Get returns a grant; ErrMissing.
 func (s *Store) Get(ctx context.Context, c commune.ID, id string) (Grant, error) {
 	g := Grant{Grant: signing.Grant{ID: id, Commune: c}, Receipt: signing.Receipt{Grant: id}}
-	var at, signedAt, stampedAt sqldb.Time
+	var at, signedAt, stampedAt, endsAt sqldb.Time
+	var algorithms string
 	err := s.db.QueryRow(ctx, `SELECT kind, reference, content, granted_by, reason, granted_at, stage, attempts,
-		document, signed_at, stamped_at, level, signer, specimen FROM signing_grant WHERE commune = $1 AND id = $2`, c, id).Scan(
+		document, sealed, signed_at, stamped_at, level, signer, specimen, ends_at, algorithms, renewals
+		FROM signing_grant WHERE commune = $1 AND id = $2`, c, id).Scan(
 		&g.Kind, &g.Reference, &g.Content, &g.By, &g.Reason, &at, &g.Receipt.Stage, &g.Attempts,
-		&g.Receipt.Document, &signedAt, &stampedAt, &g.Receipt.Level, &g.Receipt.Signer, &g.Receipt.Specimen)
+		&g.Receipt.Document, &g.Receipt.Sealed, &signedAt, &stampedAt, &g.Receipt.Level, &g.Receipt.Signer, &g.Receipt.Specimen,
+		&endsAt, &algorithms, &g.Renewals)
 	g.At, g.Receipt.SignedAt, g.Receipt.StampedAt = at.Time, signedAt.Time, stampedAt.Time
+	g.Proof = Proof{endsAt.Time, strings.Fields(algorithms)}
 	return g, wrap(err)
 }
 
 // Open lists the IDs of grants that have no finished document yet, oldest first.
 func (s *Store) Open(ctx context.Context, c commune.ID, limit int) (ids []string, err error) {
-	rows, err := s.db.Query(ctx, `SELECT id FROM signing_grant WHERE commune = $1 AND stage <> 'stamped' ORDER BY granted_at LIMIT $2`, c, int64(limit))
+	rows, err := s.db.Query(ctx, `SELECT id FROM signing_grant WHERE commune = $1 AND stage <> 'finished' ORDER BY granted_at LIMIT $2`, c, int64(limit))
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -118,7 +144,7 @@ func (s *Store) Open(ctx context.Context, c commune.ID, limit int) (ids []string
 
 // Attempts returns all attempts of a grant in their order.
 func (s *Store) Attempts(ctx context.Context, c commune.ID, grant string) (list []Attempt, err error) {
-	rows, err := s.db.Query(ctx, `SELECT n, state, level, specimen, signed_at, chain, attributes, prepared, signature, reason
+	rows, err := s.db.Query(ctx, `SELECT n, state, level, specimen, signed_at, chain, attributes, prepared, signature, stamp, material, reason
 		FROM signing_attempt WHERE commune = $1 AND grant_id = $2 ORDER BY n`, c, grant)
 	if err != nil {
 		return nil, wrap(err)
@@ -127,7 +153,7 @@ func (s *Store) Attempts(ctx context.Context, c commune.ID, grant string) (list 
 	for rows.Next() {
 		a := Attempt{Commune: c, Grant: grant}
 		var at sqldb.Time
-		if err := rows.Scan(&a.N, &a.State, &a.Level, &a.Specimen, &at, &a.Chain, &a.Attributes, &a.Prepared, &a.Signature, &a.Reason); err != nil {
+		if err := rows.Scan(&a.N, &a.State, &a.Level, &a.Specimen, &at, &a.Chain, &a.Attributes, &a.Prepared, &a.Signature, &a.Stamp, &a.Material, &a.Reason); err != nil {
 			return nil, wrap(err)
 		}
 		a.SignedAt = at.Time
@@ -178,28 +204,59 @@ func (s *Store) Sign(tx *sqldb.Tx, c commune.ID, grant string, n int, signature 
 		sqldb.Micros(r.SignedAt), r.Level, r.Signer, r.Specimen, c, grant, n))
 }
 
-// Finish keeps the name of the finished document; the grant's stage is then Stamped.
-func (s *Store) Finish(tx *sqldb.Tx, c commune.ID, grant string, n int, r signing.Receipt) error {
-	err := one(tx.Exec(`UPDATE signing_attempt SET state = 'finished', prepared = NULL
+// Stamp keeps the time stamp upon the signature of attempt n; the grant's stage is then Stamped.
+func (s *Store) Stamp(tx *sqldb.Tx, c commune.ID, grant string, n int, token []byte, r signing.Receipt) error {
+	if err := s.keep(tx, "stamp", token, c, grant, n); err != nil {
+		return err
+	}
+	return one(tx.Exec(`UPDATE signing_grant SET stage = 'stamped', stamped_at = $1 WHERE commune = $2 AND id = $3 AND attempts = $4 AND stage = 'signed'`,
+		sqldb.Time{Time: r.StampedAt}, c, grant, n))
+}
+
+// Last keeps what is to be appended to the stamped file of attempt n; the grant's stage is then Lasting.
+func (s *Store) Last(tx *sqldb.Tx, c commune.ID, grant string, n int, material []byte) error {
+	if err := s.keep(tx, "material", material, c, grant, n); err != nil {
+		return err
+	}
+	return one(tx.Exec(`UPDATE signing_grant SET stage = 'lasting' WHERE commune = $1 AND id = $2 AND attempts = $3 AND stage = 'stamped'`, c, grant, n))
+}
+
+func (s *Store) keep(tx *sqldb.Tx, column string, value []byte, c commune.ID, grant string, n int) error {
+	return one(tx.Exec(`UPDATE signing_attempt SET `+column+` = $1 WHERE commune = $2 AND grant_id = $3 AND n = $4 AND state = 'signed'`, value, c, grant, n))
+}
+
+// Unstamp throws the time stamp of attempt n away, and what was built on it: another
+// is wanted. The grant's stage is then Signed.
+func (s *Store) Unstamp(tx *sqldb.Tx, c commune.ID, grant string, n int) error {
+	if err := one(tx.Exec(`UPDATE signing_attempt SET stamp = NULL, material = NULL WHERE commune = $1 AND grant_id = $2 AND n = $3 AND state = 'signed'`, c, grant, n)); err != nil {
+		return err
+	}
+	return one(tx.Exec(`UPDATE signing_grant SET stage = 'signed', stamped_at = NULL
+		WHERE commune = $1 AND id = $2 AND attempts = $3 AND stage IN ('stamped', 'lasting')`, c, grant, n))
+}
+
+// Finish keeps the name of the finished document; the grant's stage is then Finished.
+func (s *Store) Finish(tx *sqldb.Tx, c commune.ID, grant string, n int, r signing.Receipt, p Proof) error {
+	err := one(tx.Exec(`UPDATE signing_attempt SET state = 'finished', prepared = NULL, stamp = NULL, material = NULL
 		WHERE commune = $1 AND grant_id = $2 AND n = $3 AND state = 'signed'`, c, grant, n))
 	if err != nil {
 		return err
 	}
-	return one(tx.Exec(`UPDATE signing_grant SET stage = 'stamped', document = $1, stamped_at = $2
-		WHERE commune = $3 AND id = $4 AND attempts = $5 AND stage = 'signed'`,
-		r.Document, sqldb.Time{Time: r.StampedAt}, c, grant, n))
+	return one(tx.Exec(`UPDATE signing_grant SET stage = 'finished', document = $1, sealed = $2, stamped_at = $3, ends_at = $4, algorithms = $5
+		WHERE commune = $6 AND id = $7 AND attempts = $8 AND stage IN ('signed', 'stamped', 'lasting')`,
+		r.Document, r.Sealed, sqldb.Time{Time: r.StampedAt}, sqldb.Time{Time: p.EndsAt}, p.algorithms(), c, grant, n))
 }
 
 // MakeVoid ends attempt n, begun or signed, for a reason; the grant can then be
 // attempted again.
 func (s *Store) MakeVoid(tx *sqldb.Tx, c commune.ID, grant string, n int, reason string) error {
-	err := one(tx.Exec(`UPDATE signing_attempt SET state = 'void', prepared = NULL, reason = $1
+	err := one(tx.Exec(`UPDATE signing_attempt SET state = 'void', prepared = NULL, stamp = NULL, material = NULL, reason = $1
 		WHERE commune = $2 AND grant_id = $3 AND n = $4 AND state IN ('begun', 'signed')`, reason, c, grant, n))
 	if err != nil {
 		return err
 	}
-	return one(tx.Exec(`UPDATE signing_grant SET stage = 'prepared', signed_at = NULL
-		WHERE commune = $1 AND id = $2 AND attempts = $3 AND stage <> 'stamped'`, c, grant, n))
+	return one(tx.Exec(`UPDATE signing_grant SET stage = 'prepared', signed_at = NULL, stamped_at = NULL
+		WHERE commune = $1 AND id = $2 AND attempts = $3 AND stage <> 'finished'`, c, grant, n))
 }
 
 // one is ErrSuperseded where a compare-and-set met no row.

@@ -76,7 +76,7 @@ var document = blob.Sum([]byte("document"))
 func (f fixture) finish(id string, n int) error {
 	r := receipt
 	r.Document, r.StampedAt = document, day.Add(time.Second)
-	return f.write(func(tx *sqldb.Tx) error { return f.Finish(tx, here, id, n, r) })
+	return f.write(func(tx *sqldb.Tx) error { return f.Finish(tx, here, id, n, r, signingsql.Proof{}) })
 }
 
 func (f fixture) void(id string, n int) error {
@@ -114,7 +114,7 @@ func TestTheWay(t *testing.T) {
 			}
 		}
 		want := receipt
-		want.Grant, want.Stage, want.Document, want.StampedAt = "g", signing.Stamped, document, day.Add(time.Second)
+		want.Grant, want.Stage, want.Document, want.StampedAt = "g", signing.Finished, document, day.Add(time.Second)
 		if g, err := f.Get(ctx, here, "g"); err != nil || g.Receipt != want {
 			t.Errorf("%+v, %v\nwant %+v", g.Receipt, err, want)
 		}
@@ -207,7 +207,7 @@ func TestCommunesDoNotSeeEachOther(t *testing.T) {
 		for name, step := range map[string]func(*sqldb.Tx) error{
 			"Begin":    func(tx *sqldb.Tx) error { return f.Begin(tx, a) },
 			"Sign":     func(tx *sqldb.Tx) error { return f.Sign(tx, there, "g", 1, nil, receipt) },
-			"Finish":   func(tx *sqldb.Tx) error { return f.Finish(tx, there, "g", 1, receipt) },
+			"Finish":   func(tx *sqldb.Tx) error { return f.Finish(tx, there, "g", 1, receipt, signingsql.Proof{}) },
 			"MakeVoid": func(tx *sqldb.Tx) error { return f.MakeVoid(tx, there, "g", 1, "") },
 		} {
 			if err := f.write(step); !errors.Is(err, signingsql.ErrSuperseded) {

@@ -80,11 +80,11 @@ func (w *Lasting) Seal(kind string) Identity {
 	var key crypto.Signer
 	switch kind {
 	case "RSA-2048":
-		key = must(rsa.GenerateKey(rand.Reader, 2048))
+		key = rsaOf(2048)
 	case "RSA-3072":
-		key = must(rsa.GenerateKey(rand.Reader, 3072))
+		key = rsaOf(3072)
 	case "RSA-4096":
-		key = must(rsa.GenerateKey(rand.Reader, 4096))
+		key = rsaOf(4096)
 	case "P-256":
 		key = p256()
 	case "P-384":
@@ -95,6 +95,22 @@ func (w *Lasting) Seal(kind string) Identity {
 	id := Issue("Belfry Test Seal "+kind, &w.CA, key, named("ca", seal, w.until(4)))
 	w.keys[kind] = id
 	return id
+}
+
+var rsaKeys sync.Map
+
+// rsaOf is this process's RSA key of so many bits: making one takes a second.
+func rsaOf(bits int) crypto.Signer {
+	made, ok := rsaKeys.Load(bits)
+	if !ok {
+		made, _ = rsaKeys.LoadOrStore(bits, must(rsa.GenerateKey(rand.Reader, bits)))
+	}
+	return made.(crypto.Signer)
+}
+
+// Certify makes a seal's certificate for a key that is elsewhere.
+func (w *Lasting) Certify(name string, key crypto.Signer) Identity {
+	return Issue(name, &w.CA, key, named("ca", seal, w.until(4)))
 }
 
 // named makes a certificate say where its issuer of a name publishes.
@@ -190,6 +206,14 @@ func (s *Status) serve(w http.ResponseWriter, r *http.Request) {
 	case "ca":
 		w.Write(by.ca.Cert.Raw)
 	}
+}
+
+// OCSP is what the issuer of a name answers about a certificate.
+func (s *Status) OCSP(issuer string, about *x509.Certificate) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	by := s.issuers[issuer]
+	return s.ocsp(by, must(ocsp.CreateRequest(about, by.ca.Cert, nil)))
 }
 
 func (s *Status) ocsp(by issuer, body []byte) []byte {
