@@ -15,6 +15,14 @@ import (
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
+// put writes a file that a program is to read.
+func put(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // made has a program of others make a file of in.pdf, which is in the folder where it runs.
 func made(command ...string) func(t *testing.T) []byte {
 	return func(t *testing.T) []byte {
@@ -26,8 +34,8 @@ func made(command ...string) func(t *testing.T) []byte {
 			t.Skip(err)
 		}
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, "in.pdf"), pdftest.Build(pdftest.Table, pdftest.Fields()))
-		write(t, filepath.Join(dir, "in.html"), []byte("<!doctype html><html lang=fr><title>Attestation</title><h1>Attestation é</h1>"))
+		put(t, filepath.Join(dir, "in.pdf"), pdftest.Build(pdftest.Table, pdftest.Fields()))
+		put(t, filepath.Join(dir, "in.html"), []byte("<!doctype html><html lang=fr><title>Attestation</title><h1>Attestation é</h1>"))
 		cmd := exec.Command(command[0], command[1:]...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "HOME="+dir)
