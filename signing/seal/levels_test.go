@@ -237,6 +237,42 @@ func TestServicesAreAway(t *testing.T) {
 	}
 }
 
+// Each commit of a document of the highest level fails, before it is on disk and after:
+// the next process goes on where it stopped, and a signature that was kept is not made again.
+func TestEveryStageIsInterrupted(t *testing.T) {
+	const key, commits = 2, 5 // attempt, signed, stamped, proved, finished
+	for n := 1; n <= commits; n++ {
+		for _, committed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("commit %d, on disk %v", n, committed), func(t *testing.T) {
+				t.Parallel()
+				w := newLastingWorld(t, sqldbtest.SQLite(t), signing.LevelBLTA, "P-256")
+				grant := w.grant(paper(t.Name(), 1000))
+				w.failWrite(n, committed)
+				if r, err := w.seal(grant); !errors.Is(err, errOutage) || r.Stage == signing.Finished || !r.Document.IsZero() {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				w.neverTooMuch(grant)
+				calls, stamps := w.key.calls.Load(), w.tsa.Count()
+				w.restart()
+				r, err := w.seal(grant)
+				if err != nil || r.Stage != signing.Finished {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				w.neverTooMuch(grant)
+				if again := w.key.calls.Load() - calls; again > 0 && (n > key || n == key && committed) {
+					t.Errorf("the key was called %d times again", again)
+				}
+				if n == commits && committed && w.tsa.Count() != stamps {
+					t.Error("a finished document was stamped again")
+				}
+				if file := w.file(r); r.Level != signing.LevelBLTA || !bytes.Contains(file, []byte("/DocTimeStamp")) {
+					t.Errorf("%+v", r)
+				}
+			})
+		}
+	}
+}
+
 // onlyFirstStamp has the authority be silent after one stamp more.
 func (w *lastingWorld) onlyFirstStamp(on bool) {
 	w.tsa.Answer = nil
