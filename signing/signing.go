@@ -65,7 +65,11 @@ const (
 	LevelBLTA = "B-LTA" // and with a time stamp upon all of that, which can be renewed
 )
 
-// Levels lists them, the lowest first.
+// Plain is what stands in the place of a level where the form came before PAdES:
+// adbe.pkcs7.detached, for receivers whose programs know no other (signing/plain).
+const Plain = "plain"
+
+// Levels lists them, the lowest first; Plain is none.
 var Levels = []string{LevelBB, LevelBT, LevelBLT, LevelBLTA}
 
 // Reaches says whether a level is at least another; false where it is none.

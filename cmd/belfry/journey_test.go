@@ -17,6 +17,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/pdf"
+	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
@@ -142,6 +143,7 @@ func TestJourney(t *testing.T) {
 	}
 	w.command(0, "check", "--config", w.Belfry.Config)
 	w.sealByHand()
+	w.sealOtherwise()
 	w.noNumberLeaks()
 }
 
@@ -191,6 +193,35 @@ func (w *world) sealByHand() {
 	w.command(2, "verify", out, "--trust", trust, "--lotl", out, "--lotl-signers", w.PKI.Roots)
 	if got, want := seenOf(w.t, out), i18n.T(i18n.French, "mark.title"); !strings.HasPrefix(got, want) {
 		w.t.Errorf("the page shows %q, not %q", got, want)
+	}
+}
+
+// sealOtherwise seals into a field of the file, and in the form that came before PAdES.
+func (w *world) sealOtherwise() {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	in, form, out := filepath.Join(dir, "in.pdf"), filepath.Join(dir, "form.pdf"), filepath.Join(dir, "out.pdf")
+	for path, content := range map[string][]byte{in: pdftest.Build(pdftest.Table, pdftest.Plain()), form: pdftest.Build(pdftest.Table, pdftest.Fields())} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	trust := filepath.Dir(w.PKI.Roots)
+	seal := func(exit int, in, out string, more ...string) {
+		w.t.Helper()
+		w.command(exit, append([]string{"seal", in, out, "--config", w.Belfry.Config, "--commune", "beaumarais"}, more...)...)
+	}
+	seal(0, in, out, "--plain")
+	w.command(0, "verify", out, "--trust", trust)
+	if b, err := os.ReadFile(out); err != nil || !bytes.Contains(b, []byte("/adbe.pkcs7.detached")) {
+		w.t.Errorf("no plain signature (%v)", err)
+	}
+	seal(1, form, out+"1", "--plain") // it has a form
+	seal(0, form, out+"2", "--field", ".")
+	seal(1, form, out+"3", "--field", "other")
+	w.command(0, "verify", out+"2", "--trust", trust)
+	if _, err := os.Stat(out + "3"); err == nil {
+		w.t.Error("a file came out of a seal that was refused")
 	}
 }
 

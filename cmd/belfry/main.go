@@ -27,6 +27,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/belfry-eid/belfry/internal/picture"
+	"github.com/belfry-eid/belfry/signing/plain"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
@@ -49,6 +50,7 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 func main() {
 	verify.RunIfChild() // a process started to read one foreign file does that and ends
 	picture.RunIfChild()
+	plain.RunIfChild()
 	var c commands
 	ctx := kong.Parse(&c, kong.Name("belfry"), kong.Description("Signs citizens in with their eID card and gives them sealed certificates from the commune."), kong.UsageOnError())
 	err := ctx.Run()

@@ -29,6 +29,8 @@ type sealCmd struct {
 	Out     string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
 	Commune commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
 	Level   string     `default:"B-T" enum:"B-B,B-T,B-LT,B-LTA" help:"B-B is the signature alone, B-T adds a timestamp, B-LT what proves its certificates valid, B-LTA a timestamp upon all of it."`
+	Plain   bool       `xor:"form" help:"Sign in the form that came before PAdES (adbe.pkcs7.detached), without timestamp, for receivers that know no other. Takes files without form and signature."`
+	Field   string     `xor:"form" help:"The empty signature field to fill; \".\" is the only one there is. Without it a field is added that nobody sees."`
 	Reason  string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
 
 	Batch    bool          `help:"Seal every PDF below the folder IN into the folder OUT. Run again, it goes on where it stopped."`
@@ -50,7 +52,13 @@ func (c *sealCmd) Run() error {
 	if c.Commune, err = in.settings.operatorOf(c.Commune); err != nil {
 		return err
 	}
+	if c.Plain {
+		c.Level = signing.Plain
+	}
 	if c.Batch {
+		if c.Field != "" {
+			return errors.New("--field is for one file, not for a batch")
+		}
 		return c.runBatch(ctx, in)
 	}
 	content, err := readLimited(c.In, sealLimit)
@@ -100,6 +108,9 @@ func (in *install) sealFile(ctx context.Context, c *sealCmd, content []byte) (si
 	if err != nil {
 		return signing.Receipt{}, err
 	}
+	key := sealer.Keys[c.Commune]
+	key.Field = c.Field
+	sealer.Keys[c.Commune] = key
 	digest, err := in.blobs.Put(ctx, c.Commune, content)
 	if err != nil {
 		return signing.Receipt{}, err

@@ -216,7 +216,7 @@ func (tr *trap) fileOf(n notification) string {
 	default:
 		path, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", tr.pid, n.Args[0]))
 	}
-	return plain(path)
+	return nameless(path)
 }
 
 // text reads a path from the process's memory.
@@ -232,8 +232,8 @@ func (tr *trap) text(address uint64) string {
 	return text
 }
 
-// plain is a path's last names without digests and numbers.
-func plain(path string) string {
+// nameless is a path's last names without digests and numbers.
+func nameless(path string) string {
 	for _, known := range []string{"/data/blobs/", "/data/heads/"} {
 		if _, rest, ok := strings.Cut(path, known); ok {
 			name := filepath.Base(rest)

@@ -60,6 +60,9 @@ type SignedData struct {
 // IsData says whether the content type is id-data, as PAdES wants.
 func (s *SignedData) IsData() bool { return s.ContentType.Equal(oidData) }
 
+// Attributes is the DER of the SET OF signed attributes, as Unsigned has it.
+func (s *SignedData) Attributes() []byte { return s.signed }
+
 // Parse reads one SignedData at the beginning of b and returns the bytes behind
 // it. BER, which many signers write, is turned into DER first.
 func Parse(b []byte) (s *SignedData, rest []byte, err error) {

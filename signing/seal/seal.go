@@ -56,16 +56,18 @@ import (
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/ltv"
 	"github.com/belfry-eid/belfry/signing/pades"
+	"github.com/belfry-eid/belfry/signing/plain"
 	"github.com/belfry-eid/belfry/signing/signingsql"
 )
 
 // Key is a commune's seal for one kind of grant.
 type Key struct {
 	Kind   signing.GrantKind // the only kind of grant it serves
-	Level  string            // at which it seals: signing.LevelBB to LevelBLTA
+	Level  string            // at which it seals: signing.LevelBB to LevelBLTA; an operator's also signing.Plain
 	Tokens []Token           // the first is used while it answers, then the next
 	// Visible is what people see on the page of a seal made at a time; nil shows nothing.
 	Visible func(time.Time) *pades.Visible
+	Field   string // the empty signature field to fill, as pades.Options has it; "" adds one
 }
 
 // Token is one place in which the key of a seal can be called.
@@ -143,7 +145,7 @@ func New(cfg Config) (*Sealer, error) {
 
 func checkKey(cfg Config, k Key) error {
 	switch {
-	case !slices.Contains(signing.Levels, k.Level):
+	case !slices.Contains(signing.Levels, k.Level) && (k.Level != signing.Plain || k.Kind != signing.Operator):
 		return fmt.Errorf("there is no level %q", k.Level)
 	case signing.Reaches(k.Level, signing.LevelBT) && cfg.Stamper == nil:
 		return fmt.Errorf("level %s needs a time-stamping authority", k.Level)
@@ -363,7 +365,7 @@ func errRevoked(cause error) error { return fault.New(fault.Internal, "seal.revo
 // begin makes the attempt durable: what the key will sign, with which certificate.
 func (w *work) begin(ctx context.Context, key Key, t Token) error {
 	at := w.Clock()
-	p, err := w.prepare(key, t, at)
+	p, err := w.prepare(ctx, key, t, at)
 	if err != nil {
 		return err
 	}
@@ -390,9 +392,13 @@ func (w *work) begin(ctx context.Context, key Key, t Token) error {
 }
 
 // prepare lays out the signed file. A document with our seal alone is certified;
-// one that carries a person's signature already gets an approval signature.
-func (w *work) prepare(key Key, t Token, at time.Time) (*pades.Prepared, error) {
-	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom}
+// one that carries a person's signature already, or whose field asks for no
+// certification, gets an approval signature.
+func (w *work) prepare(ctx context.Context, key Key, t Token, at time.Time) (*pades.Prepared, error) {
+	if key.Level == signing.Plain {
+		return plain.Prepare(ctx, w.content, plain.Options{Chain: t.Chain, At: at})
+	}
+	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom, Field: key.Field}
 	if key.Level == signing.LevelBB {
 		o.StampRoom = -1
 	}
@@ -400,7 +406,7 @@ func (w *work) prepare(key Key, t Token, at time.Time) (*pades.Prepared, error) 
 		o.Visible = key.Visible(at)
 	}
 	p, err := pades.Prepare(bytes.NewReader(w.content), int64(len(w.content)), o)
-	if fault.KeyOf(err) == "pades.already_signed" {
+	if k := fault.KeyOf(err); k == "pades.already_signed" || k == "pades.seed_value" {
 		o.Certify = false
 		p, err = pades.Prepare(bytes.NewReader(w.content), int64(len(w.content)), o)
 	}

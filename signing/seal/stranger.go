@@ -84,9 +84,11 @@ func (want finishedFile) seal(report *verify.Report) error {
 		return doubts("the signature does not cover the whole file", report)
 	case s.Signer == nil || s.Signer.SHA256 != hex.EncodeToString(certificate[:]):
 		return doubts("the signature is another certificate's", report)
-	case s.Level != want.level:
+	case want.level == signing.Plain && (s.Level != "" || s.SubFilter != "adbe.pkcs7.detached"):
+		return doubts("the signature is not of the plain form", report)
+	case want.level != signing.Plain && s.Level != want.level:
 		return doubts(fmt.Sprintf("the level is %s, not %s", s.Level, want.level), report)
-	case (want.level != signing.LevelBB) != (s.StampedAt != nil):
+	case signing.Reaches(want.level, signing.LevelBT) != (s.StampedAt != nil):
 		return doubts("the time stamp is not as the level says", report)
 	}
 	return nil
