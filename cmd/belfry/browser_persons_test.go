@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // In Chromium: the last way on this computer comes first, what is not enough is explained,
 // and the form is there again; by pages of four languages, narrow and by keyboard.
@@ -36,4 +39,54 @@ func TestBrowserStepUp(t *testing.T) {
 	b.sees("kept@example.org")
 	b.click(`form[action$="/send"] button`)
 	b.at("/sent")
+}
+
+// The pages about merging, and what the person reads afterwards, in Chromium: held to axe,
+// to the keyboard and to 320 px.
+func TestBrowserMerge(t *testing.T) {
+	b, amina := browse(t), browse(t)
+	w := startWorld(t)
+	for _, name := range []string{"luc", "amina"} {
+		p := newPerson(t)
+		p.get(w.origin("beaumarais") + "/fr/orders")
+		p.signIn(w, w.card(name))
+		p.want(200)
+	}
+	wim := w.administrator("beaumarais", "wim")
+	invitation := strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--role", "administrator", "beaumarais", "claire"))
+	b.open(invitation)
+	b.click(`main a[href*="/sign-in"]`)
+	b.click(`main a[href$="/card"]`)
+	b.withCard(w.card("claire"), w.card("claire").PIN)
+	b.waitFor(`form[action$="/join"]`)
+	b.click(`form[action$="/join"] button`)
+	b.until("be at the desk", `location.pathname.endsWith("/desk") && document.readyState === "complete"`)
+	b.open(w.origin("beaumarais") + "/fr/desk/staff")
+	b.click(`main a[href*="/persons/beaumarais"]`)
+	b.at("/persons/beaumarais")
+	b.accessible("persons-02-empty")
+	b.click(`form[action$="/propose"] button`)
+	b.waitFor(".govuk-error-summary")
+	b.accessible("persons-03-mistaken")
+	b.fill("#one", w.card("luc").NationalNumber)
+	b.fill("#other", w.card("amina").NationalNumber)
+	b.fill("#reason", "vus au guichet")
+	b.click(`form[action$="/propose"] button`)
+	b.waitFor(`form[action$="/undo"]`)
+	b.accessible("persons-04-proposed")
+	wim.get(w.Provider.Issuers[0] + "/persons/beaumarais")
+	wim.send("/confirm")
+	wim.want(200)
+	b.open(w.Provider.Issuers[0] + "/persons/beaumarais")
+	b.sees("Séparer")
+	b.accessible("persons-05-joined")
+
+	amina.open(w.origin("beaumarais") + "/fr/orders")
+	amina.click(`main a[href$="/card"]`)
+	amina.waitFor("form[data-card]")
+	amina.withCard(w.card("amina"), w.card("amina").PIN)
+	amina.waitFor(`form[action$="/read"]`)
+	amina.accessible("persons-06-notice")
+	amina.click(`form[action$="/read"] button`)
+	amina.at("/fr/orders")
 }

@@ -252,7 +252,7 @@ func TestTwoPeopleMergeAndPartTwoRecords(t *testing.T) {
 	})
 }
 
-// Taking somebody's place by a merge: alone, under two records, for oneself, in
+// Taking somebody's place by a merge (T29): alone, under two records, for oneself, in
 // another commune, twice.
 func TestTakeovers(t *testing.T) {
 	each(t, func(t *testing.T, h hall) {
