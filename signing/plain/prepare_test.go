@@ -19,7 +19,7 @@ func TestPrepareAndFinish(t *testing.T) {
 	content := pdftest.Build(pdftest.Table, pdftest.Plain())
 	for name, id := range map[string]signingtest.Identity{"RSA": w.RSA, "P-256": w.P256, "P-384": w.P384} {
 		o := options(id)
-		o.Name = id.Cert.Subject.CommonName
+		o.Name = "Commune de Beaumarais"
 		prepared, err := plain.Prepare(t.Context(), content, o)
 		if err != nil {
 			t.Fatal(name, err)
