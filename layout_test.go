@@ -151,7 +151,7 @@ var doors = map[string][]string{
 	"github.com/russellhaering/gosaml2":   {"idp/method/fas"},
 	"github.com/russellhaering/goxmldsig": {"idp/method/fas", "signing/trustlist", "testcerts"},
 	"github.com/coreos/go-oidc":           {"portal/rp", "idp/method/upstream"},
-	"github.com/digitorus":                {"signing", "testcerts"},
+	"github.com/digitorus":                {"signing/plain", "signing/signingtest", "testcerts"},
 	"github.com/redis/go-redis":           {"internal/kv/redis"},
 	"github.com/jackc/pgx":                {"internal/sqldb"},
 	"modernc.org/sqlite":                  {"internal/sqldb"},
