@@ -56,7 +56,8 @@ func TestKilledBetweenPrepareAndFinish(t *testing.T) {
 			t.Fatal(err)
 		}
 		report := verify.File(bytes.NewReader(d.pdf), int64(len(d.pdf)), verify.Options{Roots: roots, Now: time.Now()})
-		if len(report.Signatures) != 2 || report.Result != verify.Valid {
+		// the person's, the seal, and a document time stamp for each
+		if len(report.Signatures) != 4 || report.Result != verify.Valid {
 			t.Errorf("after point %d, %v: %d signatures, %s", n, where, len(report.Signatures), report.Result)
 		}
 		t.Logf("killed at %d, %v: brought again, it is answered with %d", n, where, again.status)
