@@ -290,29 +290,42 @@ var ErrContent = errors.New("pades: the content is not the one that was prepared
 // embedding the same signature again with a token raises it from B-B to B-T.
 // After an error what was written is to be thrown away.
 func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte) error {
-	u, err := p.unsigned()
+	tail, err := p.tail(w, content, signature, token)
 	if err != nil {
 		return err
 	}
+	if _, err := w.Write(tail); err != nil {
+		return fmt.Errorf("pades: write: %w", err)
+	}
+	return nil
+}
+
+// Tail is what Embed appends to the content, for who has that in its place already. The
+// content is read, to see that it is the one that was prepared.
+func (p *Prepared) Tail(content io.Reader, signature, token []byte) ([]byte, error) {
+	return p.tail(io.Discard, content, signature, token)
+}
+
+// tail copies the content and returns what follows it.
+func (p *Prepared) tail(w io.Writer, content io.Reader, signature, token []byte) ([]byte, error) {
+	u, err := p.unsigned()
+	if err != nil {
+		return nil, err
+	}
 	if err := p.Check(signature); err != nil {
-		return err
+		return nil, err
 	}
 	der, err := u.Assemble(signature, token)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if 2*len(der) > p.Room {
-		return fmt.Errorf("%w: %d bytes into %d", ErrRoom, len(der), p.Room/2)
+		return nil, fmt.Errorf("%w: %d bytes into %d", ErrRoom, len(der), p.Room/2)
 	}
 	if err := p.copy(w, content, u.Hash); err != nil {
-		return err
+		return nil, err
 	}
-	for _, part := range [][]byte{p.Head, hexRoom(der, p.Room), p.Foot} {
-		if _, err := w.Write(part); err != nil {
-			return fmt.Errorf("pades: write: %w", err)
-		}
-	}
-	return nil
+	return bytes.Join([][]byte{p.Head, hexRoom(der, p.Room), p.Foot}, nil), nil
 }
 
 // copy copies the content and makes sure that it is the one that was prepared

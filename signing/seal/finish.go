@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -29,18 +30,18 @@ func (w *work) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	var b bytes.Buffer
-	b.Grow(int(w.prepared.FinishedSize()))
-	if err := w.prepared.Embed(&b, bytes.NewReader(w.content), w.attempt.Signature, w.attempt.Stamp); err != nil {
+	tail, err := w.prepared.Tail(io.NewSectionReader(w.content, 0, w.content.Size()), w.attempt.Signature, w.attempt.Stamp)
+	if err != nil {
 		return w.giveUp(ctx, "the signature does not fit into the document", err)
 	}
-	f := finishedFile{content: w.g.Content, size: len(w.content), chain: w.chain, level: level, stamp: w.attempt.Stamp, sealed: b.Len()}
-	file, sealed := b.Bytes(), blob.Digest{}
+	file, sealed := w.content.with(tail), blob.Digest{}
+	f := finishedFile{content: w.g.Content, size: w.content.Size(), chain: w.chain, level: level, stamp: w.attempt.Stamp, sealed: file.Size()}
 	var proof signingsql.Proof
 	if signing.Reaches(level, signing.LevelBLT) {
-		sealed = blob.Sum(file)
 		f.roots = w.Extender.Roots
-		var err error
+		if sealed, err = file.sum(file.Size()); err != nil {
+			return fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
+		}
 		if file, proof, err = w.last(ctx, file); err != nil {
 			return err
 		}
@@ -48,7 +49,7 @@ func (w *work) finish(ctx context.Context) error {
 	if err := readAsStranger(file, f, w.Clock()); err != nil {
 		return w.giveUp(ctx, "the finished document does not verify", err)
 	}
-	document, err := w.Blobs.Put(ctx, w.g.Commune, file)
+	document, err := w.Blobs.PutFrom(ctx, w.g.Commune, file.writeTo)
 	if err != nil {
 		return fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
 	}
@@ -120,29 +121,29 @@ func (w *work) advance(ctx context.Context, r signing.Receipt, action string, de
 
 // last appends what makes the stamped file last: proofs that its certificates were
 // good at the stamp's time, and at level B-LTA a stamp upon all of it.
-func (w *work) last(ctx context.Context, file []byte) ([]byte, signingsql.Proof, error) {
+func (w *work) last(ctx context.Context, file whole) (whole, signingsql.Proof, error) {
 	material := w.attempt.Material
 	if w.g.Receipt.Stage != signing.Lasting {
-		x, err := w.Extender.Extend(ctx, bytes.NewReader(file), int64(len(file)), signing.LevelBLT)
+		x, err := w.Extender.Extend(ctx, file, file.Size(), signing.LevelBLT)
 		if err != nil {
-			return nil, signingsql.Proof{}, w.unproved(ctx, err)
+			return whole{}, signingsql.Proof{}, w.unproved(ctx, err)
 		}
 		material = x.Tail
 		if w.attempt.Level == signing.LevelBLTA {
 			if err := w.lasting(ctx, material); err != nil {
-				return nil, signingsql.Proof{}, err
+				return whole{}, signingsql.Proof{}, err
 			}
 		}
 	}
-	file = append(file, material...)
+	file = file.with(material)
 	if w.attempt.Level == signing.LevelBLT {
 		return file, signingsql.Proof{}, nil
 	}
-	x, err := w.Extender.Archive(ctx, bytes.NewReader(file), int64(len(file)))
+	x, err := w.Extender.Archive(ctx, file, file.Size())
 	if err != nil {
-		return nil, signingsql.Proof{}, fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
+		return whole{}, signingsql.Proof{}, fmt.Errorf("seal: grant %s: %w", w.g.ID, err)
 	}
-	return append(file, x.Tail...), signingsql.Proof{EndsAt: x.EndsAt, Algorithms: x.Algorithms}, nil
+	return file.with(x.Tail), signingsql.Proof{EndsAt: x.EndsAt, Algorithms: x.Algorithms}, nil
 }
 
 // lasting keeps the proofs before the stamp upon them is asked for.

@@ -65,9 +65,9 @@ func (c *child) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]b
 	return signature, err
 }
 
-func (c *child) Put(ctx context.Context, id commune.ID, data []byte) (blob.Digest, error) {
+func (c *child) PutFrom(ctx context.Context, id commune.ID, write func(io.Writer) error) (blob.Digest, error) {
 	c.pass()
-	d, err := c.Store.Put(ctx, id, data)
+	d, err := c.Store.PutFrom(ctx, id, write)
 	c.pass()
 	return d, err
 }

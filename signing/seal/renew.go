@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/audit"
-	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -81,14 +79,16 @@ func (s *Sealer) renew(ctx context.Context, g signingsql.Grant, record func(*sql
 	failed := func(err error) (signing.Receipt, error) {
 		return g.Receipt, fmt.Errorf("seal: renewal of grant %s: %w", g.ID, err)
 	}
-	old, err := s.Blobs.Read(ctx, g.Commune, g.Receipt.Document)
+	kept, err := s.Blobs.Open(ctx, g.Commune, g.Receipt.Document)
 	if err != nil {
 		return failed(err)
 	}
-	if blob.Sum(old) != g.Receipt.Document {
-		return failed(errors.New("the document kept is not the one that was finished"))
+	defer kept.Close()
+	old := whole{base: kept, size: kept.Size()}
+	if sum, err := old.sum(old.Size()); err != nil || sum != g.Receipt.Document {
+		return failed(errors.Join(errors.New("the document kept is not the one that was finished"), err))
 	}
-	x, err := s.Extender.Extend(ctx, bytes.NewReader(old), int64(len(old)), signing.LevelBLTA)
+	x, err := s.Extender.Extend(ctx, old, old.Size(), signing.LevelBLTA)
 	if err != nil {
 		return failed(err)
 	}
@@ -96,11 +96,11 @@ func (s *Sealer) renew(ctx context.Context, g signingsql.Grant, record func(*sql
 	if !s.Extender.Policy.Better(x, g.Proof.EndsAt, g.Proof.Algorithms) {
 		return failed(ltv.ErrAwaited.Because(fmt.Errorf("the new stamp of %q ends no later than the old one, on %s", x.Authority, x.RenewBefore.Format(time.DateOnly))))
 	}
-	file := append(bytes.Clone(old), x.Tail...)
+	file := old.with(x.Tail)
 	if err := s.checkRenewed(ctx, g, old, file); err != nil {
 		return failed(err)
 	}
-	document, err := s.Blobs.Put(ctx, g.Commune, file)
+	document, err := s.Blobs.PutFrom(ctx, g.Commune, file.writeTo)
 	if err != nil {
 		return failed(err)
 	}
@@ -127,7 +127,7 @@ func (s *Sealer) renew(ctx context.Context, g signingsql.Grant, record func(*sql
 
 // checkRenewed reads the renewed file as a stranger: the seal is still the one that was
 // finished, and a good stamp covers everything.
-func (s *Sealer) checkRenewed(ctx context.Context, g signingsql.Grant, old, file []byte) error {
+func (s *Sealer) checkRenewed(ctx context.Context, g signingsql.Grant, old, file whole) error {
 	list, err := s.store.Attempts(ctx, g.Commune, g.ID)
 	if err != nil {
 		return err
@@ -140,12 +140,13 @@ func (s *Sealer) checkRenewed(ctx context.Context, g signingsql.Grant, old, file
 		return err
 	}
 	want := finishedFile{content: g.Content, chain: chain, level: g.Receipt.Level}
-	report := verify.File(bytes.NewReader(file), int64(len(file)), verify.Options{Roots: s.Extender.Roots, Intermediates: append(chain, s.Extender.Intermediates...), Now: s.Clock()})
+	report := verify.File(file, file.Size(), verify.Options{Roots: s.Extender.Roots, Intermediates: append(chain, s.Extender.Intermediates...), Now: s.Clock()})
 	mark := newest(report, verify.Signing)
 	if mark == nil || len(mark.ByteRange) != 4 {
 		return doubts("no signature", report)
 	}
-	if want.sealed = int(mark.ByteRange[2] + mark.ByteRange[3]); want.sealed > len(old) || blob.Sum(file[:want.sealed]) != g.Receipt.Sealed {
+	want.sealed = mark.ByteRange[2] + mark.ByteRange[3]
+	if sum, err := file.sum(min(want.sealed, old.Size())); err != nil || sum != g.Receipt.Sealed {
 		return doubts("the newest signature is not the one that was finished", report)
 	}
 	if err := want.seal(report); err != nil {

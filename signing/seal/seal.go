@@ -231,11 +231,12 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 	case g.Receipt.Stage == signing.Finished:
 		return g.Receipt, nil
 	}
-	content, err := s.Blobs.Read(ctx, c, g.Content)
+	content, err := s.Blobs.Open(ctx, c, g.Content)
 	if err != nil {
 		return g.Receipt, fmt.Errorf("seal: content of grant %s: %w", g.ID, err)
 	}
-	w := &work{Sealer: s, g: g, content: content, record: record}
+	defer content.Close()
+	w := &work{Sealer: s, g: g, content: whole{base: content, size: content.Size()}, record: record}
 	if g.Receipt.Stage == signing.Prepared {
 		err = w.sign(ctx)
 	} else {
@@ -254,7 +255,7 @@ func (s *Sealer) Seal(ctx context.Context, c commune.ID, grant string, record fu
 type work struct {
 	*Sealer
 	g       signingsql.Grant
-	content []byte
+	content whole
 	record  func(*sqldb.Tx, signing.Receipt) error
 
 	attempt  signingsql.Attempt
@@ -405,10 +406,10 @@ func (w *work) prepare(ctx context.Context, key Key, t Token, at time.Time) (*pa
 	if key.Visible != nil {
 		o.Visible = key.Visible(at)
 	}
-	p, err := pades.Prepare(bytes.NewReader(w.content), int64(len(w.content)), o)
+	p, err := pades.Prepare(w.content, w.content.Size(), o)
 	if k := fault.KeyOf(err); k == "pades.already_signed" || k == "pades.seed_value" {
 		o.Certify = false
-		p, err = pades.Prepare(bytes.NewReader(w.content), int64(len(w.content)), o)
+		p, err = pades.Prepare(w.content, w.content.Size(), o)
 	}
 	if err != nil {
 		return nil, err

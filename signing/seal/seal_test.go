@@ -289,8 +289,8 @@ func TestAStrangerIsNotFooled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := finishedFile{content: blob.Sum(content), size: len(content), chain: signingtest.Shared().P256.Chain, level: signing.LevelBT, stamp: signed.Stamp, sealed: len(file)}
-	if err := readAsStranger(file, good, w.clock.Now()); err != nil {
+	good := finishedFile{content: blob.Sum(content), size: int64(len(content)), chain: signingtest.Shared().P256.Chain, level: signing.LevelBT, stamp: signed.Stamp, sealed: int64(len(file))}
+	if err := readAsStranger(inStore(file), good, w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(f []byte, want *finishedFile) []byte{
@@ -305,7 +305,7 @@ func TestAStrangerIsNotFooled(t *testing.T) {
 		"nonsense as a stamp": func(f []byte, want *finishedFile) []byte { want.stamp = []byte("x"); return f },
 	} {
 		want := good
-		if err := readAsStranger(spoil(bytes.Clone(file), &want), want, w.clock.Now()); err == nil {
+		if err := readAsStranger(inStore(spoil(bytes.Clone(file), &want)), want, w.clock.Now()); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

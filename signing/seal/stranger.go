@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -19,11 +18,11 @@ import (
 // finishedFile is what a finished file is to be.
 type finishedFile struct {
 	content blob.Digest // of the bytes it begins with
-	size    int         // how many they are
+	size    int64       // how many they are
 	chain   []*x509.Certificate
 	level   string
 	stamp   []byte // the time-stamp token, nil at level B-B
-	sealed  int    // where the seal's revision ends; what follows makes it last
+	sealed  int64  // where the seal's revision ends; what follows makes it last
 	// roots are where all paths may end, from level B-LT on.
 	roots []*x509.Certificate
 }
@@ -37,9 +36,9 @@ type finishedFile struct {
 // Below level B-LT, which roots to believe is no question here: the settings name our chain, whose
 // signatures New has checked, and the Stamper has checked the authority's. So every
 // certificate of the chain is an anchor, and none is verified again for each file.
-func readAsStranger(file []byte, want finishedFile, now time.Time) error {
-	if len(file) < want.size || blob.Sum(file[:want.size]) != want.content {
-		return errors.New("the file does not begin with the content")
+func readAsStranger(file whole, want finishedFile, now time.Time) error {
+	if begins, err := file.sum(want.size); err != nil || begins != want.content {
+		return errors.Join(errors.New("the file does not begin with the content"), err)
 	}
 	o := verify.Options{Roots: want.chain, Now: now}
 	at := now // when the issuers must be valid
@@ -53,7 +52,7 @@ func readAsStranger(file []byte, want finishedFile, now time.Time) error {
 	if signing.Reaches(want.level, signing.LevelBLT) { // the proofs must lead to where everybody's trust ends
 		o.Roots, o.StampRoots, o.Intermediates = want.roots, want.roots, want.chain
 	}
-	report := verify.File(bytes.NewReader(file), int64(len(file)), o)
+	report := verify.File(file, file.Size(), o)
 	if err := want.seal(report); err != nil {
 		return err
 	}
@@ -78,7 +77,7 @@ func (want finishedFile) seal(report *verify.Report) error {
 	switch {
 	case s.Result != verify.Valid:
 		return doubts("the signature is "+string(s.Result), report)
-	case lasts && (len(s.ByteRange) != 4 || s.ByteRange[2]+s.ByteRange[3] != int64(want.sealed) || s.Changes == verify.Altered || s.Changes == ""):
+	case lasts && (len(s.ByteRange) != 4 || s.ByteRange[2]+s.ByteRange[3] != want.sealed || s.Changes == verify.Altered || s.Changes == ""):
 		return doubts("more than proofs stand behind the seal", report)
 	case !lasts && (!s.WholeFile || s.Changes != verify.Unchanged):
 		return doubts("the signature does not cover the whole file", report)

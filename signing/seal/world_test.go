@@ -288,16 +288,32 @@ func (b *faultyBlobs) Read(ctx context.Context, c commune.ID, d blob.Digest) ([]
 	return data, err
 }
 
-func (b *faultyBlobs) Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest, error) {
+// Open is Read for who reads at any place.
+func (b *faultyBlobs) Open(ctx context.Context, c commune.ID, d blob.Digest) (blob.File, error) {
+	data, err := b.Read(ctx, c, d)
+	if err != nil {
+		return nil, err
+	}
+	return inMemory{bytes.NewReader(data)}, nil
+}
+
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
+
+func (b *faultyBlobs) PutFrom(ctx context.Context, c commune.ID, write func(io.Writer) error) (blob.Digest, error) {
 	if b.before != nil {
 		return blob.Digest{}, b.before
 	}
-	d, err := b.Store.Put(ctx, c, data)
+	d, err := b.Store.PutFrom(ctx, c, write)
 	if b.after != nil {
 		return blob.Digest{}, b.after
 	}
 	return d, err
 }
+
+// inStore is a file without anything appended.
+func inStore(b []byte) whole { return whole{base: bytes.NewReader(b), size: int64(len(b))} }
 
 // paper is a PDF of about size bytes, different for each text.
 func paper(text string, size int) []byte {
