@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -164,28 +164,20 @@ func (b *batch) file(ctx context.Context, name string) line {
 // seal brings a file's grant to its end and the sealed file into its place. fresh says
 // that it was not there before.
 func (b *batch) seal(ctx, patience context.Context, name string) (r signing.Receipt, fresh bool, err error) {
-	content, err := readLimited(filepath.Join(b.from, name), sealLimit)
-	if err != nil {
-		return r, false, err
-	}
-	grant, err := b.grant(ctx, name, content)
+	grant, err := b.grant(ctx, name)
 	if err != nil {
 		return r, false, err
 	}
 	if r, err = b.patiently(ctx, patience, grant); err != nil {
 		return r, false, err
 	}
-	sealed, err := b.in.blobs.Read(ctx, b.commune, r.Document)
-	if err != nil {
-		return r, false, err
-	}
-	fresh, err = b.write(name, sealed)
+	fresh, err = b.write(ctx, name, r.Document)
 	return r, fresh, err
 }
 
 // grant makes the file's grant, or finds the one that an earlier run has made.
-func (b *batch) grant(ctx context.Context, name string, content []byte) (string, error) {
-	digest, err := b.in.blobs.Put(ctx, b.commune, content)
+func (b *batch) grant(ctx context.Context, name string) (string, error) {
+	digest, err := b.in.takeIn(ctx, b.commune, filepath.Join(b.from, name))
 	if err != nil {
 		return "", err
 	}
@@ -224,20 +216,32 @@ func (b *batch) patiently(ctx, patience context.Context, grant string) (signing.
 
 // write puts the sealed file where it belongs. A file that is there already is right
 // where it is the same one, and in the way where it is another.
-func (b *batch) write(name string, sealed []byte) (fresh bool, err error) {
+func (b *batch) write(ctx context.Context, name string, sealed blob.Digest) (fresh bool, err error) {
 	path := filepath.Join(b.to, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return false, err
 	}
-	err = writeNew(path, sealed)
+	err = b.in.handOut(ctx, b.commune, sealed, path)
 	if !errors.Is(err, fs.ErrExist) {
 		return err == nil, err
 	}
-	there, err := readLimited(path, int64(len(sealed)))
-	if err != nil || !slices.Equal(there, sealed) {
+	there, err := sumOf(path)
+	if err != nil || there != sealed {
 		return false, fault.New(fault.Conflict, "batch.in_the_way", err)
 	}
 	return false, nil
+}
+
+// sumOf is the SHA-256 of a file.
+func sumOf(path string) (blob.Digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return blob.Digest{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return blob.Digest(h.Sum(nil)), err
 }
 
 // words are what the report says of an error.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -21,7 +22,7 @@ import (
 )
 
 // sealLimit is the largest file this command takes, in bytes.
-const sealLimit = 64 << 20
+const sealLimit = 4 << 30
 
 type sealCmd struct {
 	settingsFlag
@@ -61,19 +62,11 @@ func (c *sealCmd) Run() error {
 		}
 		return c.runBatch(ctx, in)
 	}
-	content, err := readLimited(c.In, sealLimit)
+	receipt, err := in.sealFile(ctx, c)
 	if err != nil {
 		return err
 	}
-	receipt, err := in.sealFile(ctx, c, content)
-	if err != nil {
-		return err
-	}
-	sealed, err := in.blobs.Read(ctx, c.Commune, receipt.Document)
-	if err != nil {
-		return err
-	}
-	if err := writeNew(c.Out, sealed); err != nil {
+	if err := in.handOut(ctx, c.Commune, receipt.Document, c.Out); err != nil {
 		return err
 	}
 	fmt.Printf("%s: sealed by %s at %s, level %s\n", c.Out, receipt.Signer, receipt.SignedAt.Format(time.RFC3339), receipt.Level)
@@ -103,7 +96,7 @@ func (s *Settings) operatorOf(id commune.ID) (commune.ID, error) {
 	return "", fmt.Errorf("say whose key with --commune: one of %s", strings.Join(all, ", "))
 }
 
-func (in *install) sealFile(ctx context.Context, c *sealCmd, content []byte) (signing.Receipt, error) {
+func (in *install) sealFile(ctx context.Context, c *sealCmd) (signing.Receipt, error) {
 	sealer, err := in.sealer(signing.Operator, c.Level)
 	if err != nil {
 		return signing.Receipt{}, err
@@ -111,7 +104,7 @@ func (in *install) sealFile(ctx context.Context, c *sealCmd, content []byte) (si
 	key := sealer.Keys[c.Commune]
 	key.Field = c.Field
 	sealer.Keys[c.Commune] = key
-	digest, err := in.blobs.Put(ctx, c.Commune, content)
+	digest, err := in.takeIn(ctx, c.Commune, c.In)
 	if err != nil {
 		return signing.Receipt{}, err
 	}
@@ -150,15 +143,40 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	return content, err
 }
 
-// writeNew writes a whole file or none, and never over another: it gets its name when
-// all of it is on disk.
-func writeNew(path string, content []byte) error {
+// takeIn puts a file that is to be sealed into the store.
+func (in *install) takeIn(ctx context.Context, c commune.ID, path string) (blob.Digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return blob.Digest{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return blob.Digest{}, err
+	}
+	if info.Size() > sealLimit {
+		return blob.Digest{}, fmt.Errorf("%s: larger than %d GB", path, sealLimit>>30)
+	}
+	return in.blobs.PutFrom(ctx, c, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
+// handOut writes a file of the store to a path: all of it or nothing, and never over
+// another. It gets its name when all of it is on disk.
+func (in *install) handOut(ctx context.Context, c commune.ID, d blob.Digest, path string) error {
+	from, err := in.blobs.Open(ctx, c, d)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	f, err := os.CreateTemp(filepath.Dir(path), ".belfry-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(content)
+	_, err = io.Copy(f, from)
 	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -397,7 +397,11 @@ func (w *work) begin(ctx context.Context, key Key, t Token) error {
 // certification, gets an approval signature.
 func (w *work) prepare(ctx context.Context, key Key, t Token, at time.Time) (*pades.Prepared, error) {
 	if key.Level == signing.Plain {
-		return plain.Prepare(ctx, w.content, plain.Options{Chain: t.Chain, At: at})
+		content, err := w.content.bytes()
+		if err != nil {
+			return nil, err
+		}
+		return plain.Prepare(ctx, content, plain.Options{Chain: t.Chain, At: at})
 	}
 	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom, Field: key.Field}
 	if key.Level == signing.LevelBB {

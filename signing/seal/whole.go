@@ -3,9 +3,11 @@ package seal
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/fault"
 )
 
 // whole is a file that lies in the store with what is appended to it: what is sealed may
@@ -40,6 +42,17 @@ func (f whole) ReadAt(p []byte, off int64) (n int, err error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// wholeMax is the largest file that is had in memory.
+const wholeMax = 64 << 20
+
+// bytes is all of it, for what can do with nothing less.
+func (f whole) bytes() ([]byte, error) {
+	if f.Size() > wholeMax {
+		return nil, fault.New(fault.Invalid, "pades.too_large", fmt.Errorf("seal: %d bytes, at most %d are taken in this form", f.Size(), wholeMax))
+	}
+	return io.ReadAll(io.NewSectionReader(f, 0, f.Size()))
 }
 
 // sum is the SHA-256 of the first n bytes.
