@@ -336,10 +336,10 @@ func (c *consumer) attributes(a *etree.Element, s *said) error {
 	if s.citizen.Number, err = eid.ParseNationalNumber(number); err != nil {
 		return err
 	}
-	if s.citizen.GivenNames, err = attribute(statement, c.agreement.GivenNames); err != nil {
+	if s.citizen.GivenNames, err = latin(statement, c.agreement.GivenNames); err != nil {
 		return err
 	}
-	if s.citizen.Surname, err = attribute(statement, c.agreement.Surname); err != nil {
+	if s.citizen.Surname, err = latin(statement, c.agreement.Surname); err != nil {
 		return err
 	}
 	if s.citizen.Name() == "" || !eid.Printable(s.citizen.GivenNames) || !eid.Printable(s.citizen.Surname) {
@@ -350,6 +350,19 @@ func (c *consumer) attributes(a *etree.Element, s *said) error {
 
 // attribute is the one value of the one attribute of this name.
 func attribute(statement *etree.Element, name string) (string, error) {
+	found, err := named(statement, name)
+	if err != nil {
+		return "", err
+	}
+	inside, err := only(found, nsAssertion, "AttributeValue")
+	if err != nil {
+		return "", err
+	}
+	return text(inside)
+}
+
+// named is the one attribute of this name.
+func named(statement *etree.Element, name string) (*etree.Element, error) {
 	var found []*etree.Element
 	for _, e := range children(statement, nsAssertion, "Attribute") {
 		if value(e, "Name") == name {
@@ -357,11 +370,37 @@ func attribute(statement *etree.Element, name string) (string, error) {
 		}
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("the attribute %s is there %d times", name, len(found))
+		return nil, fmt.Errorf("the attribute %s is there %d times", name, len(found))
 	}
-	inside, err := only(found[0], nsAssertion, "AttributeValue")
+	return found[0], nil
+}
+
+// latin is the value of a name's attribute in Latin letters. Who comes by eIDAS may have
+// their name in another script beside it, which is marked (eIDAS SAML attribute profile
+// 1.4, 2.4): papers and registers here are in Latin ones.
+func latin(statement *etree.Element, name string) (string, error) {
+	found, err := named(statement, name)
 	if err != nil {
 		return "", err
 	}
-	return text(inside)
+	all := children(found, nsAssertion, "AttributeValue")
+	var ours []*etree.Element
+	for _, v := range all {
+		if !marked(v) {
+			ours = append(ours, v)
+		}
+	}
+	if len(all) > 2 || len(ours) != 1 {
+		return "", fmt.Errorf("the attribute %s has %d values, %d of them in Latin letters", name, len(all), len(ours))
+	}
+	return text(ours[0])
+}
+
+const nsNatural = "http://eidas.europa.eu/attributes/naturalperson"
+
+// marked says whether a value is in another script than the Latin.
+func marked(v *etree.Element) bool {
+	return slices.ContainsFunc(v.Attr, func(a etree.Attr) bool {
+		return a.Key == "LatinScript" && (a.Space == "" || a.NamespaceURI() == nsNatural) && (a.Value == "false" || a.Value == "0")
+	})
 }

@@ -144,14 +144,17 @@ func (w *world) answer(s method.Step, u under, response string) (method.Proof, e
 func TestHonestResponsesSignIn(t *testing.T) {
 	key, _ := keys()
 	for name, change := range map[string]func(*fakefas.Answer){
-		"both signed, encrypted":        func(*fakefas.Answer) {},
-		"OAEP with SHA-256":             func(a *fakefas.Answer) { a.Encryption = "oaep256" },
-		"both signed, plain":            func(a *fakefas.Answer) { a.EncryptTo = nil },
-		"assertion signed, plain":       func(a *fakefas.Answer) { a.EncryptTo, a.SignResponse = nil, false },
-		"assertion signed, encrypted":   func(a *fakefas.Answer) { a.SignResponse = false },
-		"response signed, plain":        func(a *fakefas.Answer) { a.EncryptTo, a.SignAssertion = nil, false },
-		"response signed, encrypted":    func(a *fakefas.Answer) { a.SignAssertion = false },
-		"SHA-512":                       func(a *fakefas.Answer) { a.Algorithm = dsig.RSASHA512SignatureMethod },
+		"both signed, encrypted":      func(*fakefas.Answer) {},
+		"OAEP with SHA-256":           func(a *fakefas.Answer) { a.Encryption = "oaep256" },
+		"both signed, plain":          func(a *fakefas.Answer) { a.EncryptTo = nil },
+		"assertion signed, plain":     func(a *fakefas.Answer) { a.EncryptTo, a.SignResponse = nil, false },
+		"assertion signed, encrypted": func(a *fakefas.Answer) { a.SignResponse = false },
+		"response signed, plain":      func(a *fakefas.Answer) { a.EncryptTo, a.SignAssertion = nil, false },
+		"response signed, encrypted":  func(a *fakefas.Answer) { a.SignAssertion = false },
+		"SHA-512":                     func(a *fakefas.Answer) { a.Algorithm = dsig.RSASHA512SignatureMethod },
+		"a name in two scripts": func(a *fakefas.Answer) {
+			a.Bend = replace(`<saml:Attribute Name="surname">`, `<saml:Attribute Name="surname"><saml:AttributeValue xmlns:eidas="http://eidas.europa.eu/attributes/naturalperson" eidas:LatinScript="false">Λάμπερτ</saml:AttributeValue>`)
+		},
 		"without an end of the session": func(a *fakefas.Answer) { a.Bend = replace(` SessionNotOnOrAfter="`, ` Was="`) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +165,7 @@ func TestHonestResponsesSignIn(t *testing.T) {
 			change(&a)
 			proof, err := w.answer(step("beaumarais"), u, w.respond(a))
 			w.must(err)
-			if proof.Citizen.Number.Reveal() != luc.Number || proof.Citizen.GivenNames != luc.GivenNames || proof.Upstream != "fas "+eidMeans || !proof.At.Equal(w.hand.Now()) {
+			if proof.Citizen.Number.Reveal() != luc.Number || proof.Citizen.GivenNames != luc.GivenNames || proof.Citizen.Surname != luc.Surname || proof.Upstream != "fas "+eidMeans || !proof.At.Equal(w.hand.Now()) {
 				t.Errorf("another person, level or time: %+v", proof)
 			}
 			if l, ok := w.fas.Level("beaumarais", proof.Upstream); !ok || l != method.High {
@@ -248,7 +251,16 @@ func TestHostileResponsesSignNobodyIn(t *testing.T) {
 		"two numbers": {"attributes", func(_ *world, a *fakefas.Answer) {
 			a.Bend = twice(`<saml:Attribute Name="egovNRN">`, "</saml:Attribute>")
 		}},
-		"a number of two values":           {"attributes", func(_ *world, a *fakefas.Answer) { a.Bend = twice("<saml:AttributeValue ", "</saml:AttributeValue>") }},
+		"a number of two values": {"attributes", func(_ *world, a *fakefas.Answer) { a.Bend = twice("<saml:AttributeValue ", "</saml:AttributeValue>") }},
+		"a surname of two values": {"attributes", func(_ *world, a *fakefas.Answer) {
+			a.Bend = replace(`<saml:Attribute Name="surname">`, `<saml:Attribute Name="surname"><saml:AttributeValue>Other</saml:AttributeValue>`)
+		}},
+		"a surname in no Latin letters": {"attributes", func(_ *world, a *fakefas.Answer) {
+			a.Bend = replace(`<saml:Attribute Name="surname"><saml:AttributeValue `, `<saml:Attribute Name="surname"><saml:AttributeValue LatinScript="false" `)
+		}},
+		"two numbers, one of another script": {"attributes", func(_ *world, a *fakefas.Answer) {
+			a.Bend = replace(`<saml:Attribute Name="egovNRN">`, `<saml:Attribute Name="egovNRN"><saml:AttributeValue LatinScript="false">71715100070</saml:AttributeValue>`)
+		}},
 		"no number":                        {"attributes", func(_ *world, a *fakefas.Answer) { a.Bend = replace("egovNRN", "other") }},
 		"empty number":                     {"attributes", func(_ *world, a *fakefas.Answer) { a.Person.Number = "" }},
 		"wrong check digits":               {"attributes", func(_ *world, a *fakefas.Answer) { a.Person.Number = "71715100071" }},
