@@ -55,7 +55,11 @@ func newLasting(t testing.TB) *lasting {
 
 func (w *lasting) file(kind, level string) []byte {
 	w.t.Helper()
-	content := pdftest.Build(pdftest.Table, pdftest.Fields())
+	return w.fileOf(pdftest.Build(pdftest.Table, pdftest.Fields()), kind, level)
+}
+
+func (w *lasting) fileOf(content []byte, kind, level string) []byte {
+	w.t.Helper()
 	id := w.Seal(kind)
 	p, err := pades.Prepare(bytes.NewReader(content), int64(len(content)), pades.Options{
 		Chain: id.Chain, At: w.clock.Now(), Certify: true, PSS: strings.HasSuffix(kind, "PSS")})
