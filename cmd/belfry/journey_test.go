@@ -223,6 +223,31 @@ func (w *world) sealOtherwise() {
 	if _, err := os.Stat(out + "3"); err == nil {
 		w.t.Error("a file came out of a seal that was refused")
 	}
+	w.sealEncrypted(form, filepath.Join(dir, "locked.pdf"), filepath.Join(dir, "locked-sealed.pdf"))
+}
+
+// sealEncrypted seals a file that needs a password, which is told by a file.
+func (w *world) sealEncrypted(plain, locked, out string) {
+	w.t.Helper()
+	if _, err := exec.LookPath("qpdf"); err != nil {
+		missing(w.t, "qpdf")
+	}
+	if said, err := exec.Command("qpdf", "--encrypt", "open sesame", "owner", "256", "--", plain, locked).CombinedOutput(); err != nil {
+		w.t.Fatalf("%v\n%s", err, said)
+	}
+	password := filepath.Join(filepath.Dir(locked), "password")
+	if err := os.WriteFile(password, []byte("open sesame\n"), 0o400); err != nil {
+		w.t.Fatal(err)
+	}
+	seal := []string{"seal", locked, out, "--config", w.Belfry.Config, "--commune", "beaumarais", "--level", "B-LTA"}
+	w.command(1, seal...)
+	w.command(0, append(seal, "--password-file", password)...)
+	trust := filepath.Dir(w.PKI.Roots)
+	w.command(2, "verify", out, "--trust", trust)
+	w.command(0, "verify", out, "--trust", trust, "--password-file", password)
+	if said, err := exec.Command("qpdf", "--check", "--password=open sesame", out).CombinedOutput(); err != nil {
+		w.t.Errorf("%v\n%s", err, said)
+	}
 }
 
 // seenOf is what the box of a seal says.

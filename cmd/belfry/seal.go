@@ -26,13 +26,14 @@ const sealLimit = 4 << 30
 
 type sealCmd struct {
 	settingsFlag
-	In      string     `arg:"" type:"path" help:"The PDF to seal, or the folder of PDFs."`
-	Out     string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
-	Commune commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
-	Level   string     `default:"B-T" enum:"B-B,B-T,B-LT,B-LTA" help:"B-B is the signature alone, B-T adds a timestamp, B-LT what proves its certificates valid, B-LTA a timestamp upon all of it."`
-	Plain   bool       `xor:"form" help:"Sign in the form that came before PAdES (adbe.pkcs7.detached), without timestamp, for receivers that know no other. Takes files without form and signature."`
-	Field   string     `xor:"form" help:"The empty signature field to fill; \".\" is the only one there is. Without it a field is added that nobody sees."`
-	Reason  string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
+	In           string     `arg:"" type:"path" help:"The PDF to seal, or the folder of PDFs."`
+	Out          string     `arg:"" type:"path" help:"Where the sealed PDF goes; never over a file that is there."`
+	Commune      commune.ID `help:"Whose key; may be left out where only one commune has a key for operators."`
+	Level        string     `default:"B-T" enum:"B-B,B-T,B-LT,B-LTA" help:"B-B is the signature alone, B-T adds a timestamp, B-LT what proves its certificates valid, B-LTA a timestamp upon all of it."`
+	Plain        bool       `xor:"form" help:"Sign in the form that came before PAdES (adbe.pkcs7.detached), without timestamp, for receivers that know no other. Takes files without form and signature."`
+	Field        string     `xor:"form" help:"The empty signature field to fill; \".\" is the only one there is. Without it a field is added that nobody sees."`
+	PasswordFile string     `type:"existingfile" placeholder:"FILE" help:"File with the password of an encrypted PDF, its user's or its owner's; mode 0400."`
+	Reason       string     `default:"sealed on the command line" help:"Why; the journal keeps it."`
 
 	Batch    bool          `help:"Seal every PDF below the folder IN into the folder OUT. Run again, it goes on where it stopped."`
 	Parallel int           `default:"4" help:"How many files of a batch are sealed at once."`
@@ -57,8 +58,8 @@ func (c *sealCmd) Run() error {
 		c.Level = signing.Plain
 	}
 	if c.Batch {
-		if c.Field != "" {
-			return errors.New("--field is for one file, not for a batch")
+		if c.Field != "" || c.PasswordFile != "" {
+			return errors.New("--field and --password-file are for one file, not for a batch")
 		}
 		return c.runBatch(ctx, in)
 	}
@@ -71,6 +72,14 @@ func (c *sealCmd) Run() error {
 	}
 	fmt.Printf("%s: sealed by %s at %s, level %s\n", c.Out, receipt.Signer, receipt.SignedAt.Format(time.RFC3339), receipt.Level)
 	return nil
+}
+
+// password is that of the file to be sealed, "" where none is named.
+func (c *sealCmd) password() (string, error) {
+	if c.PasswordFile == "" {
+		return "", nil
+	}
+	return readSecret(c.PasswordFile)
 }
 
 // operatorOf is the commune whose operator's key is meant; "" means the only one that has one.
@@ -103,6 +112,12 @@ func (in *install) sealFile(ctx context.Context, c *sealCmd) (signing.Receipt, e
 	}
 	key := sealer.Keys[c.Commune]
 	key.Field = c.Field
+	if key.Password, err = c.password(); err != nil {
+		return signing.Receipt{}, err
+	}
+	if sealer.Extender != nil {
+		sealer.Extender.Password = key.Password
+	}
 	sealer.Keys[c.Commune] = key
 	digest, err := in.takeIn(ctx, c.Commune, c.In)
 	if err != nil {

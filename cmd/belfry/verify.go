@@ -24,11 +24,12 @@ type verifyCmd struct {
 	Trust string   `type:"existingdir" placeholder:"DIR" help:"Folder of *.pem files with the root certificates to believe; none are built in."`
 	LOTL  []string `name:"lotl" type:"existingfile" placeholder:"FILE" help:"The European list of trusted lists as a file, then the lists of the countries wanted; repeat it for each."`
 	// Nobody's certificate is built in: the Official Journal publishes who signs the list of lists.
-	LOTLSigners string        `name:"lotl-signers" type:"existingfile" placeholder:"PEM" help:"The certificates that may sign the list of lists, as the Official Journal publishes them."`
-	Online      bool          `help:"Ask the issuers whether certificates are revoked, where the file itself does not prove it; only listed hosts are asked."`
-	Hosts       []string      `name:"host" placeholder:"HOST" help:"With --online: a host that may be asked, as host or host:port. Those of the Belgian eID where none is given."`
-	JSON        bool          `help:"Print the whole report for programs."`
-	Lang        i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the words."`
+	LOTLSigners  string        `name:"lotl-signers" type:"existingfile" placeholder:"PEM" help:"The certificates that may sign the list of lists, as the Official Journal publishes them."`
+	Online       bool          `help:"Ask the issuers whether certificates are revoked, where the file itself does not prove it; only listed hosts are asked."`
+	Hosts        []string      `name:"host" placeholder:"HOST" help:"With --online: a host that may be asked, as host or host:port. Those of the Belgian eID where none is given."`
+	PasswordFile string        `type:"existingfile" placeholder:"FILE" help:"File with the password of an encrypted PDF; mode 0400."`
+	JSON         bool          `help:"Print the whole report for programs."`
+	Lang         i18n.Language `default:"en" enum:"fr,nl,de,en" help:"Language of the words."`
 }
 
 // Run prints the report and ends with its code: 0 valid, 1 not valid, 2 could not
@@ -53,6 +54,11 @@ func (c *verifyCmd) run() error {
 	}
 	defer file.Close()
 	o := verify.Options{Roots: roots, Now: clock.System()}
+	if c.PasswordFile != "" {
+		if o.Password, err = readSecret(c.PasswordFile); err != nil {
+			return err
+		}
+	}
 	if o.Services, err = c.services(o.Now); err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (e *Extender) Confirm(ctx context.Context, cert *x509.Certificate, among []
 
 // marks reads the signatures of a file, the oldest first, and checks its stamps.
 func (e *Extender) marks(g *growing) ([]mark, error) {
-	f, err := pdf.Open(g, g.Size())
+	f, err := pdf.OpenWith(g, g.Size(), e.Password)
 	if err != nil {
 		return nil, ErrUnreadable.Because(err)
 	}
@@ -202,7 +202,7 @@ func unstamped(marks []mark) bool {
 
 // addMaterial appends what is missing about every signer and time-stamping unit.
 func (e *Extender) addMaterial(ctx context.Context, g *growing, marks []mark) error {
-	f, err := pdf.Open(g, g.Size())
+	f, err := pdf.OpenWith(g, g.Size(), e.Password)
 	if err != nil {
 		return ErrUnreadable.Because(err)
 	}
@@ -223,6 +223,7 @@ func (e *Extender) addMaterial(ctx context.Context, g *growing, marks []mark) er
 			}
 		}
 	}
+	c.out.Password = e.Password
 	tail, err := pades.AppendMaterial(g, g.Size(), c.out)
 	if err != nil {
 		return err
@@ -250,7 +251,7 @@ func (e *Extender) stamp(ctx context.Context, g *growing, marks []mark, x *Exten
 	if e.Stamper == nil {
 		return nil, errors.New("ltv: there is no time-stamping authority")
 	}
-	p, err := pades.PrepareStamp(g, g.Size(), pades.StampOptions{Room: roomAfter(marks)})
+	p, err := pades.PrepareStamp(g, g.Size(), pades.StampOptions{Room: roomAfter(marks), Password: e.Password})
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Fetch         *fetch.Fetcher      // which hosts may be asked
 	Stamper       signing.Stamper     // for document time stamps; may be nil where none are wanted
 	Clock         clock.Clock         // the system's where nil
+	Password      string              // opens encrypted files; "" where none is needed
 	Policy        Policy
 }
 

@@ -35,7 +35,7 @@ func (w *work) finish(ctx context.Context) error {
 		return w.giveUp(ctx, "the signature does not fit into the document", err)
 	}
 	file, sealed := w.content.with(tail), blob.Digest{}
-	f := finishedFile{content: w.g.Content, size: w.content.Size(), chain: w.chain, level: level, stamp: w.attempt.Stamp, sealed: file.Size()}
+	f := finishedFile{content: w.g.Content, size: w.content.Size(), chain: w.chain, level: level, stamp: w.attempt.Stamp, sealed: file.Size(), password: w.Keys[w.g.Commune].Password}
 	var proof signingsql.Proof
 	if signing.Reaches(level, signing.LevelBLT) {
 		f.roots = w.Extender.Roots

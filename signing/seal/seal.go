@@ -68,6 +68,8 @@ type Key struct {
 	// Visible is what people see on the page of a seal made at a time; nil shows nothing.
 	Visible func(time.Time) *pades.Visible
 	Field   string // the empty signature field to fill, as pades.Options has it; "" adds one
+	// Password opens an encrypted file, and is kept nowhere; the Extender needs it too.
+	Password string
 }
 
 // Token is one place in which the key of a seal can be called.
@@ -403,7 +405,7 @@ func (w *work) prepare(ctx context.Context, key Key, t Token, at time.Time) (*pa
 		}
 		return plain.Prepare(ctx, content, plain.Options{Chain: t.Chain, At: at})
 	}
-	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom, Field: key.Field}
+	o := pades.Options{Chain: t.Chain, PSS: t.PSS, At: at, Certify: true, Name: t.Chain[0].Subject.CommonName, StampRoom: stampRoom, Field: key.Field, Password: key.Password}
 	if key.Level == signing.LevelBB {
 		o.StampRoom = -1
 	}

@@ -24,7 +24,8 @@ type finishedFile struct {
 	stamp   []byte // the time-stamp token, nil at level B-B
 	sealed  int64  // where the seal's revision ends; what follows makes it last
 	// roots are where all paths may end, from level B-LT on.
-	roots []*x509.Certificate
+	roots    []*x509.Certificate
+	password string // of an encrypted file
 }
 
 // readAsStranger reads a finished file with nothing but its bytes, as signing/verify
@@ -40,7 +41,7 @@ func readAsStranger(file whole, want finishedFile, now time.Time) error {
 	if begins, err := file.sum(want.size); err != nil || begins != want.content {
 		return errors.Join(errors.New("the file does not begin with the content"), err)
 	}
-	o := verify.Options{Roots: want.chain, Now: now}
+	o := verify.Options{Roots: want.chain, Now: now, Password: want.password}
 	at := now // when the issuers must be valid
 	if want.stamp != nil {
 		token, err := tsa.Parse(want.stamp)
