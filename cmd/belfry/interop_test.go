@@ -42,7 +42,7 @@ func TestInteropClerksSign(t *testing.T) {
 	if lost := json.Unmarshal(out, &said); lost != nil || err != nil {
 		t.Fatalf("pyHanko: %v: %s", err, out)
 	}
-	if s := said.Signatures; len(s) != 2 || !s[0].OK || !s[1].OK || s[0].Level != "B-B" || s[1].Level != "B-T" || s[1].Coverage != "ENTIRE_FILE" {
+	if s := said.Signatures; len(s) != 2 || !s[0].OK || !s[1].OK || s[0].Level != "B-LTA" || s[1].Level != "B-LTA" || s[1].Modification != "LTA_UPDATES" {
 		t.Errorf("%+v", s)
 	}
 	verapdf.Validate(t, map[string][]byte{"signed by a clerk and sealed": pdf})

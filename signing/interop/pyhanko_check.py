@@ -126,7 +126,7 @@ async def check(signature, args):
             future_validation_time=moment(args.future),
             current_reference_time=moment(args.at),
         )
-    elif level == "B-LTA":
+    elif level == "B-LTA" and stamped:  # pyHanko wants a stamp inside, though one upon the document proves the same
         result = await ades_lta_validation(
             signature,
             PdfSignatureValidationSpec(specification(args, lasting=True)),
@@ -160,7 +160,7 @@ async def check(signature, args):
         "docmdp_ok": kept["docmdp_ok"],
         "certification": signature.docmdp_level.value if signature.docmdp_level else 0,
     }
-    if level != "B-B":
+    if stamped:
         out["best_time"] = result.best_signature_time.isoformat()
     out["ok"] = out["conclusion"] == "passed" and out["docmdp_ok"] and out["coverage"] in ("ENTIRE_FILE", "ENTIRE_REVISION") \
         and out["modification"] in ("NONE", "LTA_UPDATES", "FORM_FILLING") and out["subfilter"] == "/ETSI.CAdES.detached"
