@@ -70,7 +70,7 @@ func TestTwoSitesInARealBrowser(t *testing.T) {
 	ask := func(what string, a chromedp.Action[string]) string {
 		t.Helper()
 		answer, err := chromedp.Run(ctx, a)
-		for try := 0; err != nil && strings.Contains(err.Error(), "No node with given id") && try < 5; try++ {
+		for try := 0; err != nil && strings.Contains(err.Error(), "node with given id") && try < 5; try++ {
 			answer, err = chromedp.Run(ctx, a) // the page it was looked up in has just gone
 		}
 		failed(what, err)

@@ -64,16 +64,32 @@ func missing(t testing.TB, program string) {
 func see[T any](b *tab, action chromedp.Action[T]) (T, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
-	return chromedp.Run(ctx, action)
+	v, err := chromedp.Run(ctx, action)
+	for try := 0; stale(err) && try < 5; try++ {
+		time.Sleep(200 * time.Millisecond)
+		v, err = chromedp.Run(ctx, action)
+	}
+	return v, err
 }
 
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	err := chromedp.Do(ctx, steps...)
+	for try := 0; stale(err) && try < 5; try++ {
+		time.Sleep(200 * time.Millisecond)
+		err = chromedp.Do(ctx, steps...)
+	}
+	if err != nil {
 		b.t.Fatalf("%s: %v\n%s", what, err, b.state())
 	}
+}
+
+// stale says whether a step met an element of a page that was on its way out: nothing
+// was done then, and the next page may have it.
+func stale(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "node with given id") || strings.Contains(err.Error(), "does not belong to the document"))
 }
 
 // state is what the person sees now, for a failing step.

@@ -180,10 +180,3 @@ func TestZoo(t *testing.T) {
 		})
 	}
 }
-
-func write(t testing.TB, path string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
