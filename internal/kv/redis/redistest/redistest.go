@@ -107,12 +107,13 @@ type Group struct {
 // NewGroup starts a group that takes a silent primary for dead after a second.
 func NewGroup(t testing.TB) *Group {
 	t.Helper()
-	primary := New(t)
+	primary := New(t, "--repl-diskless-sync-delay", "0")
 	host, port, err := net.SplitHostPort(primary.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := &Group{Name: "belfry", Nodes: []*Server{primary, New(t, "--replicaof", host+" "+port)}}
+	g.follow(t)
 	for range 3 {
 		own := freePort(t)
 		file := filepath.Join(t.TempDir(), "sentinel.conf")
@@ -129,6 +130,21 @@ func NewGroup(t testing.TB) *Group {
 	}
 	g.settle(t)
 	return g
+}
+
+// follow waits until the replica has what the primary has. Before that a fail-over would
+// promote an empty server, which loses every session and not the last few.
+func (g *Group) follow(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		info := g.Nodes[1].Do("INFO", "replication")
+		if strings.Contains(info, "master_link_status:up") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the replica does not follow:\n%s", info)
+		}
+	}
 }
 
 // settle waits until every sentinel knows the replica and the two others.
