@@ -73,7 +73,6 @@ func TestBrowserMairie(t *testing.T) {
 	bruno.accessible("m10-join")
 	bruno.click(`main a[href*="/sign-in"]`)
 	bruno.at("/login/")
-	bruno.click(`main a[href$="/directory"]`)
 	bruno.waitFor(`main a[href^="http://directory.localhost"]`)
 	bruno.accessible("m11-directory")
 	bruno.identify("directory", "bruno", "")

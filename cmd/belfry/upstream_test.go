@@ -239,15 +239,14 @@ func textOf(t *testing.T, file string) string {
 // Signing out here signs out at the directory too, and comes back to the commune.
 func TestSignOutIsPassedOn(t *testing.T) {
 	w := startWorld(t)
-	bruno := newPerson(t)
-	bruno.get(w.origin(mairie) + "/fr/orders")
-	bruno.upstream("directory", "bruno", "")
+	bruno := w.agent("bruno", "Bruno Caron")
+	bruno.get(w.origin(mairie) + "/fr/desk")
 	bruno.want(200, "Caron")
 	bruno.send("/sign-out")
 	if bruno.want(200); !strings.HasPrefix(bruno.at.String(), w.origin(mairie)+"/") || !strings.HasSuffix(bruno.at.Path, "/signed-out") {
 		t.Errorf("signed out, and at %s:\n%s", bruno.at, bruno.text())
 	}
-	bruno.get(w.origin(mairie) + "/fr/orders")
+	bruno.get(w.origin(mairie) + "/fr/desk")
 	bruno.atSource("directory")
 	bruno.want(200, "who are you?")
 }

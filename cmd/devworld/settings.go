@@ -218,7 +218,8 @@ func (w *world) communes() []*commune.Commune {
 			Languages:         []i18n.Language{i18n.French},
 			DocumentLanguages: []i18n.Language{i18n.French},
 			StaffLanguages:    []i18n.Language{i18n.French},
-			SignIn:            []string{"franceconnect", "franceconnect-plus", "directory"},
+			SignIn:            []string{"franceconnect", "franceconnect-plus"},
+			StaffSignIn:       []string{"directory"},
 			CitizenLevel:      "low", StaffLevel: "substantial",
 			Theme: commune.Theme{Brand: "#1f3a6e", OnBrand: "#ffffff", Link: "#1f3a6e", Accent: "#c8102e"},
 			Contact: commune.Contact{
