@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	method "github.com/belfry-eid/belfry/idp/method/card"
+	"github.com/belfry-eid/belfry/internal/cardscript"
 	"github.com/belfry-eid/belfry/internal/eid/card"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -86,7 +87,11 @@ func (p *loginPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"Lang": "fr", "Nonce": p.newNonce(), "TTL": p.ttl, "Ports": strings.Join(p.ports, " "), "Texts": texts(p.t),
 		})
 	case "/cardstep.js":
-		http.ServeFile(w, r, "../../idp/method/card/static/cardstep.js")
+		step, err := os.ReadFile("../../idp/method/card/static/cardstep.js")
+		if err != nil {
+			p.t.Error(err)
+		}
+		cardscript.New("/cardstep.js", step).ServeHTTP(w, r)
 	case "/extension.js":
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, p.extension)

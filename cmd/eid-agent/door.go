@@ -14,7 +14,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/page"
 )
 
-// The protocol, version 1 (the caller is idp/method/card/static/cardstep.js):
+// The protocol, version 1 (the caller is internal/cardscript/card.js):
 //
 //	POST   /authenticate {"nonce","purpose","lang"} → 202 {"agent":"belfry","id","confirm"}
 //	GET    /authenticate/ID  → 200 {"agent":"belfry","state":"waiting"} | {…,"token":{…}} | {…,"error":{"code","tries"}}

@@ -183,7 +183,7 @@ var (
 )
 
 // shortened are scripts that get a room's texts without its prefix, by the end of their path.
-var shortened = map[string]string{"idp/method/card/static/cardstep.js": "card."}
+var shortened = map[string]string{"idp/method/card/static/cardstep.js": "card.", "internal/cardscript/card.js": "card."}
 
 // composed are keys that a file puts together from their room alone, "verify." and
 // a kind: too short a beginning to count for every key of the room.

@@ -246,7 +246,7 @@ func (p *Pages) showBatch(w http.ResponseWriter, r *http.Request) error {
 	frame := v.Frame(w, r, title)
 	frame.Back = c.Ready
 	if c.Sign {
-		frame.Scripts = []string{scriptAddress()}
+		frame.Scripts = []string{script.Address()}
 		web.Allow(w, "connect-src", append([]string{"'self'"}, p.agents()...)...)
 	}
 	return p.render(w, http.StatusOK, "batch", frame, c)

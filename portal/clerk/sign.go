@@ -1,7 +1,7 @@
 package clerk
 
 import (
-	"embed"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,10 +10,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/belfry-eid/belfry/internal/cardscript"
 	"github.com/belfry-eid/belfry/internal/fault"
-	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -26,9 +25,6 @@ import (
 //	POST /desk/batches/ID/failed  {"order", "code", "tries"}        → {"text"}: what went wrong in the card program
 //
 // Refusals are {"error", "stop"}: stop where the next order would fail in the same way.
-
-//go:embed static
-var static embed.FS
 
 // question is the body of all three.
 type question struct {
@@ -171,27 +167,13 @@ func (p *Pages) agents() []string {
 // ScriptPath is where Script is served, in no language.
 const ScriptPath = "/desk/signing.js"
 
-// script is signing.js, whose address changes with it so that browsers may keep it.
-var script = sync.OnceValues(func() ([]byte, string) {
-	text, err := static.ReadFile("static/signing.js")
-	if err != nil {
-		panic(err) // embedded
-	}
-	return text, page.Fingerprint(text)
-})
+//go:embed static/signing.js
+var step []byte
 
-func scriptAddress() string {
-	_, version := script()
-	return ScriptPath + "?v=" + version
-}
+var script = cardscript.New(ScriptPath, step)
 
 // Script serves the script of the signing page.
 func Script(w http.ResponseWriter, r *http.Request) error {
-	text, version := script()
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	if r.URL.Query().Get("v") == version {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	_, err := w.Write(text)
-	return err
+	script.ServeHTTP(w, r)
+	return nil
 }

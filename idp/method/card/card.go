@@ -28,6 +28,7 @@ import (
 
 	"github.com/belfry-eid/belfry/idp/idpsql"
 	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/internal/cardscript"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -35,7 +36,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/page"
 )
 
-//go:embed templates static
+//go:embed templates
 var files embed.FS
 
 // purpose of the challenges of this page.
@@ -97,7 +98,7 @@ func (c *Card) Show(ctx context.Context, s method.Step) (method.View, error) {
 	}
 	return method.View{
 		Templates: c.pages, Name: "card", Title: i18n.T(s.Language, "idp.card_title"), Content: view,
-		Scripts: []string{scriptAddress()}, Connect: c.agents(),
+		Scripts: []string{script.Address()}, Connect: c.agents(),
 	}, nil
 }
 
@@ -175,33 +176,13 @@ func hostOf(origin string) string {
 	return host
 }
 
-// script is cardstep.js, whose address changes with it so that browsers may keep it.
-var script = sync.OnceValues(func() ([]byte, string) {
-	text, err := files.ReadFile("static/cardstep.js")
-	if err != nil {
-		panic(err) // embedded
-	}
-	return text, page.Fingerprint(text)
-})
+//go:embed static/cardstep.js
+var step []byte
 
-func scriptAddress() string {
-	_, version := script()
-	return "/method/card/cardstep.js?v=" + version
-}
+var script = cardscript.New("/method/card/cardstep.js", step)
 
 // ServeHTTP serves the page's script; the provider mounts it at /method/card/.
-func (*Card) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/method/card/cardstep.js" {
-		http.NotFound(w, r)
-		return
-	}
-	text, version := script()
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	if r.URL.Query().Get("v") == version {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	w.Write(text)
-}
+func (*Card) ServeHTTP(w http.ResponseWriter, r *http.Request) { script.ServeHTTP(w, r) }
 
 // shown are the texts that the script may need: how far it is, and what a card
 // program may answer.

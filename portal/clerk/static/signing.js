@@ -16,20 +16,7 @@
 //   <td data-order="ID">                   what became of each order
 //
 // The Web eID extension is asked first, where it answers and the page is a secure
-// context; else our agent (cmd/eid-agent/sign.go).
-
-const extensionAnswers = 1000; // ms, Web eID's own limit for an extension to acknowledge
-const agentAnswers = 4000;
-const agentPrompted = 60000; // while the browser may be asking the person for permission
-const personActs = 150000; // ms for card and PIN
-
-class Problem extends Error {
-  constructor(code, tries = 0) {
-    super(code);
-    this.code = code;
-    this.tries = tries;
-  }
-}
+// context; else our agent (internal/cardscript/card.js, which is served in front of this).
 
 const form = document.querySelector('form[data-sign]');
 if (form) start(form);
@@ -124,7 +111,7 @@ async function findReader(form, hasExtension, view, state) {
   return agentReader(form, base, view, state);
 }
 
-// ---- Web eID extension: messages of this window, each acknowledged within a second.
+// ---- Web eID extension.
 
 function extensionReader(form) {
   const options = { lang: form.dataset.lang, userInteractionTimeout: 120000 };
@@ -136,65 +123,6 @@ function extensionReader(form) {
       return (await ask('sign', { certificate, hash, hashFunction, options }, personActs)).signature;
     },
   };
-}
-
-function ask(action, details, patience) {
-  return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => finish(reject, new Problem('no_reader_software')), extensionAnswers);
-    function finish(settle, value) {
-      clearTimeout(timer);
-      window.removeEventListener('message', hear);
-      settle(value);
-    }
-    function hear(event) {
-      if (event.source !== window || event.origin !== window.location.origin) return;
-      switch (event.data?.action) {
-        case `web-eid:${action}-ack`:
-          clearTimeout(timer);
-          timer = setTimeout(() => finish(reject, new Problem('timeout')), patience);
-          break;
-        case `web-eid:${action}-success`:
-          finish(resolve, event.data);
-          break;
-        case `web-eid:${action}-failure`:
-          finish(reject, new Problem(extensionCode(event.data.error?.code)));
-          break;
-      }
-    }
-    window.addEventListener('message', hear);
-    window.postMessage({ action: `web-eid:${action}`, libraryVersion: '2.0.0', ...details }, window.location.origin);
-  });
-}
-
-function extensionCode(code) {
-  switch (code) {
-    case 'ERR_WEBEID_USER_CANCELLED':
-      return 'cancelled';
-    case 'ERR_WEBEID_USER_TIMEOUT':
-    case 'ERR_WEBEID_ACTION_TIMEOUT':
-      return 'timeout';
-    case 'ERR_WEBEID_ACTION_PENDING':
-      return 'busy';
-    case 'ERR_WEBEID_EXTENSION_UNAVAILABLE':
-    case 'ERR_WEBEID_NATIVE_UNAVAILABLE':
-    case 'ERR_WEBEID_VERSION_MISMATCH':
-    case 'ERR_WEBEID_VERSION_INVALID':
-    case 'ERR_WEBEID_CONTEXT_INSECURE':
-      return 'no_reader_software';
-  }
-  return 'failed';
-}
-
-// findExtension is begun with the page, so that nobody waits for a missing one.
-async function findExtension() {
-  if (!window.isSecureContext) return false;
-  if (document.readyState !== 'complete') await new Promise((done) => window.addEventListener('load', done, { once: true }));
-  try {
-    await ask('status', {}, 6000);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 // ---- The agent on this machine.
@@ -214,78 +142,12 @@ function agentReader(form, at, view, state) {
 }
 
 async function byAgent(form, at, what, body, view, state) {
-  const { base, request } = await beginAtAgent(form, at, what, body);
-  at.known = base;
-  const address = `${base}/${what}/${request.id}`;
-  state.leave = () => fetch(address, { method: 'DELETE', credentials: 'omit', keepalive: true }).catch(() => {});
-  window.addEventListener('pagehide', state.leave, { once: true });
-  try {
-    if (request.confirm?.startsWith(base + '/')) view.offer(request.confirm);
-    return await answerOfAgent(address);
-  } finally {
-    window.removeEventListener('pagehide', state.leave);
-    state.leave = () => {};
-    view.withdraw();
-  }
-}
-
-// networkPermission is what the person told the browser about pages that reach this
-// machine; '' where the browser has no such question.
-async function networkPermission() {
-  for (const name of ['loopback-network', 'local-network-access']) {
-    try {
-      return (await navigator.permissions.query({ name })).state;
-    } catch {
-      // not this browser's name for it
-    }
-  }
-  return '';
-}
-
-async function beginAtAgent(form, at, what, body) {
-  const bases = at.known ? [at.known] : form.dataset.ports.split(' ').filter(Boolean).map((port) => `http://127.0.0.1:${port}`);
-  for (const base of bases) {
-    let response;
-    let answer;
-    try {
-      response = await fetch(`${base}/${what}`, {
-        method: 'POST',
-        credentials: 'omit',
-        referrerPolicy: 'no-referrer',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
-        signal: AbortSignal.timeout(at.permission === 'prompt' ? agentPrompted : agentAnswers),
-      });
-      answer = await response.json();
-    } catch {
-      continue; // nobody there, or not our agent
-    }
-    if (answer.agent !== 'belfry') continue;
-    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
-    if (response.status === 202) return { base, request: answer };
-  }
-  throw new Problem((await networkPermission()) === 'denied' ? 'network_refused' : 'no_reader_software');
-}
-
-// answerOfAgent waits: each GET is held by the agent for a few seconds.
-async function answerOfAgent(address) {
-  const end = performance.now() + personActs;
-  let lost = 0;
-  while (performance.now() < end) {
-    let answer;
-    try {
-      const response = await fetch(address, { credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(20000) });
-      answer = await response.json();
-      lost = 0;
-    } catch {
-      if (++lost === 3) throw new Problem('failed');
-      await new Promise((done) => setTimeout(done, 500));
-      continue;
-    }
-    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
-    if (answer.state !== 'waiting') return answer;
-  }
-  throw new Problem('timeout');
+  const bases = at.known ? [at.known] : basesOfAgent(form.dataset.ports);
+  const begun = await beginAtAgent(bases, what, body, at.permission);
+  at.known = begun.base;
+  return throughAgent(begun, view, (leave) => {
+    state.leave = leave;
+  });
 }
 
 // ---- What the person sees and hears.
@@ -321,16 +183,8 @@ function makeView(form) {
       hash.textContent = text;
       fingerprint.replaceChildren(`${form.dataset.hash} `, hash);
     },
-    // The agent's own window; a blocker may swallow it, the link stays.
     offer(address) {
-      const link = document.createElement('a');
-      link.href = address;
-      link.target = '_blank';
-      link.rel = 'noopener noreferrer';
-      link.className = 'govuk-link';
-      link.textContent = form.dataset.open;
-      offer.replaceChildren(link);
-      window.open(address, '_blank', 'popup,noopener,noreferrer,width=560,height=720');
+      showOffer(offer, address, form.dataset.open);
     },
     withdraw() {
       offer.replaceChildren();

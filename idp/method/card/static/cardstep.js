@@ -23,21 +23,9 @@
 //                                        no program answers
 //
 // The Web eID extension is asked first, where it answers and the page is a secure
-// context; else the agent, through POST http://127.0.0.1:PORT/authenticate.
+// context; else the agent (internal/cardscript/card.js, which is served in front of this).
 
 const spare = 150; // seconds that must be left of a challenge when a card program starts with it
-const extensionAnswers = 1000; // ms, Web eID's own limit for an extension to acknowledge
-const agentAnswers = 4000; // ms for the agent to take a request
-const agentPrompted = 60000; // ms, while the browser may be asking the person for permission
-const personActs = 150000; // ms for card and PIN, a little more than the programs' own two minutes
-
-class Problem extends Error {
-  constructor(code, tries) {
-    super(code);
-    this.code = code;
-    this.tries = tries;
-  }
-}
 
 const form = document.querySelector('form[data-card]');
 if (form) start(form);
@@ -108,67 +96,6 @@ async function refresh(form, step, view) {
   view.progress('step_renewed');
 }
 
-// ---- Web eID extension: messages of this window, each acknowledged within a second.
-
-function ask(action, details, patience) {
-  return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => finish(reject, new Problem('no_reader_software')), extensionAnswers);
-    function finish(settle, value) {
-      clearTimeout(timer);
-      window.removeEventListener('message', hear);
-      settle(value);
-    }
-    function hear(event) {
-      if (event.source !== window || event.origin !== window.location.origin) return;
-      switch (event.data?.action) {
-        case `web-eid:${action}-ack`:
-          clearTimeout(timer);
-          timer = setTimeout(() => finish(reject, new Problem('timeout')), patience);
-          break;
-        case `web-eid:${action}-success`:
-          finish(resolve, event.data);
-          break;
-        case `web-eid:${action}-failure`:
-          finish(reject, new Problem(extensionCode(event.data.error?.code)));
-          break;
-      }
-    }
-    window.addEventListener('message', hear);
-    window.postMessage({ action: `web-eid:${action}`, libraryVersion: '2.0.0', ...details }, window.location.origin);
-  });
-}
-
-function extensionCode(code) {
-  switch (code) {
-    case 'ERR_WEBEID_USER_CANCELLED':
-      return 'cancelled';
-    case 'ERR_WEBEID_USER_TIMEOUT':
-    case 'ERR_WEBEID_ACTION_TIMEOUT':
-      return 'timeout';
-    case 'ERR_WEBEID_ACTION_PENDING':
-      return 'busy';
-    case 'ERR_WEBEID_EXTENSION_UNAVAILABLE':
-    case 'ERR_WEBEID_NATIVE_UNAVAILABLE':
-    case 'ERR_WEBEID_VERSION_MISMATCH':
-    case 'ERR_WEBEID_VERSION_INVALID':
-    case 'ERR_WEBEID_CONTEXT_INSECURE':
-      return 'no_reader_software';
-  }
-  return 'failed';
-}
-
-// findExtension is begun with the page, so that nobody waits for a missing one.
-async function findExtension() {
-  if (!window.isSecureContext) return false;
-  if (document.readyState !== 'complete') await new Promise((done) => window.addEventListener('load', done, { once: true }));
-  try {
-    await ask('status', {}, 6000);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function byExtension(nonce, lang) {
   return tokenOf(await ask('authenticate', { challengeNonce: nonce, options: { lang, userInteractionTimeout: 120000 } }, personActs));
 }
@@ -177,83 +104,13 @@ function tokenOf({ unverifiedCertificate, algorithm, signature, format, appVersi
   return { unverifiedCertificate, algorithm, signature, format, appVersion };
 }
 
-// ---- The agent on this machine.
-
 async function byAgent(form, step, view) {
   const permission = await networkPermission();
   if (permission === 'denied') throw new Problem('network_refused');
-  const { base, request } = await beginAtAgent(form, step.nonce, permission === 'prompt' ? agentPrompted : agentAnswers);
-  const at = `${base}/authenticate/${request.id}`;
-  const leave = () => fetch(at, { method: 'DELETE', credentials: 'omit', keepalive: true }).catch(() => {});
-  window.addEventListener('pagehide', leave, { once: true });
-  try {
-    view.progress('step_confirm');
-    if (request.confirm?.startsWith(base + '/')) view.offer(request.confirm);
-    return await answerOfAgent(at);
-  } finally {
-    window.removeEventListener('pagehide', leave);
-    view.withdraw();
-  }
-}
-
-// networkPermission is what the person told the browser about pages that reach this
-// machine; '' where the browser has no such question.
-async function networkPermission() {
-  for (const name of ['loopback-network', 'local-network-access']) {
-    try {
-      return (await navigator.permissions.query({ name })).state;
-    } catch {
-      // not this browser's name for it
-    }
-  }
-  return '';
-}
-
-async function beginAtAgent(form, nonce, patience) {
   const { purpose, lang, ports } = form.dataset;
-  for (const port of ports.split(/[\s,]+/).filter(Boolean)) {
-    const base = `http://127.0.0.1:${port}`;
-    let response;
-    let answer;
-    try {
-      response = await fetch(`${base}/authenticate`, {
-        method: 'POST',
-        credentials: 'omit',
-        referrerPolicy: 'no-referrer',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ nonce, purpose, lang }),
-        signal: AbortSignal.timeout(patience),
-      });
-      answer = await response.json();
-    } catch {
-      continue; // nobody there, or not our agent
-    }
-    if (answer.agent !== 'belfry') continue;
-    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
-    if (response.status === 202) return { base, request: answer };
-  }
-  throw new Problem((await networkPermission()) === 'denied' ? 'network_refused' : 'no_reader_software');
-}
-
-// answerOfAgent waits: each GET is held by the agent for a few seconds.
-async function answerOfAgent(at) {
-  const end = performance.now() + personActs;
-  let lost = 0;
-  while (performance.now() < end) {
-    let answer;
-    try {
-      const response = await fetch(at, { credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(20000) });
-      answer = await response.json();
-      lost = 0;
-    } catch {
-      if (++lost === 3) throw new Problem('failed');
-      await new Promise((done) => setTimeout(done, 500));
-      continue;
-    }
-    if (answer.token) return tokenOf(answer.token);
-    if (answer.error) throw new Problem(answer.error.code, answer.error.tries);
-  }
-  throw new Problem('timeout');
+  const begun = await beginAtAgent(basesOfAgent(ports), 'authenticate', { nonce: step.nonce, purpose, lang }, permission);
+  view.progress('step_confirm');
+  return tokenOf((await throughAgent(begun, view)).token);
 }
 
 // ---- What the person sees and hears.
@@ -299,16 +156,8 @@ function makeView(form) {
     progress(code) {
       progress.textContent = text(code);
     },
-    // The agent's own window; a blocker may swallow it, the link stays.
     offer(address) {
-      const link = document.createElement('a');
-      link.href = address;
-      link.target = '_blank';
-      link.rel = 'noopener noreferrer';
-      link.className = 'govuk-link';
-      link.textContent = text('step_open');
-      offer.replaceChildren(link);
-      window.open(address, '_blank', 'popup,noopener,noreferrer,width=560,height=720');
+      showOffer(offer, address, text('step_open'));
     },
     withdraw() {
       offer.replaceChildren();
