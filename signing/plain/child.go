@@ -11,22 +11,19 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime/debug"
-	"syscall"
 	"time"
 
 	digitorus "github.com/digitorus/pdf"
 	"github.com/digitorus/pdfsign/revocation"
 	"github.com/digitorus/pdfsign/sign"
+
+	"github.com/belfry-eid/belfry/internal/cell"
 )
 
 // What a child may use.
 const (
 	childArgument = "sign-one-plain-file" // hidden: belfry's own second life
 	childTime     = 60 * time.Second      // a token may take half of it
-	childCPU      = 15                    // seconds
-	childMemory   = 512 << 20             // bytes of writable memory
-	childHeap     = 384 << 20             // bytes at which Go collects harder
 	growth        = 1 << 20               // bytes that a signature adds at most
 )
 
@@ -143,7 +140,7 @@ func (d distant) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, 
 }
 
 func child(in io.Reader, out io.Writer) error {
-	if err := confine(); err != nil {
+	if err := cell.Enter(); err != nil {
 		return err
 	}
 	tell, listen := json.NewEncoder(out), json.NewDecoder(in)
@@ -180,18 +177,4 @@ func child(in io.Reader, out io.Writer) error {
 		return err
 	}
 	return tell.Encode(said{File: file.Bytes()})
-}
-
-// confine gives up what a child does not need, before it looks at the file.
-func confine() error {
-	debug.SetMemoryLimit(childHeap)
-	debug.SetMaxStack(64 << 20)
-	for resource, most := range map[int]uint64{
-		syscall.RLIMIT_CPU: childCPU, syscall.RLIMIT_DATA: childMemory, syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_NOFILE: 16,
-	} {
-		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
-			return fmt.Errorf("plain: limit %d: %w", resource, err)
-		}
-	}
-	return sandbox()
 }

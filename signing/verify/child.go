@@ -11,10 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
-	"syscall"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/cell"
 	"github.com/belfry-eid/belfry/signing/trustlist"
 )
 
@@ -23,9 +22,6 @@ const (
 	childArgument = "verify-one-file" // hidden: belfry's own second life
 	childFile     = 3                 // the descriptor of the PDF
 	childTime     = 20 * time.Second
-	childCPU      = 15        // seconds
-	childMemory   = 512 << 20 // bytes of writable memory
-	childHeap     = 384 << 20 // bytes at which Go collects harder
 	childOutput   = 1 << 20   // bytes of JSON read from it
 	maxFile       = 200 << 20 // bytes of a PDF
 )
@@ -185,7 +181,7 @@ func RunIfChild() {
 }
 
 func child(in io.Reader, out io.Writer) error {
-	if err := confine(); err != nil {
+	if err := cell.Enter(); err != nil {
 		return err
 	}
 	var told task
@@ -225,18 +221,4 @@ func certificates(list [][]byte) ([]*x509.Certificate, error) {
 		out = append(out, c)
 	}
 	return out, nil
-}
-
-// confine gives up what a child does not need, before it looks at the file.
-func confine() error {
-	debug.SetMemoryLimit(childHeap)
-	debug.SetMaxStack(64 << 20)
-	for resource, most := range map[int]uint64{
-		syscall.RLIMIT_CPU: childCPU, syscall.RLIMIT_DATA: childMemory, syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_NOFILE: 16,
-	} {
-		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
-			return fmt.Errorf("verify: limit %d: %w", resource, err)
-		}
-	}
-	return sandbox()
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package plain
+package cell
 
 // sandbox does nothing here: only Linux filters system calls.
 func sandbox() error { return nil }

@@ -1,22 +1,10 @@
-package verify
+package cell
 
 import (
-	"fmt"
-	"os"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/belfry-eid/belfry/internal/seccomp"
 )
-
-// nameless is a file in memory that no path leads to.
-func nameless() (*os.File, error) {
-	fd, err := unix.MemfdCreate("verify", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("verify: a file in memory: %w", err)
-	}
-	return os.NewFile(uintptr(fd), "verify"), nil
-}
 
 // denied are the system calls a child has no use for: whatever reaches the
 // network, other processes, other files or the kernel's inner parts.
