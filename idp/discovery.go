@@ -22,7 +22,8 @@ const ClaimUpstream = "https://belfry.eu/claims/upstream_acr"
 // know the person: those of records that were found to be the same person's.
 const ClaimFormer = "https://belfry.eu/claims/former_subjects"
 
-// metadata is OpenID Connect Discovery 1.0 §3, RFC 8414, RFC 9126 §5 and RFC 9207 §3.
+// metadata is OpenID Connect Discovery 1.0 §3, RFC 8414, RFC 9126 §5, RFC 9207 §3 and
+// OpenID Connect Back-Channel Logout 1.0 §2.1.
 type metadata struct {
 	Issuer                   string          `json:"issuer"`
 	Authorization            string          `json:"authorization_endpoint"`
@@ -49,6 +50,8 @@ type metadata struct {
 	RequestURIParameter      bool            `json:"request_uri_parameter_supported"`
 	RequirePushed            bool            `json:"require_pushed_authorization_requests"`
 	IssInAuthorizationAnswer bool            `json:"authorization_response_iss_parameter_supported"`
+	BackchannelLogout        bool            `json:"backchannel_logout_supported"`
+	BackchannelLogoutSession bool            `json:"backchannel_logout_session_supported"`
 }
 
 // discover makes the discovery document of each issuer.
@@ -72,6 +75,7 @@ func (p *Provider) discover() (map[string][]byte, error) {
 				"given_name", "family_name", "name", ClaimNumber, ClaimUpstream, ClaimFormer},
 			Challenges: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, Languages: i18n.Languages,
 			ClaimsParameter: true, IssInAuthorizationAnswer: true,
+			BackchannelLogout: p.Jobs != nil, BackchannelLogoutSession: p.Jobs != nil,
 		})
 		if err != nil {
 			return nil, err

@@ -58,6 +58,9 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, ask login.Ask
 	code := web.NewSecret()
 	row := idpsql.Code{Code: code, Client: g.Client, Session: s.ID, Content: content, Expires: p.Clock().Add(codeLifetime)}
 	first, err := p.Store.AddCode(r.Context(), row, ask.Pushed, func(tx *sqldb.Tx) error {
+		if err := p.joined(tx, g); err != nil {
+			return err
+		}
 		return p.record(tx, g.Commune, "sign_in.passed", g.Subject, map[string]string{
 			"client": g.Client, "method": s.Method, "level": g.Level, "passed_on": strings.Join(g.Scopes, " "), "auth_time": g.At.Format(time.RFC3339),
 		})
@@ -87,6 +90,15 @@ func (p *Provider) grant(r *http.Request, ask login.Ask, s session.Session) (gra
 		Person: person.ID, Subject: p.persons.Subject(c.Sector, person.Root), SID: p.sid(c, s.ID),
 		Nonce: ask.Nonce, Scopes: p.granted(c, ask.Scopes), Level: level, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Session: s.ID,
 	}, nil
+}
+
+// joined has the code's client told when the session ends.
+func (p *Provider) joined(tx *sqldb.Tx, g grant) error {
+	c, ok := p.Clients.ByID(g.Client)
+	if !ok {
+		return errClient
+	}
+	return p.parties.Joined(tx, c, g.Session, g.Issuer, g.Subject)
 }
 
 // granted are the scopes that hold today: an authorisation for the number may have ended.

@@ -23,7 +23,7 @@
 // because ID tokens come back in addresses, as hints.
 //
 // Implements OpenID Connect Core 1.0 (code flow), Discovery 1.0, RP-Initiated Logout
-// 1.0, OAuth 2.0 (RFC 6749, 6750, 7636, 7523, 9126, 9207) and its security best
+// 1.0, Back-Channel Logout 1.0, OAuth 2.0 (RFC 6749, 6750, 7636, 7523, 9126, 9207) and its security best
 // practice (RFC 9700).
 package idp
 
@@ -51,6 +51,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
@@ -59,7 +60,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Config of New. All must be set but Audit, Proxies, Staff and Limits.
+// Config of New. All must be set but Audit, Proxies, Staff, Limits, Jobs and Client.
 type Config struct {
 	// Issuers are the provider's addresses (scheme and host, no path). A request
 	// must come by one of them, and is answered as that one.
@@ -83,6 +84,10 @@ type Config struct {
 	Staff Staff
 	// Limits of a session; 15 minutes idle and 8 hours at all where zero.
 	Limits session.Limits
+	// Jobs tells clients of a session's end, by Client; needed where one of Clients is
+	// registered to be told. New registers the handler: start the queue afterwards.
+	Jobs   *jobs.Queue
+	Client *http.Client
 }
 
 // Provider is an http.Handler for its issuers' hosts.
@@ -93,6 +98,7 @@ type Provider struct {
 	sessions  *session.Sessions
 	login     *login.Dispatcher
 	exit      *logout.Endpoint
+	parties   *logout.Parties
 	methods   map[string]method.Method
 	sids      secret.MAC
 	documents map[string][]byte // discovery, by issuer
@@ -129,6 +135,12 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		Party: p.party, Standing: p.standing, Frame: p.frame, Proceed: p.proceed, Refuse: p.refuse, Failed: p.failedTry,
 		Notices: p.notices, Told: p.told,
 	})
+	p.parties, err = logout.NewParties(logout.PartiesConfig{
+		Store: cfg.Store, Clients: cfg.Clients, Clock: cfg.Clock, Log: cfg.Log, Sign: p.keys.SignLogout, SID: p.sid, Jobs: cfg.Jobs, Client: cfg.Client,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("idp: %w", err)
+	}
 	p.exit = p.logout()
 	p.handler = p.routes()
 	return p, nil

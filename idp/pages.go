@@ -59,10 +59,19 @@ func (p *Provider) plain(r *http.Request) page.Frame {
 func (p *Provider) failed(w http.ResponseWriter, r *http.Request, f web.Failure) {
 	frame := p.plain(r)
 	frame.Title, frame.Failed = i18n.T(frame.Language, "idp.failed_title"), true
-	content := struct{ Text, Home, Reference string }{i18n.Message(frame.Language, f.Key, f.Args), "", f.Reference}
+	if leaving(r) {
+		frame.Title = i18n.T(frame.Language, "idp.logout_failed_title")
+	}
+	content := struct{ Title, Text, Home, Reference string }{frame.Title, i18n.Message(frame.Language, f.Key, f.Args), "", f.Reference}
 	if err := p.pages.Render(w, f.Status, "failed", frame, content); err != nil {
 		p.Log.Error("the error page failed", "ref", f.Reference, "error", err)
 	}
+}
+
+// leaving says whether a request was about signing out.
+func leaving(r *http.Request) bool {
+	_, path, _ := strings.Cut(r.Pattern, " ")
+	return path == pathDismiss || path == pathLogout || strings.HasPrefix(path, pathLogout+"/")
 }
 
 // theme is a commune's colours as a style sheet.
@@ -99,13 +108,13 @@ func (p *Provider) failedTry(r *http.Request, req login.Request, method string, 
 	}
 }
 
-// ended takes back what was given in a session, and records its end where a client
-// is known to have asked.
+// ended takes back what was given in a session, has its clients told, and records its
+// end where a client is known to have asked.
 func (p *Provider) ended(r *http.Request, s session.Session, c *client.Client) error {
 	web.Note(r, "outcome", "signed out")
 	return p.Store.EndSession(r.Context(), s.ID, func(tx *sqldb.Tx) error {
-		if c == nil {
-			return nil
+		if err := p.parties.Ended(tx, s.ID, c); err != nil || c == nil {
+			return err
 		}
 		return p.record(tx, c.Commune, "sign_in.ended", "", map[string]string{"client": c.ID})
 	})

@@ -145,6 +145,9 @@ func (p *Provider) dismissing(mux *http.ServeMux, site *web.Site, m method.Dismi
 func (p *Provider) dismissed(w http.ResponseWriter, r *http.Request, c commune.ID, m method.Method, s *session.Session, d method.Dismissal) error {
 	web.Note(r, "outcome", "signed out by "+m.Name())
 	err := p.Store.EndSession(r.Context(), s.ID, func(tx *sqldb.Tx) error {
+		if err := p.parties.Ended(tx, s.ID, nil); err != nil {
+			return err
+		}
 		return p.record(tx, c, "sign_in.ended", "", map[string]string{"by": m.Name()})
 	})
 	if err != nil {

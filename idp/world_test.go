@@ -49,6 +49,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -76,6 +77,8 @@ type world struct {
 	direct   *http.Client // of programs: no cookies, no redirects
 	values   kv.Store
 	master   *secret.Master
+	told     map[string]string // where clients are told of a session's end
+	jobs     *jobs.Queue       // not started; nil where none is told
 }
 
 // buffer is a log that several goroutines write.
@@ -123,6 +126,7 @@ type options struct {
 	db      func(testing.TB) *sqldb.DB
 	now     time.Time
 	staff   func(*world) idp.Staff
+	told    map[string]string // where a client is told of a session's end
 }
 
 // bare is a world without cards, where people are taken at their word.
@@ -144,7 +148,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 	port := l.Addr().(*net.TCPAddr).Port
 	w := &world{
 		t: t, issuer: fmt.Sprintf("http://id.belfry.localhost:%d", port), secure: fmt.Sprintf("https://id.belfry.localhost:%d", port),
-		hand: clock.NewHand(o.now), db: o.db(t), log: &buffer{}, parties: map[string]*party{}, address: l.Addr().String(),
+		hand: clock.NewHand(o.now), db: o.db(t), log: &buffer{}, told: o.told, parties: map[string]*party{}, address: l.Addr().String(),
 	}
 	if !o.bare {
 		w.certs = testcerts.New(t)
@@ -172,6 +176,11 @@ func newWorld(t testing.TB, opts ...option) *world {
 	}
 	if o.staff != nil {
 		cfg.Staff = o.staff(w)
+	}
+	if o.told != nil {
+		w.jobs, err = jobs.New(w.db, cfg.Log)
+		w.must(err)
+		cfg.Jobs = w.jobs
 	}
 	w.provider, err = idp.New(ctx, cfg)
 	w.must(err)
@@ -247,7 +256,7 @@ func (w *world) party(id, origin string, alg jose.SignatureAlgorithm, s client.S
 	p := &party{w: w, id: id, redirect: origin + "/callback", alg: alg}
 	w.parties[id] = p
 	s.ID, s.RedirectURIs, s.IDTokenAlg = id, []string{p.redirect, origin + "/callback?tab=2"}, alg
-	s.PostLogoutRedirectURIs = []string{origin + "/bye"}
+	s.PostLogoutRedirectURIs, s.BackchannelLogoutURI = []string{origin + "/bye"}, w.told[id]
 	if alg == "" {
 		p.alg = jose.RS256
 	}

@@ -137,6 +137,7 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET /theme.css", p.site.Page(theme))
 	bare.Handle("GET /robots.txt", p.site.Page(robots))
 	bare.Handle("GET "+rp.CallbackPath, p.site.Page(p.back))
+	bare.Handle("POST "+rp.NoticePath, p.site.Page(p.notice))
 	bare.Handle("GET "+rp.SignedOutPath, p.site.Page(signedOutThere))
 	bare.Handle("GET /{$}", p.site.Page(official))
 	bare.Handle("GET "+orders.VerifyPath, p.site.Page(official))

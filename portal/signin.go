@@ -2,6 +2,7 @@ package portal
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -146,6 +147,35 @@ func (p *Portal) signOut(w http.ResponseWriter, r *http.Request) error {
 		return web.See(w, r, v.To(rp.SignedOutPath))
 	}
 	return web.See(w, r, to)
+}
+
+// notice is the provider's word that a session is over, not the browser's: of every
+// session here that was begun in it (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8).
+func (p *Portal) notice(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return badNotice(w, r, err)
+	}
+	over, err := p.rp.Notice(r.Context(), v.Commune.ID, r.PostForm.Get("logout_token"))
+	if errors.Is(err, rp.ErrNotice) {
+		return badNotice(w, r, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.sessions.EndAll(r.Context(), v.Commune.ID, over); err != nil {
+		return err
+	}
+	web.Note(r, "outcome", "signed out by the provider")
+	return nil
+}
+
+func badNotice(w http.ResponseWriter, r *http.Request, err error) error {
+	web.Note(r, "error", err.Error())
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, err = io.WriteString(w, `{"error":"invalid_request"}`)
+	return err
 }
 
 func errText(err error) string {

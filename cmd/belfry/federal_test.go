@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 )
@@ -128,12 +129,23 @@ func TestFederalSignOut(t *testing.T) {
 	p.want(200, "You are signed out everywhere")
 	p.get(w.Provider.Issuers[0] + "/logout")
 	p.says("fr", "idp.signed_out_title")
+	// Nor at the commune, whose page the service's did not lead through.
+	orders := w.origin("beaumarais") + "/fr/orders"
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if p.get(orders); p.at.String() != orders {
+			break // asked who they are
+		}
+		if time.Now().After(end) {
+			t.Fatal("signed out at the service, and still signed in at the commune")
+		}
+	}
 
 	// Nobody can sign somebody else out: one plain page, and the session goes on.
 	p = enter()
 	p.get(w.Provider.Issuers[0] + "/saml/beaumarais/slo?SAMLRequest=PHgvPg%3D%3D")
 	p.want(403)
 	p.says("fr", "fas.logout_refused")
+	p.says("fr", "idp.logout_failed_title")
 	p.get(w.origin("beaumarais") + "/fr/orders")
 	p.want(200)
 	w.command(0, "journal", "--config", w.Belfry.Config, "beaumarais")

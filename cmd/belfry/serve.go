@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ import (
 	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/jobs"
+	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal"
 	"github.com/belfry-eid/belfry/portal/rp"
@@ -78,7 +81,7 @@ func serve(ctx context.Context, s *Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	provider, err := in.provider(ctx)
+	provider, err := in.provider(ctx, queue)
 	if err != nil {
 		return err
 	}
@@ -167,7 +170,7 @@ func purge(ctx context.Context, all []func(context.Context) error, log *slog.Log
 	}
 }
 
-func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
+func (in *install) provider(ctx context.Context, queue *jobs.Queue) (*idp.Provider, error) {
 	store, err := idpsql.New(ctx, in.db, clock.System)
 	if err != nil {
 		return nil, err
@@ -204,11 +207,24 @@ func (in *install) provider(ctx context.Context) (*idp.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	roots, err := in.providerRoots()
+	if err != nil {
+		return nil, err
+	}
 	return idp.New(ctx, idp.Config{
-		Staff:   staff,
+		Staff: staff, Jobs: queue, Client: backChannel(roots),
 		Issuers: in.settings.Provider.Issuers, Communes: in.communes, Clients: clients, Methods: methods,
 		Store: store, KV: in.kv, Secret: master, Clock: clock.System, Log: in.log, Audit: in.audit, Proxies: in.settings.Server.Proxies,
 	})
+}
+
+// backChannel reaches clients' own servers. Those of this install may stand under a name
+// of this machine and, in a local world, behind a certificate of its own.
+func backChannel(roots *x509.CertPool) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: loopback.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 5 * time.Second, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+	}}
 }
 
 // clients registers each commune's portal, profile high and told the national number,
@@ -228,8 +244,9 @@ func (in *install) clients() (*client.Registry, error) {
 func portalClient(c *commune.Commune, key *ecdsa.PrivateKey) client.Settings {
 	s := client.Settings{
 		ID: clientID(c.ID), Commune: c.ID, Profile: client.High, Method: client.PrivateKeyJWT, IDTokenAlg: jose.ES256,
-		Scopes: []string{"profile", client.ScopeNumber},
-		JWKS:   &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: clientID(c.ID), Algorithm: string(jose.ES256), Use: "sig"}}},
+		BackchannelLogoutURI: c.Origin() + rp.NoticePath,
+		Scopes:               []string{"profile", client.ScopeNumber},
+		JWKS:                 &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: clientID(c.ID), Algorithm: string(jose.ES256), Use: "sig"}}},
 		NationalNumber: &client.Authorisation{
 			LegalBasis: "Law of 8 August 1983 organising a National Register, article 5 § 1: a commune, for the tasks that a law gives it",
 			Until:      time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC),

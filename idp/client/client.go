@@ -65,6 +65,9 @@ type Settings struct {
 	RedirectURIs []string `toml:"redirect_uris"`
 	// PostLogoutRedirectURIs likewise, for the way back after signing out.
 	PostLogoutRedirectURIs []string `toml:"post_logout_redirect_uris"`
+	// BackchannelLogoutURI is told when a session ends in which the client was given a
+	// code (OpenID Connect Back-Channel Logout 1.0 §2.2). https, or http on loopback.
+	BackchannelLogoutURI string `toml:"backchannel_logout_uri"`
 	// Profile is "high" where it says nothing.
 	Profile Profile `toml:"profile"`
 	// Method is "private_key_jwt" where it says nothing; "high" allows no other.
@@ -200,6 +203,11 @@ func check(s Settings, communes *commune.Communes) (*Client, error) {
 	for _, u := range append(slices.Clone(s.RedirectURIs), s.PostLogoutRedirectURIs...) {
 		if err := checkRedirect(u); err != nil {
 			bad("%v", err)
+		}
+	}
+	if s.BackchannelLogoutURI != "" {
+		if err := checkRedirect(s.BackchannelLogoutURI); err != nil {
+			bad("backchannel_logout_uri: %v", err)
 		}
 	}
 	for _, scope := range s.Scopes {

@@ -2,7 +2,7 @@
 //
 // It owns the provider's tables: persons, pushed requests, codes, access tokens,
 // used client assertions, challenges, SAML requests and assertions, requests to OpenID
-// providers elsewhere, and keys. It refuses to know HTTP,
+// providers elsewhere, clients to tell of a session's end, and keys. It refuses to know HTTP,
 // keys and what is sealed in a row. It guarantees that what may happen once
 // happens once: a code, a challenge, a pushed request and a client
 // assertion are each consumed by one statement whose count of rows decides, in
@@ -61,6 +61,7 @@ func (s *Store) Purge(ctx context.Context) error {
 			`DELETE FROM idp_saml_request WHERE expires_at < $1`,
 			`DELETE FROM idp_saml_assertion WHERE expires_at < $1`,
 			`DELETE FROM idp_upstream_request WHERE expires_at < $1`,
+			`DELETE FROM idp_party WHERE expires_at < $1`,
 		} {
 			if _, err := tx.Exec(statement, before); err != nil {
 				return fmt.Errorf("idpsql: purge: %w", err)
@@ -81,6 +82,7 @@ func EndAll(tx *sqldb.Tx) error {
 		`DELETE FROM idp_challenge`,
 		`DELETE FROM idp_saml_request`,
 		`DELETE FROM idp_upstream_request`,
+		`DELETE FROM idp_party`,
 	} {
 		if _, err := tx.Exec(statement); err != nil {
 			return fmt.Errorf("idpsql: %w", err)

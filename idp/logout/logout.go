@@ -1,12 +1,13 @@
 // Package logout ends the provider's session when a client or the citizen asks.
 //
-// It owns the end_session endpoint and its two pages: the question, and "you are
-// signed out". It refuses to know what a session was used for. It guarantees that
+// It owns the end_session endpoint and its two pages (the question, and "you are
+// signed out"), and the notices to the clients of a session that ended. It refuses to know what a session was used for. It guarantees that
 // no page of another site can sign a citizen out without an ID token of the very
 // session or the citizen's own click, and that the browser is sent only to an
-// address that the client registered for it, byte for byte.
+// address that the client registered for it, byte for byte; and that a client which
+// asked to be told of a session's end is told, by whatever way the session ended.
 //
-// Implements OpenID Connect RP-Initiated Logout 1.0.
+// Implements OpenID Connect RP-Initiated Logout 1.0 and Back-Channel Logout 1.0.
 package logout
 
 import (

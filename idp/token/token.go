@@ -1,4 +1,4 @@
-// Package token signs the provider's ID tokens and publishes the keys.
+// Package token signs the provider's ID tokens and logout tokens, and publishes the keys.
 //
 // It owns the signing keys: one line of generations for each algorithm that a
 // client uses, made, published, used and retired by themselves. It refuses to know
@@ -13,6 +13,7 @@ package token
 
 import (
 	"context"
+	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -68,8 +69,14 @@ type key struct {
 	alg    jose.SignatureAlgorithm
 	active time.Time
 	kid    string
-	signer jose.Signer
+	secret crypto.Signer
+	signer jose.Signer // of ordinary tokens, made once
 	public jose.JSONWebKey
+}
+
+// typed signs tokens of a type (RFC 7515 §4.1.9).
+func (k key) typed(typ jose.ContentType) (jose.Signer, error) {
+	return jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: jose.JSONWebKey{Key: k.secret, KeyID: k.kid}}, (&jose.SignerOptions{}).WithType(typ))
 }
 
 // New makes or reads the keys for these algorithms.
@@ -88,15 +95,29 @@ func (k *Keys) JWKS(ctx context.Context) []byte { return k.current(ctx).jwks }
 
 // Sign makes a signed JWT of claims with the algorithm's key of now.
 func (k *Keys) Sign(ctx context.Context, alg jose.SignatureAlgorithm, claims any) (string, error) {
+	return k.sign(ctx, alg, claims, func(own key) (jose.Signer, error) { return own.signer, nil })
+}
+
+// SignLogout is Sign for a logout token, whose type keeps it from being taken for
+// anything else (OpenID Connect Back-Channel Logout 1.0 §2.4).
+func (k *Keys) SignLogout(ctx context.Context, alg jose.SignatureAlgorithm, claims any) (string, error) {
+	return k.sign(ctx, alg, claims, func(own key) (jose.Signer, error) { return own.typed("logout+jwt") })
+}
+
+func (k *Keys) sign(ctx context.Context, alg jose.SignatureAlgorithm, claims any, with func(key) (jose.Signer, error)) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
-	signing, ok := k.current(ctx).signing(alg, k.now())
+	own, ok := k.current(ctx).signing(alg, k.now())
 	if !ok {
 		return "", fmt.Errorf("token: no key for %s", alg)
 	}
-	jws, err := signing.signer.Sign(payload)
+	signer, err := with(own)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	jws, err := signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
@@ -283,11 +304,12 @@ func (k *Keys) open(r idpsql.SigningKey) (key, error) {
 	if err != nil {
 		return key{}, fmt.Errorf("token: key %s: %w", r.KID, err)
 	}
-	alg := jose.SignatureAlgorithm(r.Alg)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: private, KeyID: r.KID}}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
+	opened := key{
+		alg: jose.SignatureAlgorithm(r.Alg), active: r.ActiveAt, kid: r.KID, secret: private,
+		public: jose.JSONWebKey{Key: private.Public(), KeyID: r.KID, Algorithm: r.Alg, Use: "sig"},
+	}
+	if opened.signer, err = opened.typed("JWT"); err != nil {
 		return key{}, fmt.Errorf("token: key %s: %w", r.KID, err)
 	}
-	public := jose.JSONWebKey{Key: private.Public(), KeyID: r.KID, Algorithm: r.Alg, Use: "sig"}
-	return key{alg: alg, active: r.ActiveAt, kid: r.KID, signer: signer, public: public}, nil
+	return opened, nil
 }

@@ -10,11 +10,12 @@
 //     (threat T4),
 //   - a Login exists only after state, issuer, signature, audience, nonce, time,
 //     and where asked the age of the authentication, were checked,
+//   - a notice that a session is over is believed of the provider alone,
 //   - a return path never leads to another site.
 //
 // Implements OpenID Connect Core 1.0 §3.1 (code flow) and §5.3, RFC 7636 (PKCE,
 // S256), RFC 9126 (PAR), RFC 7523 §2.2 (private_key_jwt), RFC 9207 (iss) and
-// OpenID Connect RP-Initiated Logout 1.0.
+// OpenID Connect RP-Initiated Logout 1.0 and Back-Channel Logout 1.0.
 package rp
 
 import (
@@ -39,8 +40,9 @@ import (
 
 // Paths at the portal that a client's registration at the provider names.
 const (
-	CallbackPath  = "/sign-in/return" // redirect_uri
-	SignedOutPath = "/signed-out"     // post_logout_redirect_uri
+	CallbackPath  = "/sign-in/return"  // redirect_uri
+	SignedOutPath = "/signed-out"      // post_logout_redirect_uri
+	NoticePath    = "/sign-out/notice" // backchannel_logout_uri, below the commune's first origin
 )
 
 // Levels of assurance, as the provider states them in acr (Regulation (EU) 2015/1502).

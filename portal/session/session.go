@@ -9,7 +9,8 @@
 //     AES-256-GCM under a key derived from the install's, bound to their place,
 //   - a session ends after Idle without a request and after Whole in any case,
 //   - what has ended stays ended: a request that was under way at sign-out writes
-//     when it was seen, never the session again (threat T24).
+//     when it was seen, never the session again (threat T24); nor does one that
+//     begins late under a sign-in which the provider has ended meanwhile.
 package session
 
 import (
@@ -121,6 +122,9 @@ func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session
 	if err != nil {
 		return nil, err
 	}
+	if err := st.ended(ctx, c, s.SessionID); err != nil {
+		return nil, err
+	}
 	if err := st.open(ctx, place(c, secret, "seen"), &s.Seen); err != nil {
 		return nil, err
 	}
@@ -145,6 +149,35 @@ func (st *Store) End(ctx context.Context, c commune.ID, secret string) error {
 		return nil
 	}
 	return st.kv.Delete(ctx, place(c, secret, ""))
+}
+
+// EndAll ends every session that the provider's session of this name has begun or may
+// still begin: its codes may be under way.
+func (st *Store) EndAll(ctx context.Context, c commune.ID, providers string) error {
+	if err := st.kv.Put(ctx, endedPlace(c, providers), []byte{1}, Whole+time.Minute); err != nil {
+		return fmt.Errorf("session: end: %w", err)
+	}
+	return nil
+}
+
+// ended is ErrNone where the provider has ended its session.
+func (st *Store) ended(ctx context.Context, c commune.ID, providers string) error {
+	if providers == "" {
+		return nil
+	}
+	_, err := st.kv.Get(ctx, endedPlace(c, providers))
+	switch {
+	case errors.Is(err, kv.ErrMissing):
+		return nil
+	case err != nil:
+		return fmt.Errorf("session: read: %w", err)
+	}
+	return ErrNone
+}
+
+func endedPlace(c commune.ID, providers string) string {
+	sum := sha256.Sum256([]byte(providers))
+	return "session-ended/" + string(c) + "/" + hex.EncodeToString(sum[:])
 }
 
 // Keep stores v (as JSON, sealed) under a name of this session, as long as one idle session lasts.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/portal/session"
@@ -219,5 +220,35 @@ func TestARequestUnderWayDoesNotReviveASession(t *testing.T) {
 	late.before = nil
 	if _, err := use(st, secret); !errors.Is(err, session.ErrNone) {
 		t.Errorf("the session is alive again: %v", err)
+	}
+}
+
+// What the provider ends, ends at this commune: sessions there are, and one that a code
+// under way begins afterwards. Others go on.
+func TestTheProviderEndsItsSessions(t *testing.T) {
+	st, _, _ := made(t)
+	begin := func(c commune.ID, providers string) string {
+		s := luc(t)
+		s.Commune, s.SessionID = c, providers
+		secret, err := st.Create(ctx, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	before := begin("beaumarais", "one")
+	others := map[string]commune.ID{begin("beaumarais", "two"): "beaumarais", begin("zandvoorde", "one"): "zandvoorde", begin("beaumarais", ""): "beaumarais"}
+	if err := st.EndAll(ctx, "beaumarais", "one"); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{before, begin("beaumarais", "one")} {
+		if _, err := st.Get(ctx, "beaumarais", secret); !errors.Is(err, session.ErrNone) {
+			t.Errorf("goes on: %v", err)
+		}
+	}
+	for secret, c := range others {
+		if _, err := st.Get(ctx, c, secret); err != nil {
+			t.Errorf("another session at %s: %v", c, err)
+		}
 	}
 }

@@ -241,6 +241,10 @@ func (p *Provider) idToken(c Client, g grant, access string) (string, error) {
 	if p.Lie != nil {
 		p.Lie(claims)
 	}
+	return p.sign("JWT", claims)
+}
+
+func (p *Provider) sign(typ string, claims map[string]any) (string, error) {
 	key := p.key
 	if p.Forge {
 		other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -249,11 +253,26 @@ func (p *Provider) idToken(c Client, g grant, access string) (string, error) {
 		}
 		key = other
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k1"}}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k1"}}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", err
 	}
 	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+// Notice is a logout token to a client about a session; lie, where not nil, changes its
+// type and its claims before it is signed.
+func (p *Provider) Notice(client, session string, lie func(typ *string, claims map[string]any)) (string, error) {
+	now := p.Clock()
+	typ := "logout+jwt"
+	claims := map[string]any{
+		"iss": p.Issuer, "aud": client, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": rand.Text(), "sid": session,
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	}
+	if lie != nil {
+		lie(&typ, claims)
+	}
+	return p.sign(typ, claims)
 }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
