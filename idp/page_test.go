@@ -14,6 +14,7 @@ import (
 	"context"
 
 	"github.com/belfry-eid/belfry/idp/method"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
 )
@@ -29,9 +30,9 @@ var (
 )
 
 func TestEveryPageIsWholeInEveryLanguage(t *testing.T) {
-	w := newWorld(t, two)
-	for l, p := range map[i18n.Language]*party{"fr": w.parties[portal], "en": w.parties[portal], "nl": w.parties[seaside], "de": w.parties[seaside]} {
-		b := w.browser()
+	for l, regime := range map[i18n.Language]commune.Regime{"fr": "fr", "en": "fr", "nl": "brussels", "de": "de"} {
+		w := newWorld(t, two, func(o *options) { o.regime = regime })
+		p, b := w.parties[portal], w.browser()
 		pages := map[string]place{}
 		choose := b.open(p.ask(p.flow(with("ui_locales", string(l)))))
 		pages["choose"] = choose

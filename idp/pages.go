@@ -26,7 +26,7 @@ func offered(wishes []i18n.Language, home *commune.Commune) i18n.Language {
 			return l
 		}
 	}
-	return home.Languages[0]
+	return home.Languages()[0]
 }
 
 // preferred is the language of the pages that are no commune's: the browser's.

@@ -161,7 +161,7 @@ func (p *Provider) dismissed(w http.ResponseWriter, r *http.Request, c commune.I
 	if !ok {
 		return p.exit.Go(w, r, d.Answer, p.plain(r))
 	}
-	return p.exit.Go(w, r, d.Answer, p.frame(r, home, home.Languages[0]))
+	return p.exit.Go(w, r, d.Answer, p.frame(r, home, home.Languages()[0]))
 }
 
 // undismissed records a message on signing out that was not believed.

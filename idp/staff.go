@@ -68,7 +68,7 @@ func (p *Provider) administrators(h func(http.ResponseWriter, *http.Request, vis
 		here := "/persons/" + string(home.ID)
 		ask := login.Ask{
 			Issuer: web.Origin(r), Client: c.ID, RedirectURI: web.Origin(r) + here, Local: here, Staff: true,
-			MaxAge: &seconds, Levels: method.From(home.StaffLevel, method.High), Essential: true, Languages: home.StaffLanguages,
+			MaxAge: &seconds, Levels: method.From(home.StaffLevel, method.High), Essential: true, Languages: home.StaffLanguages(),
 		}
 		s, next, err := p.decide(r, ask)
 		if err != nil {
@@ -132,7 +132,7 @@ func (p *Provider) renderMerges(w http.ResponseWriter, r *http.Request, v visito
 	l := staffLanguage(r, v.home)
 	frame := p.frame(r, v.home, l)
 	frame.Title, frame.Service, frame.Wide = i18n.T(l, "person.title"), i18n.T(l, "person.service"), true
-	for _, other := range v.home.StaffLanguages {
+	for _, other := range v.home.StaffLanguages() {
 		frame.Languages = append(frame.Languages, page.LanguageLink{Language: other, Href: m.Action + "?lang=" + string(other), Current: other == l})
 	}
 	status := http.StatusOK
@@ -160,10 +160,10 @@ func (m *merges) point(problem *fault.Error, text string) {
 
 // staffLanguage is the one asked for in the address, or the first of the commune's staff.
 func staffLanguage(r *http.Request, c *commune.Commune) i18n.Language {
-	if l, ok := i18n.Parse(r.URL.Query().Get("lang")); ok && slices.Contains(c.StaffLanguages, l) {
+	if l, ok := i18n.Parse(r.URL.Query().Get("lang")); ok && slices.Contains(c.StaffLanguages(), l) {
 		return l
 	}
-	return c.StaffLanguages[0]
+	return c.StaffLanguages()[0]
 }
 
 // propose reads whom an administrator means: numbers come in a form's body and stay there.

@@ -2,6 +2,7 @@ package idp_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -127,6 +128,7 @@ type options struct {
 	now     time.Time
 	staff   func(*world) idp.Staff
 	told    map[string]string // where a client is told of a session's end
+	regime  commune.Regime    // of beaumarais, "fr" where empty
 }
 
 // bare is a world without cards, where people are taken at their word.
@@ -235,10 +237,10 @@ func (f front) RoundTrip(r *http.Request) (*http.Response, error) {
 func (w *world) settle(o options) {
 	var err error
 	w.communes, err = commune.NewCommunes([]*commune.Commune{
-		{ID: "beaumarais", NIS: "99001", Name: map[i18n.Language]string{"fr": "Beaumarais"}, Origins: []string{"http://beaumarais.belfry.localhost:8080"},
-			Languages: []i18n.Language{"fr", "en"}, DocumentLanguages: []i18n.Language{"fr"}, StaffLanguages: []i18n.Language{"fr", "de", "nl", "en"}, StaffLevel: o.staffLevel(), Theme: commune.Theme{Brand: "#114477"}},
+		{ID: "beaumarais", NIS: "99001", Name: map[i18n.Language]string{"fr": "Beaumarais", "nl": "Beaumarais", "de": "Beaumarais"}, Origins: []string{"http://beaumarais.belfry.localhost:8080"},
+			LanguageRegime: cmp.Or(o.regime, "fr"), EnglishPages: true, StaffLevel: o.staffLevel(), Theme: commune.Theme{Brand: "#114477"}},
 		{ID: "zandvoorde", NIS: "99002", Name: map[i18n.Language]string{"nl": "Zandvoorde"}, Origins: []string{"http://zandvoorde.localhost:8080"},
-			Languages: []i18n.Language{"nl", "de"}, DocumentLanguages: []i18n.Language{"nl"}, StaffLanguages: []i18n.Language{"nl"}},
+			LanguageRegime: "nl"},
 	})
 	w.must(err)
 	allowed := &client.Authorisation{LegalBasis: "arrêté inventé du 1er janvier 2026", Until: w.hand.Now().Add(365 * 24 * time.Hour)}

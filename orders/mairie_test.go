@@ -23,8 +23,7 @@ func atMairie(t *testing.T) *orderstest.World {
 	return orderstest.New(t, sqldbtest.SQLite(t), func(w *orderstest.World, cfg *orders.Config) {
 		communes, err := commune.NewCommunes(append(w.Communes.All(), &commune.Commune{
 			ID: mairie, Country: commune.France, NIS: "59999", Name: map[i18n.Language]string{i18n.French: "Saint-Aubin"},
-			Origins: []string{"https://saint-aubin.example"}, Languages: []i18n.Language{i18n.French},
-			DocumentLanguages: []i18n.Language{i18n.French}, StaffLanguages: []i18n.Language{i18n.French},
+			Origins: []string{"https://saint-aubin.example"}, LanguageRegime: "france",
 		}))
 		if err != nil {
 			t.Fatal(err)

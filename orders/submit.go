@@ -45,7 +45,7 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages, Attention: attention}, nil
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
 }
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
@@ -69,7 +69,7 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 		{GivenNames, form.Line(p.GivenNames), FromCard},
 		{Surname, form.Line(p.Surname), FromCard},
 	}
-	for _, f := range facts(r, of.Languages[0]) {
+	for _, f := range facts(r, of.Languages()[0]) {
 		if f.name != Surname && f.name != GivenNames {
 			answers = append(answers, Answer{f.name, f.value, FromRegister})
 		}
@@ -93,7 +93,7 @@ func inside(of *commune.Commune, r register.Residence) error {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "orders.lives_elsewhere", nil).
-		With("Commune", r.CommuneName(of.Languages[0])).With("Link", r.Website)
+		With("Commune", r.CommuneName(of.Languages()[0])).With("Link", r.Website)
 }
 
 // attentionOf says why somebody has to look twice. A surname differs where neither
@@ -155,7 +155,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
-	typed, err := recheck(chosen, sub, of.DocumentLanguages)
+	typed, err := recheck(chosen, sub, of.DocumentLanguages())
 	if err != nil {
 		return Order{}, err
 	}
@@ -203,7 +203,7 @@ func pageLanguage(of *commune.Commune, l i18n.Language) i18n.Language {
 	if of.Offers(l) {
 		return l
 	}
-	return of.Languages[0]
+	return of.Languages()[0]
 }
 
 func hashForm(product string, version int, typed form.Answers) string {

@@ -38,10 +38,11 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 	if err != nil {
 		return err
 	}
+	l := pageLanguage(of, r.Language) // what the person chose for this order, while it is offered
 	m := notice.Message{
-		ID: string(j.About) + "." + r.ID, To: r.Email(), From: of.NameIn(r.Language), ReplyTo: of.Contact.Email, Language: r.Language,
+		ID: string(j.About) + "." + r.ID, To: r.Email(), From: of.NameIn(l), ReplyTo: of.Contact.Email, Language: l,
 	}
-	m.Subject, m.Text = notice.Words(j.About, r.Language, m.From, r.Reference, of.Origin()+OrderPath+r.ID)
+	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID)
 	kind := EventNotified
 	if err := s.Mailer.Send(ctx, m); err != nil {
 		if fault.KindOf(err) != fault.Invalid {

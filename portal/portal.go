@@ -139,12 +139,12 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET "+rp.CallbackPath, p.site.Page(p.back))
 	bare.Handle("POST "+rp.NoticePath, p.site.Page(p.notice))
 	bare.Handle("GET "+rp.SignedOutPath, p.site.Page(signedOutThere))
-	bare.Handle("GET /{$}", p.site.Page(official))
-	bare.Handle("GET "+orders.VerifyPath, p.site.Page(official))
-	bare.Handle("GET "+orders.VerifyPath+"/{token}", p.site.Page(official))
-	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(official))
+	bare.Handle("GET /{$}", p.site.Page(p.official))
+	bare.Handle("GET "+orders.VerifyPath, p.site.Page(p.official))
+	bare.Handle("GET "+orders.VerifyPath+"/{token}", p.site.Page(p.official))
+	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(p.official))
 	bare.Handle("GET "+clerk.ScriptPath, p.site.Page(clerk.Script))
-	bare.Handle("GET /desk", p.site.Page(official))
+	bare.Handle("GET /desk", p.site.Page(p.official))
 	bare.Handle("/", p.site.Page(web.NotFound))
 	return p.site.Wrap(p.admit(paged, bare))
 }
@@ -185,7 +185,7 @@ func (p *Portal) visit(r *http.Request) (*visit.Visit, bool) {
 	if !ok || !slices.Contains(c.Origins, origin) {
 		return nil, false
 	}
-	v := &visit.Visit{Commune: c, Site: rp.Site{Commune: c.ID, Origin: origin}, Language: c.Languages[0], Issuer: p.cfg.Issuers[origin]}
+	v := &visit.Visit{Commune: c, Site: rp.Site{Commune: c.ID, Origin: origin}, Language: c.Languages()[0], Issuer: p.cfg.Issuers[origin]}
 	code, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	for _, l := range v.Choices("/" + rest) {
 		if code == string(l) {
@@ -220,13 +220,6 @@ func (p *Portal) recognise(r *http.Request, v *visit.Visit) error {
 	}
 	v.Person, v.Secret, v.Member = person, secret, member
 	return p.sessions.Used(r.Context(), secret, person)
-}
-
-// official leads an address without language to the same page in the first language.
-func official(w http.ResponseWriter, r *http.Request) error {
-	v := visit.Of(r)
-	path := r.URL.Path
-	return web.See(w, r, "/"+string(v.Choices(path)[0])+path)
 }
 
 func theme(w http.ResponseWriter, r *http.Request) error {

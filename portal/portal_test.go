@@ -327,7 +327,7 @@ func TestSignInComesBackToWhereItBegan(t *testing.T) {
 	w := newWorld(t)
 	luc := card(w.Person(orderstest.A, 1))
 	for asked, want := range map[string]string{
-		"/fr/orders": "/fr/orders", "/de/documents/residence/form": "/de/documents/residence/form",
+		"/fr/orders": "/fr/orders", "/nl/documents/residence/form": "/nl/documents/residence/form",
 		"https://evil.example/": "/fr/", "//evil.example": "/fr/", "": "/fr/",
 	} {
 		b := w.browser(orderstest.A)
@@ -341,13 +341,13 @@ func TestSignInComesBackToWhereItBegan(t *testing.T) {
 		}
 	}
 	b := w.browser(orderstest.A)
-	back, err := w.provider.Refuse(b.get("/de/orders").to(t)[:0]+b.get(b.get("/de/orders").to(t)).to(t), "access_denied")
+	back, err := w.provider.Refuse(b.get(b.get("/nl/orders").to(t)).to(t), "access_denied")
 	if err != nil {
 		t.Fatal(err)
 	}
 	u, _ := url.Parse(back)
 	a := b.get(u.RequestURI())
-	if a.status != 403 || attr(all(a.doc, "html")[0], "lang") != "de" || !strings.Contains(a.body, "/de/sign-in?return=%2Fde%2Forders") {
+	if a.status != 403 || attr(all(a.doc, "html")[0], "lang") != "nl" || !strings.Contains(a.body, "/nl/sign-in?return=%2Fnl%2Forders") {
 		t.Errorf("a cancelled sign-in: %d, %s", a.status, text(a.doc))
 	}
 	w.provider.Down = true
@@ -555,7 +555,7 @@ func TestInvitationsCountOnce(t *testing.T) {
 	}
 	other := w.browser(orderstest.B)
 	other.signIn("/fr/orders", clerkCard(1))
-	if a := other.get("/fr/desk"); a.status != 403 {
+	if a := other.get("/nl/desk"); a.status != 403 {
 		t.Errorf("a clerk of A at B's desk: %d", a.status)
 	}
 	for i := range 25 {

@@ -72,13 +72,23 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// everyLanguage are the communes of orderstest, offering all that can be offered.
-func everyLanguage(t *testing.T, from *commune.Communes) *commune.Communes {
+// regimeOf is a regime of communes whose pages, also those of the desk, exist in a
+// language; there are none whose desk speaks English.
+var regimeOf = map[i18n.Language]commune.Regime{"fr": "fr-nl", "nl": "nl-fr", "de": "de", "en": "fr-nl"}
+
+// speaking are the communes of orderstest with a theme, under the regimes fr-nl and nl-fr
+// or all under the one that is given.
+func speaking(t *testing.T, from *commune.Communes, regime ...commune.Regime) *commune.Communes {
 	t.Helper()
 	var list []*commune.Commune
-	for _, c := range from.All() {
+	for i, c := range from.All() {
 		more := *c
-		more.Languages, more.StaffLanguages = i18n.Languages, i18n.Languages
+		more.LanguageRegime = []commune.Regime{"fr-nl", "nl-fr"}[i]
+		if len(regime) > 0 {
+			more.LanguageRegime = regime[0]
+		}
+		name := c.NameIn(c.Languages()[0])
+		more.Name = map[i18n.Language]string{i18n.French: name, i18n.Dutch: name, i18n.German: name}
 		more.Theme = commune.Theme{Brand: "#23574a", OnBrand: "#ffffff", Link: "#1f5c4d", Accent: "#d9a441"}
 		list = append(list, &more)
 	}
@@ -89,7 +99,7 @@ func everyLanguage(t *testing.T, from *commune.Communes) *commune.Communes {
 	return made
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, regime ...commune.Regime) *world {
 	t.Helper()
 	db := sqldbtest.SQLite(t)
 	w := &world{World: orderstest.New(t, db), t: t, checker: &checker{}, log: &safeBuffer{}}
@@ -100,7 +110,7 @@ func newWorld(t *testing.T) *world {
 	installKey := make([]byte, 32)
 	rand.Read(installKey)
 	cfg := portal.Config{
-		Communes: everyLanguage(t, w.Communes), DB: db, Journal: w.Audit, KV: store, Orders: w.Service, Checker: w.checker, InstallKey: installKey,
+		Communes: speaking(t, w.Communes, regime...), DB: db, Journal: w.Audit, KV: store, Orders: w.Service, Checker: w.checker, InstallKey: installKey,
 		Issuers: map[string]string{}, Clients: map[commune.ID]rp.Client{}, Clock: w.Clock.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}
 	w.provider = rptest.New(issuer, w.Clock.Now)
@@ -263,7 +273,7 @@ func (w *world) invite(c commune.ID, name string, role staff.Role) *url.URL {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	of, _ := w.Communes.ByID(c)
+	of, _ := w.cfg.Communes.ByID(c)
 	u, err := url.Parse(clerk.JoinAddress(of, code))
 	if err != nil {
 		w.t.Fatal(err)

@@ -21,7 +21,6 @@ func TestBrowserStepUp(t *testing.T) {
 	b.click("button")
 	b.at("/form")
 	b.fill("input[name=email]", "kept@example.org")
-	b.click(`main input[name=document_language]`)
 	b.click(`form[action$="/form"] button`)
 	b.at("/login/")
 	b.sees("plus sûr de votre identité")

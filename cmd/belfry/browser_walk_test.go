@@ -80,11 +80,11 @@ func (b *tab) doubled(name string) {
 	b.do("letters as before", chromedp.Evaluate[chromedp.Void](`document.documentElement.style.fontSize = "";0`))
 }
 
-// readsInOtherLanguages visits a commune's pages in the languages that are not its own:
+// readsInOtherLanguages visits a commune's pages in the language that is a courtesy there:
 // each holds to the language chosen.
 func (b *tab) readsInOtherLanguages(w *world) {
 	b.t.Helper()
-	for _, l := range []string{"nl", "de"} {
+	for _, l := range []string{"en"} {
 		b.open(w.origin("beaumarais") + "/fr/")
 		b.click(fmt.Sprintf(`.b-languages a[hreflang=%q]`, l))
 		b.at("/" + l + "/")

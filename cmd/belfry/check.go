@@ -99,6 +99,7 @@ func (in *install) questions() []question {
 		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(ctx context.Context) (string, error) { return in.checkSeal(ctx, k) }})
 	}
 	for _, c := range in.communes.All() {
+		list = append(list, question{"languages of " + string(c.ID), func(context.Context) (string, error) { return c.SpeaksOf(), nil }})
 		if c.ClerksMaySign() {
 			list = append(list, question{"clerks of " + string(c.ID), func(context.Context) (string, error) {
 				return fmt.Sprintf("sign with their own cards (%s): the papers hold their national numbers", c.ClerkSignature), nil

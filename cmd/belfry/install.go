@@ -262,7 +262,7 @@ func (in *install) sealToken(k SealSettings) (seal.Token, error) {
 // language is the first in which a commune issues documents.
 func (in *install) language(id commune.ID) i18n.Language {
 	if c, ok := in.communes.ByID(id); ok {
-		return c.DocumentLanguages[0] // commune.Check wants one
+		return c.DocumentLanguages()[0] // commune.Check wants one
 	}
 	return i18n.French
 }

@@ -42,9 +42,7 @@ chain = "chain.pem"
 id = "beaumarais"
 nis = "99001"
 origins = ["http://beaumarais.belfry.localhost:8080"]
-languages = ["fr"]
-document_languages = ["fr"]
-staff_languages = ["fr"]
+language_regime = "fr"
 [commune.name]
 fr = "Beaumarais"
 `

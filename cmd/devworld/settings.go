@@ -177,14 +177,12 @@ func (w *world) communes() []*commune.Commune {
 	return []*commune.Commune{
 		{
 			ID: "beaumarais", NIS: "99001",
-			Name:              map[i18n.Language]string{i18n.French: "Beaumarais", i18n.Dutch: "Schoonmeers", i18n.German: "Schönbruch"},
-			Origins:           w.origins("beaumarais.belfry.localhost"),
-			Languages:         []i18n.Language{i18n.French, i18n.Dutch, i18n.German, i18n.English},
-			DocumentLanguages: []i18n.Language{i18n.French, i18n.Dutch, i18n.German},
-			StaffLanguages:    []i18n.Language{i18n.French, i18n.Dutch},
-			ClerkSignature:    commune.OptionalClerkSignature,
-			Products:          map[string]commune.Demand{"residence": {Level: "high"}}, // so that the app of CSAM is not enough
-			Theme:             commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
+			Name:           map[i18n.Language]string{i18n.French: "Beaumarais", i18n.Dutch: "Schoonmeers", i18n.German: "Schönbruch"},
+			Origins:        w.origins("beaumarais.belfry.localhost"),
+			LanguageRegime: "fr", EnglishPages: true,
+			ClerkSignature: commune.OptionalClerkSignature,
+			Products:       map[string]commune.Demand{"residence": {Level: "high"}}, // so that the app of CSAM is not enough
+			Theme:          commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
 			Contact: commune.Contact{
 				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",
 				Hours: map[i18n.Language]string{
@@ -196,13 +194,11 @@ func (w *world) communes() []*commune.Commune {
 		},
 		{
 			ID: "zandvoorde", NIS: "99002",
-			Name:              map[i18n.Language]string{i18n.Dutch: "Zandvoorde"},
-			Origins:           w.origins("zandvoorde.localhost"),
-			Languages:         []i18n.Language{i18n.Dutch, i18n.French, i18n.German, i18n.English},
-			DocumentLanguages: []i18n.Language{i18n.Dutch},
-			StaffLanguages:    []i18n.Language{i18n.Dutch},
-			ClerkSignature:    commune.OptionalClerkSignature,
-			Theme:             commune.Theme{Brand: "#5b2a6e", OnBrand: "#ffffff", Link: "#5b2a6e", Accent: "#f2b705"},
+			Name:           map[i18n.Language]string{i18n.Dutch: "Zandvoorde"},
+			Origins:        w.origins("zandvoorde.localhost"),
+			LanguageRegime: "nl", EnglishPages: true,
+			ClerkSignature: commune.OptionalClerkSignature,
+			Theme:          commune.Theme{Brand: "#5b2a6e", OnBrand: "#ffffff", Link: "#5b2a6e", Accent: "#f2b705"},
 			Contact: commune.Contact{
 				Street: "Gemeenteplein 1", City: "8999 Zandvoorde", Phone: "+32 00 00 00 02", Email: "burgerzaken@zandvoorde.example",
 				Hours: map[i18n.Language]string{
@@ -213,14 +209,12 @@ func (w *world) communes() []*commune.Commune {
 		},
 		{
 			ID: mairie, NIS: "59999", Country: commune.France,
-			Name:              map[i18n.Language]string{i18n.French: "Saint-Aubin"},
-			Origins:           w.origins("saintaubin.localhost"),
-			Languages:         []i18n.Language{i18n.French},
-			DocumentLanguages: []i18n.Language{i18n.French},
-			StaffLanguages:    []i18n.Language{i18n.French},
-			SignIn:            []string{"franceconnect", "franceconnect-plus"},
-			StaffSignIn:       []string{"directory"},
-			CitizenLevel:      "low", StaffLevel: "substantial",
+			Name:           map[i18n.Language]string{i18n.French: "Saint-Aubin"},
+			Origins:        w.origins("saintaubin.localhost"),
+			LanguageRegime: "france",
+			SignIn:         []string{"franceconnect", "franceconnect-plus"},
+			StaffSignIn:    []string{"directory"},
+			CitizenLevel:   "low", StaffLevel: "substantial",
 			Theme: commune.Theme{Brand: "#1f3a6e", OnBrand: "#ffffff", Link: "#1f3a6e", Accent: "#c8102e"},
 			Contact: commune.Contact{
 				Street: "1 place de la Mairie", City: "59999 Saint-Aubin", Phone: "+33 0 00 00 00 03", Email: "etatcivil@saint-aubin.example",

@@ -272,7 +272,7 @@ func (w *world) clerkList() []describedClerk {
 func (w *world) deskOf(id string) string {
 	for _, c := range w.communes() {
 		if string(c.ID) == id {
-			return c.Origin() + "/" + string(c.StaffLanguages[0]) + "/desk"
+			return c.Origin() + "/" + string(c.StaffLanguages()[0]) + "/desk"
 		}
 	}
 	return ""

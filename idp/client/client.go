@@ -121,7 +121,7 @@ func (c *Client) NameIn(l i18n.Language, home *commune.Commune) string {
 	if n := c.Name[l]; n != "" {
 		return n
 	}
-	if n := c.Name[home.Languages[0]]; n != "" {
+	if n := c.Name[home.Languages()[0]]; n != "" {
 		return n
 	}
 	return home.NameIn(l)

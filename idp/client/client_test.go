@@ -27,7 +27,7 @@ func communes(t testing.TB) *commune.Communes {
 	t.Helper()
 	set, err := commune.NewCommunes([]*commune.Commune{{
 		ID: "beaumarais", NIS: "99001", Name: map[i18n.Language]string{"fr": "Beaumarais"}, Origins: []string{"https://beaumarais.example"},
-		Languages: []i18n.Language{"fr"}, DocumentLanguages: []i18n.Language{"fr"}, StaffLanguages: []i18n.Language{"fr"},
+		LanguageRegime: "fr",
 	}})
 	if err != nil {
 		t.Fatal(err)

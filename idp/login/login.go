@@ -479,7 +479,7 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 func (d *Dispatcher) frame(w http.ResponseWriter, r *http.Request, req Request, party Party) page.Frame {
 	web.AllowForm(w, req.Ask.RedirectURI)
 	frame := d.Frame(r, party.Commune, req.Language)
-	for _, l := range party.Commune.Languages {
+	for _, l := range party.Commune.Languages() {
 		frame.Languages = append(frame.Languages, page.LanguageLink{
 			Language: l, Href: address(req) + "?lang=" + string(l), Current: l == req.Language,
 		})

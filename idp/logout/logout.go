@@ -367,7 +367,7 @@ func (e *Endpoint) frame(r *http.Request, a ask) page.Frame {
 	if !ok {
 		return e.Plain(r)
 	}
-	l := home.Languages[0]
+	l := home.Languages()[0]
 	if home.Offers(a.language) {
 		l = a.language
 	}

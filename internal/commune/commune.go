@@ -41,18 +41,22 @@ type Commune struct {
 	// NIS is the five-digit code of Statbel, by which the National Register names
 	// communes; in France the five characters of INSEE.
 	NIS string `toml:"nis"`
-	// Name by language code; the first of Languages must be there, others fall back to it.
+	// Name by language code; those in the official languages must be there, others fall back to the first.
 	Name map[i18n.Language]string `toml:"name"`
 	// Origins are the addresses people use, scheme and host and port, for example
 	// "https://guichet.beaumarais.be"; the first is the one printed on documents.
 	Origins []string `toml:"origins"`
-	// Languages of the pages, the official one first. Never the browser's guess:
-	// the laws of 18 July 1966 on the use of languages say which a commune offers.
-	Languages []i18n.Language `toml:"languages"`
-	// DocumentLanguages in which a document may be issued, the official one first; never English.
-	DocumentLanguages []i18n.Language `toml:"document_languages"`
-	// StaffLanguages of the clerks' desk, the official one first.
-	StaffLanguages []i18n.Language `toml:"staff_languages"`
+	// LanguageRegime decides which languages the commune uses, and in which order; never the
+	// browser's guess. It needs no more than this.
+	LanguageRegime Regime `toml:"language_regime"`
+	// EnglishPages offers the pages for citizens in English too, as a courtesy.
+	EnglishPages bool `toml:"english_pages"`
+	// PagesOnly, DocumentsOnly and StaffOnly narrow what the regime gives, and order what is
+	// equal in it; all of it where empty. Languages, DocumentLanguages and StaffLanguages
+	// tell what comes of it.
+	PagesOnly     []i18n.Language `toml:"languages"`
+	DocumentsOnly []i18n.Language `toml:"document_languages"`
+	StaffOnly     []i18n.Language `toml:"staff_languages"`
 	// SignIn names the ways to sign in that the commune offers, in order: "card", "fas", or
 	// an [[upstream]] source. All that are set up for it where empty.
 	SignIn []string `toml:"sign_in"`
@@ -144,7 +148,7 @@ func (c *Commune) NameIn(l i18n.Language) string {
 	if n := c.Name[l]; n != "" {
 		return n
 	}
-	return c.Name[c.Languages[0]]
+	return c.Name[c.Languages()[0]]
 }
 
 // ClerksMaySign says whether the commune has clerks sign with their own eID, at will or always.
@@ -163,12 +167,6 @@ func (c *Commune) French() bool { return c.Country == France }
 
 // ByCard says whether people of the commune may sign in with a Belgian card.
 func (c *Commune) ByCard() bool { return len(c.SignIn) == 0 || slices.Contains(c.SignIn, "card") }
-
-// Offers says whether the commune's pages exist in l.
-func (c *Commune) Offers(l i18n.Language) bool { return slices.Contains(c.Languages, l) }
-
-// Issues says whether the commune issues documents in l.
-func (c *Commune) Issues(l i18n.Language) bool { return slices.Contains(c.DocumentLanguages, l) }
 
 // Countries whose law a commune may be under.
 const (
@@ -212,25 +210,7 @@ func (c *Commune) Check() error {
 			bad("product.%s: %v", id, err)
 		}
 	}
-	for name, list := range map[string][]i18n.Language{"languages": c.Languages, "document_languages": c.DocumentLanguages, "staff_languages": c.StaffLanguages} {
-		if len(list) == 0 {
-			bad("%s: at least one", name)
-		}
-		for _, l := range list {
-			if _, ok := i18n.Parse(string(l)); !ok {
-				bad("%s: %q is none of fr, nl, de, en", name, l)
-			}
-		}
-	}
-	if c.French() && !(slices.Equal(c.DocumentLanguages, []i18n.Language{i18n.French}) && slices.Equal(c.StaffLanguages, []i18n.Language{i18n.French})) {
-		bad("document_languages, staff_languages: French alone, in France")
-	}
-	if c.Issues(i18n.English) {
-		bad("document_languages: no document is issued in English")
-	}
-	if len(c.Languages) > 0 && c.Name[c.Languages[0]] == "" {
-		bad("name.%s is missing", c.Languages[0])
-	}
+	c.checkLanguages(bad)
 	if len(c.Origins) == 0 {
 		bad("origins: at least one")
 	}

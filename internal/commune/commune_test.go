@@ -11,11 +11,9 @@ import (
 func beaumarais() *commune.Commune {
 	return &commune.Commune{
 		ID: "beaumarais", NIS: "99001",
-		Name:              map[i18n.Language]string{i18n.French: "Beaumarais"},
-		Origins:           []string{"http://beaumarais.belfry.localhost:8080"},
-		Languages:         []i18n.Language{i18n.French, i18n.English},
-		DocumentLanguages: []i18n.Language{i18n.French},
-		StaffLanguages:    []i18n.Language{i18n.French},
+		Name:           map[i18n.Language]string{i18n.French: "Beaumarais"},
+		Origins:        []string{"http://beaumarais.belfry.localhost:8080"},
+		LanguageRegime: "fr", EnglishPages: true,
 	}
 }
 
@@ -27,7 +25,8 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"commune id":         func(c *commune.Commune) { c.ID = "../etc" },
 		"nis":                func(c *commune.Commune) { c.NIS = "99" },
 		"origins":            func(c *commune.Commune) { c.Origins = []string{"http://a.example/path"} },
-		"document_languages": func(c *commune.Commune) { c.DocumentLanguages = append(c.DocumentLanguages, i18n.English) },
+		"language_regime":    func(c *commune.Commune) { c.LanguageRegime = "" },
+		"document_languages": func(c *commune.Commune) { c.DocumentsOnly = []i18n.Language{i18n.French, i18n.English} },
 		"name.fr":            func(c *commune.Commune) { c.Name = nil },
 		"theme.brand":        func(c *commune.Commune) { c.Theme.Brand = "red;}" },
 		"clerk_signature":    func(c *commune.Commune) { c.ClerkSignature = "sometimes" },

@@ -73,6 +73,9 @@ type Frame struct {
 	Contact   *commune.Contact
 	Notice    string // shown above everything, for example that keys are test keys
 	Wide      bool   // the desk's tables want the whole width
+	// Also are the languages in which the frame's own words stand too, where nobody has
+	// chosen a language yet and two are equal.
+	Also []i18n.Language
 }
 
 // Templates are a room's pages in every language.
@@ -127,10 +130,11 @@ func compose(l i18n.Language, shared, room map[string]string, name string) *temp
 }
 
 // functions are what a template may call. {{t "key" "Name" value …}} is a text of
-// the catalogues; the others write dates, amounts and addresses of static files.
+// the catalogues, {{tin language "key"}} one in another language than the page's; the others write dates, amounts and addresses of static files.
 func functions(l i18n.Language) template.FuncMap {
 	return template.FuncMap{
 		"t":        func(key string, args ...any) string { return i18n.T(l, key, args...) },
+		"tin":      func(l i18n.Language, key string, args ...any) string { return i18n.T(l, key, args...) },
 		"language": func() i18n.Language { return l },
 		"date":     func(at time.Time) string { return i18n.Date(l, at) },
 		"datetime": func(at time.Time) string { return i18n.DateTime(l, at) },

@@ -186,7 +186,7 @@ func mail(t *testing.T, w *World) {
 		t.Fatalf("%d mails", len(sent))
 	}
 	m := sent[0]
-	if m.To != "somebody@example.be" || m.ID != "issued."+o.ID || m.Language != i18n.French || !strings.Contains(m.Text, "https://guichet.beaumarais.example/orders/"+o.ID) {
+	if m.To != "somebody@example.be" || m.ID != "issued."+o.ID || m.Language != i18n.French || !strings.Contains(m.Text, "https://guichet.beaumarais.example/fr/orders/"+o.ID) {
 		t.Errorf("%+v", m)
 	}
 	for _, secret := range []string{"Lambert", "Beffroi", "résidence", o.Paper.Code, string(o.Paper.Number)} {

@@ -109,14 +109,12 @@ func communes() []*commune.Commune {
 	return []*commune.Commune{
 		{
 			ID: A, NIS: "99001", Name: map[i18n.Language]string{i18n.French: "Beaumarais"},
-			Origins: []string{"https://guichet.beaumarais.example"}, Languages: []i18n.Language{i18n.French, i18n.English},
-			DocumentLanguages: []i18n.Language{i18n.French}, StaffLanguages: []i18n.Language{i18n.French},
+			Origins: []string{"https://guichet.beaumarais.example"}, LanguageRegime: "fr", EnglishPages: true,
 			Contact: commune.Contact{Street: "Place du Beffroi 1", City: "9901 Beaumarais", Email: "population@beaumarais.example"},
 		},
 		{
 			ID: B, NIS: "99002", Name: map[i18n.Language]string{i18n.Dutch: "Zandvoorde", i18n.French: "Sablevoorde"},
-			Origins: []string{"https://loket.zandvoorde.example"}, Languages: []i18n.Language{i18n.Dutch, i18n.French, i18n.English},
-			DocumentLanguages: []i18n.Language{i18n.Dutch, i18n.French}, StaffLanguages: []i18n.Language{i18n.Dutch},
+			Origins: []string{"https://loket.zandvoorde.example"}, LanguageRegime: "nl-fr", EnglishPages: true,
 		},
 	}
 }
@@ -158,8 +156,8 @@ func Clerk(n int) orders.Clerk {
 func (w *World) Form(c commune.ID) orders.Submission {
 	of, _ := w.Communes.ByID(c)
 	return orders.Submission{
-		Product: "residence", Version: 1, Language: of.Languages[0], Key: orders.NewKey(),
-		Answers: form.Answers{form.DocumentLanguage: string(of.DocumentLanguages[0]), form.Email: "somebody@example.be"},
+		Product: "residence", Version: 1, Language: of.Languages()[0], Key: orders.NewKey(),
+		Answers: form.Answers{form.DocumentLanguage: string(of.DocumentLanguages()[0]), form.Email: "somebody@example.be"},
 	}
 }
 

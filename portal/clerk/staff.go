@@ -15,7 +15,7 @@ import (
 
 // JoinAddress is where an invited person goes: the join page with the code filled in.
 func JoinAddress(c *commune.Commune, code string) string {
-	return c.Origin() + "/" + string(c.StaffLanguages[0]) + "/desk/join?" + url.Values{"code": {code}}.Encode()
+	return c.Origin() + "/" + string(c.StaffLanguages()[0]) + "/desk/join?" + url.Values{"code": {code}}.Encode()
 }
 
 type members struct {

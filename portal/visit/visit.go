@@ -67,9 +67,9 @@ func AtDesk(path string) bool { return path == "/desk" || strings.HasPrefix(path
 // Choices are the languages the commune offers for a page: the desk has its own list.
 func (v *Visit) Choices(path string) []i18n.Language {
 	if AtDesk(path) {
-		return v.Commune.StaffLanguages
+		return v.Commune.StaffLanguages()
 	}
-	return v.Commune.Languages
+	return v.Commune.Languages()
 }
 
 // Frame is what stands round the page of this visit. Forms on it may lead to the
@@ -128,7 +128,7 @@ func (v *Visit) navigation() []page.Link {
 	add("portal.nav.orders", "/orders", under("/orders"))
 	add("portal.nav.check", "/verify", under("/verify"))
 	if v.Member != nil {
-		links = append(links, page.Link{Text: v.T("portal.nav.desk"), Href: "/" + string(v.Commune.StaffLanguages[0]) + "/desk"})
+		links = append(links, page.Link{Text: v.T("portal.nav.desk"), Href: "/" + string(v.Commune.StaffLanguages()[0]) + "/desk"})
 	}
 	return links
 }

@@ -24,7 +24,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/benchtest"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
-	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/testcerts/fakefas"
@@ -101,7 +100,7 @@ func (w *world) must(err error) {
 }
 
 func step(c commune.ID) method.Step {
-	return method.Step{Login: "login", Browser: "browser", Origin: origin, Commune: &commune.Commune{ID: c, Languages: []i18n.Language{"fr"}}, Language: "fr"}
+	return method.Step{Login: "login", Browser: "browser", Origin: origin, Commune: &commune.Commune{ID: c, LanguageRegime: "fr"}, Language: "fr"}
 }
 
 // under is a request on its way.
