@@ -13,7 +13,7 @@ ROUNDS ?= 3
 VERAPDF := $(CURDIR)/.tools/verapdf
 PYHANKO := $(CURDIR)/.tools/pyhanko
 
-.PHONY: help run build test quick lint bench interop torture fuzz clean
+.PHONY: help run build test quick lint bench interop torture fuzz package clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,5 +77,9 @@ fuzz: ## each fuzz target for FUZZTIME
 	  done; \
 	done
 
+package: ## build a Debian package into dist/
+	@tools/setup run
+	@tools/package/build
+
 clean: ## remove what was built; var/ with its local world stays
-	rm -rf bin
+	rm -rf bin dist

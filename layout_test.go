@@ -196,7 +196,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 }
 
 // built are the folders that building and running make; .gitignore names them.
-var built = map[string]bool{".git": true, "bin": true, "var": true, "node_modules": true, ".tools": true}
+var built = map[string]bool{".git": true, "bin": true, "var": true, "node_modules": true, ".tools": true, "dist": true}
 
 var topLevel = map[string]bool{
 	"cmd": true, "idp": true, "signing": true, "orders": true, "portal": true, "testcerts": true,

@@ -17,7 +17,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv/redis"
-	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/signing"
@@ -94,6 +93,12 @@ func (in *install) questions() []question {
 	}
 	if in.settings.Mail.SMTP != "" {
 		list = append(list, question{"mail " + in.settings.Mail.SMTP, in.checkMail})
+	}
+	if in.settings.Server.TLS != nil {
+		list = append(list, question{"server.tls", func(context.Context) (string, error) { return in.settings.checkTLS() }})
+	}
+	for _, id := range in.settings.missingSeals() {
+		list = append(list, question{"seal of " + string(id), checkNoSeal})
 	}
 	for _, k := range in.settings.Seals {
 		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(ctx context.Context) (string, error) { return in.checkSeal(ctx, k) }})
@@ -318,8 +323,11 @@ func (in *install) checkProvider(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: loopback.DialContext}}
-	answer, err := client.Do(r)
+	roots, err := in.providerRoots()
+	if err != nil {
+		return "", err
+	}
+	answer, err := backChannel(roots).Do(r)
 	if err != nil {
 		return "", err
 	}

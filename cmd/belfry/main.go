@@ -2,6 +2,9 @@
 //
 //	belfry serve [--config FILE]          the service; without a file, a complete local one
 //	belfry check                          is everything this install needs there, and does it answer?
+//	belfry commune add ID                 a commune more, in the settings file
+//	belfry commune key make ID            its key, made in the token, and the request for a certificate
+//	belfry commune key use ID CHAIN       the certificate that was issued for it
 //	belfry staff invite COMMUNE NAME      a one-time address for a clerk's first sign-in
 //	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
 //	belfry seal IN OUT                    seal a file with a commune's operator key
@@ -31,15 +34,21 @@ import (
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
+// version is set when a package is built; what was built otherwise has none.
+var version = "unreleased"
+
 type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Run the service."`
 	Check   checkCmd   `cmd:"" help:"Ask everything this install needs whether it works, one line each."`
+	Commune communeCmd `cmd:"" help:"The communes of this install, and the keys of their seals."`
 	Staff   staffCmd   `cmd:"" help:"Who works at a commune's desk."`
 	Verify  verifyCmd  `cmd:"" help:"Say whether a sealed PDF is genuine. Exit 0: yes, 1: no, 2: could not tell."`
 	Seal    sealCmd    `cmd:"" help:"Seal a PDF, or a folder of them, with a commune's operator key, and record who did and why."`
 	Backup  backupCmd  `cmd:"" help:"Write a backup of the database and the documents while the service goes on."`
 	Restore restoreCmd `cmd:"" help:"Restore a backup into an empty database and folder, or only try it."`
 	Journal journalCmd `cmd:"" help:"Walk a commune's audit journal and name the place where it breaks."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 }
 
 // exitCode is an error that only ends the program; its words are out already.
@@ -52,7 +61,7 @@ func main() {
 	picture.RunIfChild()
 	plain.RunIfChild()
 	var c commands
-	ctx := kong.Parse(&c, kong.Name("belfry"), kong.Description("Signs citizens in with their eID card and gives them sealed certificates from the commune."), kong.UsageOnError())
+	ctx := kong.Parse(&c, kong.Name("belfry"), kong.Description("Signs citizens in with their eID card and gives them sealed certificates from the commune."), kong.UsageOnError(), kong.Vars{"version": version})
 	err := ctx.Run()
 	if code, ok := errors.AsType[exitCode](err); ok {
 		os.Exit(int(code))

@@ -89,9 +89,19 @@ func serve(ctx context.Context, s *Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	for _, id := range s.missingSeals() {
+		log.Warn("a commune has no seal: it can issue nothing", "commune", id, "next", "belfry commune key make "+string(id))
+	}
 	public, err := listen(s.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("server.listen: %w", err)
+	}
+	own, err := serverTLS(s.Server.TLS, log)
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		public = tls.NewListener(public, own)
 	}
 	if err := queue.Start(ctx); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,8 +68,10 @@ type Settings struct {
 // ServerSettings say where the process listens and keeps its files.
 type ServerSettings struct {
 	// Listen is the address people's requests come to, "127.0.0.1:8081" or "unix:/run/belfry.sock";
-	// a proxy with TLS stands before it.
+	// a proxy with TLS stands before it, or TLS is set.
 	Listen string `toml:"listen"`
+	// TLS is the service's own; nothing where a proxy has it.
+	TLS *TLSSettings `toml:"tls"`
 	// Operator is where /healthz, /readyz and /metrics answer. Not for the public.
 	Operator string `toml:"operator"`
 	// Proxies are the addresses (CIDR) whose X-Forwarded-Proto and -For count.
@@ -288,6 +291,9 @@ func (s *Settings) defaults() {
 	for _, p := range []*string{&s.Server.Data, &s.Server.KeyFile, &s.Cards.Roots, &s.Cards.Intermediates, &s.Provider.Roots, &s.Register.TokenFile, &s.Renderer.Modules, &s.Lasting.Roots, &s.Lasting.Intermediates, &s.Lists.Signers} {
 		*p = s.path(*p)
 	}
+	if t := s.Server.TLS; t != nil {
+		t.Certificate, t.Key = s.path(t.Certificate), s.path(t.Key)
+	}
 	if r := s.Redis; r != nil {
 		r.PasswordFile, r.SentinelPasswordFile, r.Roots = s.path(r.PasswordFile), s.path(r.SentinelPasswordFile), s.path(r.Roots)
 	}
@@ -340,6 +346,10 @@ func (s *Settings) check() error {
 	need("server.listen", s.Server.Listen)
 	need("server.data", s.Server.Data)
 	need("server.key_file", s.Server.KeyFile)
+	if t := s.Server.TLS; t != nil {
+		need("server.tls.certificate", t.Certificate)
+		need("server.tls.key", t.Key)
+	}
 	need("database.url", s.Database.URL)
 	need("cards.roots", s.Cards.Roots)
 	need("register.url", s.Register.URL)
@@ -383,12 +393,10 @@ func (s *Settings) checkOrigins() error {
 
 func (s *Settings) checkSeals() error {
 	var faults []error
-	for _, c := range s.Communes {
-		if _, ok := s.seal(c.ID, false); !ok {
-			faults = append(faults, fmt.Errorf("commune %s has no [[seal]]", c.ID))
-		}
-	}
 	for _, k := range s.Seals {
+		if !slices.ContainsFunc(s.Communes, func(c *commune.Commune) bool { return c.ID == k.Commune }) {
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: no such [[commune]]", k.Commune))
+		}
 		for _, t := range k.tokens() {
 			if t.Module == "" || t.Token == "" || t.Key == "" || t.PINFile == "" || t.Chain == "" {
 				faults = append(faults, fmt.Errorf("[[seal]] of %s: module, token, key, pin_file and chain are all needed, of each spare too", k.Commune))
@@ -407,6 +415,22 @@ func (s *Settings) checkSeals() error {
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
+}
+
+// hosts are all that people's browsers ask for, without ports.
+func (s *Settings) hosts() []string {
+	var list []string
+	origins := slices.Clone(s.Provider.Issuers)
+	for _, c := range s.Communes {
+		origins = append(origins, c.Origins...)
+	}
+	for _, o := range origins {
+		u, err := url.Parse(o)
+		if err == nil && !slices.Contains(list, u.Hostname()) {
+			list = append(list, u.Hostname())
+		}
+	}
+	return list
 }
 
 // seal is the key of a commune: the one that issues, or the operator's.

@@ -70,7 +70,8 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 	for want, change := range map[string][2]string{
 		`unknown setting "server.lisen"`: {"listen =", "lisen ="},
 		"production needs https":         {"test = true", "test = false"},
-		"has no [[seal]]":                {`commune = "beaumarais"`, `commune = "elsewhere"`},
+		"[[seal]] of elsewhere: no such": {`commune = "beaumarais"`, `commune = "elsewhere"`},
+		"server.tls.key is missing":      {"[database]", "[server.tls]\ncertificate = \"tls.pem\"\n[database]"},
 		"no [[stamp]]":                   {"[[stamp]]\nurl = \"http://127.0.0.1:9/tsa\"\nroots = \"tsa.pem\"", ""},
 		"nis":                            {`"99001"`, `"9900"`},
 		"server.key_file is missing":     {`key_file = "install.key"`, ""},

@@ -42,7 +42,6 @@ type order struct {
 	To        string // this page
 	Events    []event
 	Waiting   bool // the service is at work; the page is worth loading again
-	Who       who
 }
 
 // order shows everything about an order on one page.
@@ -81,8 +80,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))
 	}
-	c.Who, err = p.who(r, o, own)
-	return c, err
+	return c, nil
 }
 
 func inWords(v *visit.Visit, e orders.Event) event {
