@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"math/big"
@@ -22,7 +23,7 @@ type Authority struct {
 
 	world  *World
 	issuer *Authority // nil for a root
-	key    *ecdsa.PrivateKey
+	key    crypto.Signer
 
 	mu      sync.Mutex
 	issued  map[string]bool
@@ -51,14 +52,17 @@ func (w *World) makeAuthorities() error {
 		cn     string
 		number string
 		path   int
+		rsa    bool // as the authorities of before 2021 are
 	}{
-		{&w.RootCA, nil, "brca6", "Belfry Test Root CA6", "", 1},
-		{&w.CitizenCA, &w.RootCA, fmt.Sprintf("citizen%d01", y-12), "Belfry Test Citizen CA", fmt.Sprintf("%d01", y-12), 0},
-		{&w.ForeignerCA, &w.RootCA, fmt.Sprintf("foreigner%d01", y-12), "Belfry Test Foreigner CA", fmt.Sprintf("%d01", y-12), 0},
-		{&w.GovernmentCA, &w.RootCA, fmt.Sprintf("government%d01", y-12), "Belfry Test Government CA", fmt.Sprintf("%d01", y-12), 0},
-		{&w.StampCA, &w.RootCA, fmt.Sprintf("timestamp%d01", y-12), "Belfry Test Time Stamping CA", fmt.Sprintf("%d01", y-12), 0},
-		{&w.UnknownRoot, nil, "stranger", "Nobody's Test Root CA", "", 1},
-		{&w.UnknownCA, &w.UnknownRoot, "strangercitizen", "Nobody's Test Citizen CA", "000001", 0},
+		{&w.RootCA, nil, "brca6", "Belfry Test Root CA6", "", 1, false},
+		{&w.CitizenCA, &w.RootCA, fmt.Sprintf("citizen%d01", y-12), "Belfry Test Citizen CA", fmt.Sprintf("%d01", y-12), 0, false},
+		{&w.ForeignerCA, &w.RootCA, fmt.Sprintf("foreigner%d01", y-12), "Belfry Test Foreigner CA", fmt.Sprintf("%d01", y-12), 0, false},
+		{&w.GovernmentCA, &w.RootCA, fmt.Sprintf("government%d01", y-12), "Belfry Test Government CA", fmt.Sprintf("%d01", y-12), 0, false},
+		{&w.StampCA, &w.RootCA, fmt.Sprintf("timestamp%d01", y-12), "Belfry Test Time Stamping CA", fmt.Sprintf("%d01", y-12), 0, false},
+		{&w.OldRootCA, nil, "brca2", "Belfry Test Root CA2", "", 1, true},
+		{&w.OldCitizenCA, &w.OldRootCA, fmt.Sprintf("citizen%d02", y-12), "Belfry Test Citizen CA", fmt.Sprintf("%d02", y-12), 0, true},
+		{&w.UnknownRoot, nil, "stranger", "Nobody's Test Root CA", "", 1, false},
+		{&w.UnknownCA, &w.UnknownRoot, "strangercitizen", "Nobody's Test Citizen CA", "000001", 0, false},
 	}
 	for _, p := range plans {
 		subject := subject{country: "BE", common: p.cn, serial: p.number}
@@ -67,7 +71,7 @@ func (w *World) makeAuthorities() error {
 		if p.issuer != nil {
 			issuer, age, life = *p.issuer, middleAge, middleLife
 		}
-		a, err := w.authority(p.name, issuer, &x509.Certificate{
+		a, err := w.authority(p.name, issuer, p.rsa, &x509.Certificate{
 			RawSubject:            subject.der(),
 			NotBefore:             now.Add(-age),
 			NotAfter:              now.Add(life - age),
@@ -92,11 +96,11 @@ func (w *World) makeAuthorities() error {
 }
 
 func (w *World) authorities() []*Authority {
-	return []*Authority{w.RootCA, w.CitizenCA, w.ForeignerCA, w.GovernmentCA, w.StampCA, w.UnknownRoot, w.UnknownCA}
+	return []*Authority{w.RootCA, w.CitizenCA, w.ForeignerCA, w.GovernmentCA, w.StampCA, w.OldRootCA, w.OldCitizenCA, w.UnknownRoot, w.UnknownCA}
 }
 
 // authority makes the CA of this name or resumes it.
-func (w *World) authority(name string, issuer *Authority, template *x509.Certificate) (*Authority, error) {
+func (w *World) authority(name string, issuer *Authority, old bool, template *x509.Certificate) (*Authority, error) {
 	a := &Authority{Name: name, world: w, issuer: issuer, issued: map[string]bool{}, revoked: map[string]x509.RevocationListEntry{}}
 	if cert, key, ok, err := w.readPair(name); err != nil {
 		return nil, err
@@ -108,7 +112,7 @@ func (w *World) authority(name string, issuer *Authority, template *x509.Certifi
 		}
 		return a, nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	key, err := newKey(old)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +126,14 @@ func (w *World) authority(name string, issuer *Authority, template *x509.Certifi
 		return nil, err
 	}
 	return a, w.writePair(name, a.Certificate, key)
+}
+
+// newKey is a key of the kind that Belgian authorities have today, or had before 2021.
+func newKey(old bool) (crypto.Signer, error) {
+	if old {
+		return rsa.GenerateKey(rand.Reader, 2048)
+	}
+	return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 }
 
 func selfSigned(template *x509.Certificate, key crypto.Signer) (*x509.Certificate, error) {

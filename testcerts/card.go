@@ -11,19 +11,42 @@ import (
 
 // Card is a card in a SoftHSM token of label "BELPIC", with objects labelled as those of
 // the official middleware: keys and certificates "Authentication" and "Signature",
-// certificates "CA" and "Root". The Signature key wants the PIN at each signature.
+// certificates "CA" and "Root", and what is written on the card as data (Files). The
+// Signature key wants the PIN at each signature.
 type Card struct {
 	Person
 	Status         Status
+	Kind           Kind
 	PIN, PUK       string
 	Purpose        string            // what the card is good for, in words
 	Serial         string            // of the token
-	Authentication *x509.Certificate // nil where the holder has opted out
-	Signature      *x509.Certificate
+	Authentication *x509.Certificate // nil on a card without certificates
+	Signature      *x509.Certificate // likewise
 	CA, Root       *x509.Certificate
 
 	world  *World
 	issuer *Authority
+}
+
+// Kind is what sort of card it is.
+type Kind string
+
+const (
+	Today    Kind = "today"    // applet 1.8, since 2021: keys on P-384
+	Old      Kind = "old"      // applet 1.7, before 2021: RSA keys of 2048 bits, without extended key usage
+	Child    Kind = "child"    // a young child's: no certificates
+	Declined Kind = "declined" // its holder wanted none: no certificates
+)
+
+// bare says whether a card of this kind holds no keys and no certificates of its holder.
+func (k Kind) bare() bool { return k == Child || k == Declined }
+
+// DER is a certificate's encoding, nil where there is none.
+func DER(c *x509.Certificate) []byte {
+	if c == nil {
+		return nil
+	}
+	return c.Raw
 }
 
 // CardLabel is the token label of every card.
@@ -52,7 +75,7 @@ func (c *Card) mark(reason int, keep bool) {
 }
 
 // IsRevoked says whether the responders call the card revoked now.
-func (c *Card) IsRevoked() bool { return c.issuer.isRevoked(c.Signature) }
+func (c *Card) IsRevoked() bool { return c.Signature != nil && c.issuer.isRevoked(c.Signature) }
 
 // Unrevoke makes the certificates good again until the world is Reset.
 func (c *Card) Unrevoke() {
@@ -66,13 +89,11 @@ func (c *Card) Unrevoke() {
 // CardSpec describes a card to make. Only Person is needed.
 type CardSpec struct {
 	Person  Person
-	Status  Status      // Good where empty
-	Kind    p11.KeyKind // P384 where empty; cards before 2021 are RSA2048
-	PIN     string      // "1234" where empty
+	Status  Status // Good where empty
+	Kind    Kind   // Today where empty
+	PIN     string // "1234" where empty
 	PUK     string
 	Purpose string
-	// OptOut makes a card without authentication certificate, as children's may be.
-	OptOut bool
 	// Edit makes the last change to the authentication certificate before it is issued,
 	// for wrong shapes.
 	Edit func(*x509.Certificate)
@@ -88,7 +109,7 @@ func (w *World) Citizen(name string) *Card {
 	}
 	for _, p := range people {
 		if p.Name == name {
-			c, err := w.MakeCard(CardSpec{Person: p.Person, Status: p.status, PIN: p.pin, PUK: p.puk, Purpose: p.purpose})
+			c, err := w.MakeCard(CardSpec{Person: p.Person, Status: p.status, Kind: p.kind, PIN: p.pin, PUK: p.puk, Purpose: p.purpose})
 			if err != nil {
 				panic(err)
 			}
@@ -145,7 +166,7 @@ func (w *World) MakeCard(spec CardSpec) (*Card, error) {
 
 func (w *World) makeCard(spec CardSpec) (*Card, error) {
 	spec = spec.filled()
-	c := &Card{Person: spec.Person, Status: spec.Status, PIN: spec.PIN, PUK: spec.PUK, Purpose: spec.Purpose, world: w}
+	c := &Card{Person: spec.Person, Status: spec.Status, Kind: spec.Kind, PIN: spec.PIN, PUK: spec.PUK, Purpose: spec.Purpose, world: w}
 	c.setIssuer()
 	info, err := w.module.InitToken(CardLabel, p11.ParsePIN(spec.PUK), p11.ParsePIN(spec.PIN))
 	if err != nil {
@@ -157,13 +178,13 @@ func (w *World) makeCard(spec CardSpec) (*Card, error) {
 		return nil, err
 	}
 	defer token.Close()
-	if !spec.OptOut {
+	if !spec.Kind.bare() {
 		if c.Authentication, err = c.certify(token, spec, "Authentication", 2); err != nil {
 			return nil, err
 		}
-	}
-	if c.Signature, err = c.certify(token, spec, "Signature", 3); err != nil {
-		return nil, err
+		if c.Signature, err = c.certify(token, spec, "Signature", 3); err != nil {
+			return nil, err
+		}
 	}
 	if err := token.ImportCertificate("CA", c.CA.Raw, p11.WithID([]byte{4})); err != nil {
 		return nil, err
@@ -172,7 +193,7 @@ func (w *World) makeCard(spec CardSpec) (*Card, error) {
 		return nil, err
 	}
 	c.setStatus()
-	return c, nil
+	return c, c.write(token)
 }
 
 // setIssuer chooses the CA by status and holder.
@@ -182,6 +203,8 @@ func (c *Card) setIssuer() {
 		c.issuer = c.world.UnknownCA
 	case c.Foreigner:
 		c.issuer = c.world.ForeignerCA
+	case c.Kind == Old:
+		c.issuer = c.world.OldCitizenCA
 	default:
 		c.issuer = c.world.CitizenCA
 	}
@@ -202,7 +225,7 @@ func (s CardSpec) filled() CardSpec {
 		s.Status = Good
 	}
 	if s.Kind == "" {
-		s.Kind = p11.P384
+		s.Kind = Today
 	}
 	if s.PIN == "" {
 		s.PIN = "1234"
@@ -219,7 +242,11 @@ func (c *Card) certify(token *p11.Token, spec CardSpec, label string, id byte) (
 	if label == "Signature" {
 		options = append(options, p11.AlwaysAuthenticate())
 	}
-	pub, err := token.GenerateKey(label, spec.Kind, options...)
+	kind := p11.P384
+	if c.Kind == Old {
+		kind = p11.RSA2048
+	}
+	pub, err := token.GenerateKey(label, kind, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +261,7 @@ func (c *Card) certify(token *p11.Token, spec CardSpec, label string, id byte) (
 	return cert, token.ImportCertificate(label, cert.Raw, p11.WithID([]byte{id}))
 }
 
-// template is the certificate of one of the keys, as cards of 2021 and later have it.
+// template is the certificate of one of the keys.
 func (c *Card) template(label string) *x509.Certificate {
 	from, to := c.dates()
 	first, _, _ := strings.Cut(c.GivenNames, " ")
@@ -248,9 +275,14 @@ func (c *Card) template(label string) *x509.Certificate {
 		true:  {"Authentication": policyForeignerAuthentication, "Signature": policyForeignerSignature},
 	}
 	t.Policies = []x509.OID{policies[c.Foreigner][label]}
+	if c.issuer == c.world.OldCitizenCA {
+		t.Policies = []x509.OID{map[string]x509.OID{"Authentication": policyOldAuthentication, "Signature": policyOldSignature}[label]}
+	}
 	if label == "Authentication" {
 		t.KeyUsage = x509.KeyUsageDigitalSignature
-		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		if c.Kind != Old {
+			t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		}
 		return t
 	}
 	t.KeyUsage = x509.KeyUsageContentCommitment
@@ -266,6 +298,9 @@ func (c *Card) dates() (from, to time.Time) {
 		return now.Add(-11 * year), now.Add(-year)
 	case NotYet:
 		return now.Add(24 * time.Hour), now.Add(10 * year)
+	}
+	if c.Kind == Old {
+		return now.Add(-8 * year), now.Add(2 * year)
 	}
 	return now.Add(-year), now.Add(9 * year)
 }

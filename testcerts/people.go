@@ -12,7 +12,7 @@ type Person struct {
 	Name       string `json:"name"` // for programs: "sofie"
 	GivenNames string `json:"givenNames"`
 	Surname    string `json:"surname"`
-	Number     string `json:"number"` // national number, eleven digits; impossible month
+	Number     string `json:"number"` // national number, eleven digits; impossible month, or day of a bis number
 	Foreigner  bool   `json:"foreigner"`
 	Language   string `json:"language"` // the one this person speaks
 
@@ -70,6 +70,7 @@ func Communes() []Commune { return slices.Clone(communes) }
 type somebody struct {
 	Person
 	status  Status
+	kind    Kind
 	pin     string
 	puk     string
 	purpose string // what the card is good for, in words
@@ -88,41 +89,57 @@ func number(nine string, century21 bool) string {
 	return fmt.Sprintf("%s%02d", nine, 97-n%97)
 }
 
-// The months 71 to 99 are not in any calendar, and no bis number (+20, +40) has them.
+// The months 71 to 99 are not in any calendar, and no bis number (+20, +40) has them; that
+// one has a day which is in none.
 var people = []somebody{
 	{Person{Name: "sofie", GivenNames: "Sofie Anna", Surname: "Peeters", Number: number("887312214", false), Language: "nl",
 		BirthDate: "1988-03-12", NIS: "99002", Street: "Duinenstraat", House: "14", PostalCode: "8999", Locality: "Zandvoorde", Since: "2016-09-01", Registration: "registered"},
-		Good, "1357", "135790", "a good card of a Belgian who lives in Zandvoorde"},
+		Good, Today, "1357", "135790", "a good card of a Belgian who lives in Zandvoorde"},
 	{Person{Name: "luc", GivenNames: "Luc Marie", Surname: "Lambert", Number: number("757130119", false), Language: "fr",
 		BirthDate: "1975-07-30", NIS: "99001", Street: "Rue du Beffroi", House: "12", Box: "3", PostalCode: "7999", Locality: "Beaumarais", Since: "2009-05-01", Registration: "registered"},
-		Good, "2468", "246802", "a good card of a Belgian who lives in Beaumarais"},
+		Good, Today, "2468", "246802", "a good card of a Belgian who lives in Beaumarais"},
 	{Person{Name: "amina", GivenNames: "Amina", Surname: "El Idrissi", Number: number("928205032", false), Foreigner: true, Language: "fr",
 		BirthDate: "1992-00-00", NIS: "99001", Street: "Place du Marché", House: "5", PostalCode: "7999", Locality: "Beaumarais", Since: "2021-02-15", Registration: "registered"},
-		Good, "4321", "432109", "a good card of a foreigner who lives in Beaumarais"},
+		Good, Today, "4321", "432109", "a good card of a foreigner who lives in Beaumarais"},
 	{Person{Name: "marc", GivenNames: "Marc", Surname: "Renard", Number: number("697819077", false), Language: "fr",
 		BirthDate: "1969-08-19", NIS: "99001", Street: "Chemin des Aulnes", House: "88", PostalCode: "7999", Locality: "Beaumarais", Since: "1998-11-03", Registration: "registered"},
-		Revoked, "1122", "112233", "a card that was reported stolen: sign-in is refused"},
+		Revoked, Today, "1122", "112233", "a card that was reported stolen: sign-in is refused"},
 	{Person{Name: "greta", GivenNames: "Greta Lutgart", Surname: "Maes", Number: number("548124066", false), Language: "nl",
 		BirthDate: "1954-11-24", NIS: "99002", Street: "Kerkplein", House: "2", PostalCode: "8999", Locality: "Zandvoorde", Since: "1981-04-20", Registration: "registered"},
-		Expired, "3344", "334455", "a card whose ten years are over: sign-in is refused"},
+		Expired, Today, "3344", "334455", "a card whose ten years are over: sign-in is refused"},
 	{Person{Name: "jonas", GivenNames: "Jonas", Surname: "Klein", Number: number("017409155", true), Language: "de",
 		BirthDate: "2001-04-09", NIS: "99003", Street: "Lindenweg", House: "7", PostalCode: "4999", Locality: "Lindenberg", Since: "2023-06-30", Registration: "registered"},
-		Good, "5566", "556677", "a good card of somebody who lives in Lindenberg, a commune that is not served here"},
+		Good, Today, "5566", "556677", "a good card of somebody who lives in Lindenberg, a commune that is not served here"},
 	{Person{Name: "nina", GivenNames: "Nina", Surname: "Thys", Number: number("837617088", false), Language: "nl",
 		BirthDate: "1983-06-17", NIS: "99002", Street: "Duinenstraat", House: "61", PostalCode: "8999", Locality: "Zandvoorde", Since: "2012-01-09", Registration: "registered"},
-		UnknownCA, "7788", "778899", "a card that nobody Belgium knows has issued: sign-in is refused"},
+		UnknownCA, Today, "7788", "778899", "a card that nobody Belgium knows has issued: sign-in is refused"},
 	{Person{Name: "claire", GivenNames: "Claire Louise", Surname: "Dubois", Number: number("807902148", false), Language: "fr",
 		BirthDate: "1980-09-02", NIS: "99001", Street: "Rue du Beffroi", House: "40", PostalCode: "7999", Locality: "Beaumarais", Since: "2005-03-14", Registration: "registered", ClerkOf: "beaumarais"},
-		Good, "9753", "975310", "the card of the clerk of Beaumarais, who lives there too"},
+		Good, Today, "9753", "975310", "the card of the clerk of Beaumarais, who lives there too"},
 	{Person{Name: "wim", GivenNames: "Wim", Surname: "Janssens", Number: number("779328031", false), Language: "nl",
 		BirthDate: "1977-12-28", NIS: "99002", Street: "Vissersdijk", House: "9", PostalCode: "8999", Locality: "Zandvoorde", Since: "2010-10-10", Registration: "registered", ClerkOf: "zandvoorde"},
-		Good, "8642", "864200", "the card of the clerk of Zandvoorde"},
+		Good, Today, "8642", "864200", "the card of the clerk of Zandvoorde"},
 	{Person{Name: "paul", GivenNames: "Paul", Surname: "Wouters", Number: number("718421015", false), Language: "fr",
 		BirthDate: "1971-01-21", NIS: "99001", PostalCode: "", Locality: "", Registration: "undisclosed"},
-		Good, "6420", "642000", "a good card of somebody whose address is kept from others"},
+		Good, Today, "6420", "642000", "a good card of somebody whose address is kept from others"},
 	{Person{Name: "rita", GivenNames: "Rita", Surname: "Vandamme", Number: number("668530024", false), Language: "nl",
 		BirthDate: "1966-05-30", NIS: "99002", Street: "Gemeenteplein", House: "1", PostalCode: "8999", Locality: "Zandvoorde", Since: "2024-01-08", Registration: "reference_address"},
-		Good, "7531", "753100", "a good card of somebody who has a reference address in Zandvoorde"},
+		Good, Today, "7531", "753100", "a good card of somebody who has a reference address in Zandvoorde"},
+	{Person{Name: "henri", GivenNames: "Henri Joseph", Surname: "Collard", Number: number("598607017", false), Language: "fr",
+		BirthDate: "1959-06-07", NIS: "99001", Street: "Rue du Beffroi", House: "71", PostalCode: "7999", Locality: "Beaumarais", Since: "1990-04-02", Registration: "registered"},
+		Good, Old, "1470", "147014", "a good card of before 2021, with RSA keys, of a Belgian who lives in Beaumarais"},
+	{Person{Name: "olena", GivenNames: "Olena", Surname: "Marchenko", Number: number("904573026", false), Foreigner: true, Language: "nl",
+		BirthDate: "1990-05-17", NIS: "99002", Street: "Vissersdijk", House: "23", PostalCode: "8999", Locality: "Zandvoorde", Since: "2024-03-18", Registration: "registered"},
+		Good, Today, "2580", "258025", "a good card of a foreigner with a bis number, whose month is raised by 40; she lives in Zandvoorde"},
+	{Person{Name: "yara", GivenNames: "Yara Fleur", Surname: "Simon", Number: number("049211038", true), Language: "fr",
+		BirthDate: "2004-02-11", NIS: "99001", Street: "Place du Marché", House: "18", PostalCode: "7999", Locality: "Beaumarais", Since: "2004-02-20", Registration: "registered"},
+		Good, Today, "3690", "369036", "a good card of somebody born after 2000, whose number has other check digits; she lives in Beaumarais"},
+	{Person{Name: "emma", GivenNames: "Emma", Surname: "Lambert", Number: number("188409014", true), Language: "fr",
+		BirthDate: "2018-04-09", NIS: "99001", Street: "Rue du Beffroi", House: "12", Box: "3", PostalCode: "7999", Locality: "Beaumarais", Since: "2018-04-16", Registration: "registered"},
+		Good, Child, "1590", "159015", "a child's card, without certificates: the page explains and offers other ways"},
+	{Person{Name: "dirk", GivenNames: "Dirk", Surname: "Claes", Number: number("638919081", false), Language: "nl",
+		BirthDate: "1963-09-19", NIS: "99002", Street: "Kerkplein", House: "11", PostalCode: "8999", Locality: "Zandvoorde", Since: "1994-06-01", Registration: "registered"},
+		Good, Declined, "7410", "741074", "a card whose holder wanted no certificates: the page explains and offers other ways"},
 }
 
 // People lists everybody.

@@ -52,13 +52,18 @@ var (
 
 func extensions(e ...pkix.Extension) []pkix.Extension { return e }
 
-// Certificate policies. Cards of the newest applet carry 2.16.56.12.1.1.{2|7}.{1|2}; the
-// seals' policy is from the arc of the first test cards.
+// Certificate policies. Cards of the newest applet carry 2.16.56.12.1.1.{2|7}.{1|2}, older
+// ones another arc; …1.1.4 is that of the National Register, which signs what is written
+// on a card. The seals' policy is from the arc of the first test cards.
 var (
 	policyCitizenAuthentication   = oid(2, 16, 56, 12, 1, 1, 2, 2)
 	policyCitizenSignature        = oid(2, 16, 56, 12, 1, 1, 2, 1)
 	policyForeignerAuthentication = oid(2, 16, 56, 12, 1, 1, 7, 2)
 	policyForeignerSignature      = oid(2, 16, 56, 12, 1, 1, 7, 1)
+	policyOldAuthentication       = oid(2, 16, 56, 9, 1, 1, 2, 2)
+	policyOldSignature            = oid(2, 16, 56, 9, 1, 1, 2, 1)
+	policyRegistry                = oid(2, 16, 56, 12, 1, 1, 4)
+	policyOldRegistry             = oid(2, 16, 56, 9, 1, 1, 4)
 	anyPolicy                     = oid(2, 5, 29, 32, 0)
 	policySeal                    = oid(2, 16, 56, 1, 40, 40, 40, 3)
 )

@@ -1,7 +1,7 @@
 package testcerts
 
 import (
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
@@ -34,8 +34,8 @@ type authorityState struct {
 
 type cardState struct {
 	Serial         string `json:"serial"`
-	Authentication []byte `json:"authentication"`
-	Signature      []byte `json:"signature"`
+	Authentication []byte `json:"authentication,omitempty"`
+	Signature      []byte `json:"signature,omitempty"`
 }
 
 type sealState struct {
@@ -88,11 +88,7 @@ func (w *World) Save() error {
 		w.state.Authorities[a.Name] = a.remember()
 	}
 	for name, c := range w.cards {
-		s := cardState{Serial: c.Serial, Signature: c.Signature.Raw}
-		if c.Authentication != nil {
-			s.Authentication = c.Authentication.Raw
-		}
-		w.state.Cards[name] = s
+		w.state.Cards[name] = cardState{Serial: c.Serial, Authentication: DER(c.Authentication), Signature: DER(c.Signature)}
 	}
 	for label, s := range w.seals {
 		w.state.Seals[label] = sealState{Commune: s.Commune, Kind: s.Kind, Serial: s.Serial, PIN: s.PIN, Certificate: s.Certificate.Raw}
@@ -132,7 +128,7 @@ func (a *Authority) resume(s authorityState) {
 }
 
 // readPair reads a certificate and its key of a lasting world.
-func (w *World) readPair(name string) (*x509.Certificate, *ecdsa.PrivateKey, bool, error) {
+func (w *World) readPair(name string) (*x509.Certificate, crypto.Signer, bool, error) {
 	if w.dir == "" {
 		return nil, nil, false, nil
 	}
@@ -156,14 +152,14 @@ func (w *World) readPair(name string) (*x509.Certificate, *ecdsa.PrivateKey, boo
 	if err != nil {
 		return nil, nil, false, err
 	}
-	ec, ok := key.(*ecdsa.PrivateKey)
+	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, nil, false, fmt.Errorf("%s: not an EC key", name)
+		return nil, nil, false, fmt.Errorf("%s: a key of type %T", name, key)
 	}
-	return cert, ec, true, nil
+	return cert, signer, true, nil
 }
 
-func (w *World) writePair(name string, cert *x509.Certificate, key *ecdsa.PrivateKey) error {
+func (w *World) writePair(name string, cert *x509.Certificate, key crypto.Signer) error {
 	if w.dir == "" {
 		return nil
 	}
@@ -212,14 +208,16 @@ func (w *World) resumeCards() error {
 		if !ok {
 			continue
 		}
-		c := &Card{Person: p.Person, Status: p.status, PIN: p.pin, PUK: p.puk, Purpose: p.purpose, Serial: s.Serial, world: w}
+		c := &Card{Person: p.Person, Status: p.status, Kind: p.kind, PIN: p.pin, PUK: p.puk, Purpose: p.purpose, Serial: s.Serial, world: w}
 		c.setIssuer()
 		var err error
-		if c.Authentication, err = x509.ParseCertificate(s.Authentication); err != nil {
-			return err
-		}
-		if c.Signature, err = x509.ParseCertificate(s.Signature); err != nil {
-			return err
+		for to, der := range map[**x509.Certificate][]byte{&c.Authentication: s.Authentication, &c.Signature: s.Signature} {
+			if len(der) == 0 {
+				continue // a card without certificates
+			}
+			if *to, err = x509.ParseCertificate(der); err != nil {
+				return err
+			}
 		}
 		w.cards[p.Name] = c
 	}

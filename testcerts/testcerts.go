@@ -7,8 +7,8 @@
 // refuses to know what Belfry does with it; only tests and cmd/devworld use it.
 //
 // It guarantees that nothing can be mistaken for real: the CAs say that they are tests,
-// the people do not exist, and their national numbers pass the checksum with a month no
-// calendar has. Keys of cards and seals are made in SoftHSM and never leave it; keys of
+// the people do not exist, and their national numbers pass the checksum with a month (a bis
+// number: a day) that no calendar has. Keys of cards and seals are made in SoftHSM and never leave it; keys of
 // the CAs lie under the directory of a world that lasts (Make) or nowhere (New).
 //
 // A test says:
@@ -47,6 +47,8 @@ type World struct {
 	ForeignerCA  *Authority
 	GovernmentCA *Authority // issues communes' seals
 	StampCA      *Authority // issues the time-stamping units' certificates
+	OldRootCA    *Authority // RSA, as the roots of before 2021
+	OldCitizenCA *Authority // RSA, below it: cards of applet 1.7
 	UnknownRoot  *Authority // in nobody's list
 	UnknownCA    *Authority
 
@@ -62,6 +64,7 @@ type World struct {
 	state state
 	cards map[string]*Card
 	seals map[string]*Seal
+	rrn   map[bool]*registry // that of before 2021 under true
 }
 
 type settings struct {
@@ -193,7 +196,7 @@ func build(dir string, s settings, m *p11.Module) (*World, error) {
 	if u, err := url.Parse(s.base); err != nil || u.Scheme != "http" || u.Host == "" {
 		return nil, fmt.Errorf("testcerts: address %q: http://host:port expected", s.base)
 	}
-	w := &World{dir: dir, base: s.base, clock: s.clock, module: m, cards: map[string]*Card{}, seals: map[string]*Seal{}}
+	w := &World{dir: dir, base: s.base, clock: s.clock, module: m, cards: map[string]*Card{}, seals: map[string]*Seal{}, rrn: map[bool]*registry{}}
 	if err := w.load(); err != nil {
 		return nil, err
 	}
@@ -224,12 +227,14 @@ func (w *World) Hosts() []string {
 }
 
 // Roots are the trust anchors a Belfry of this world pins, for cards, seals and stamps.
-func (w *World) Roots() []*x509.Certificate { return []*x509.Certificate{w.RootCA.Certificate} }
+func (w *World) Roots() []*x509.Certificate {
+	return []*x509.Certificate{w.RootCA.Certificate, w.OldRootCA.Certificate}
+}
 
 // Intermediates are the CAs under the root.
 func (w *World) Intermediates() []*x509.Certificate {
 	var list []*x509.Certificate
-	for _, a := range []*Authority{w.CitizenCA, w.ForeignerCA, w.GovernmentCA, w.StampCA} {
+	for _, a := range []*Authority{w.CitizenCA, w.ForeignerCA, w.GovernmentCA, w.StampCA, w.OldCitizenCA} {
 		list = append(list, a.Certificate)
 	}
 	return list

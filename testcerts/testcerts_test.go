@@ -96,8 +96,9 @@ func TestPeopleCannotExist(t *testing.T) {
 			t.Errorf("%s: checksum", p.Name)
 		}
 		// 1 to 12 are months; 21 to 52 those of bis numbers.
-		if month, _ := strconv.Atoi(p.Number[2:4]); month < 60 {
-			t.Errorf("%s: month %d could be somebody's", p.Name, month)
+		month, _ := strconv.Atoi(p.Number[2:4])
+		if day, _ := strconv.Atoi(p.Number[4:6]); month < 60 && day < 32 {
+			t.Errorf("%s: month %d and day %d could be somebody's", p.Name, month, day)
 		}
 	}
 }
@@ -139,14 +140,26 @@ func TestCardSigns(t *testing.T) {
 func TestSpecialCards(t *testing.T) {
 	w := testcerts.New(t)
 	p := testcerts.Person{Name: "special", GivenNames: "", Surname: "Ada", Number: w.People()[0].Number}
-	card, err := w.MakeCard(testcerts.CardSpec{Person: p, Kind: p11.RSA2048, OptOut: true})
+	for _, kind := range []testcerts.Kind{testcerts.Child, testcerts.Declined} {
+		card, err := w.MakeCard(testcerts.CardSpec{Person: p, Kind: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if card.Authentication != nil || card.Signature != nil || card.IsRevoked() {
+			t.Errorf("%s: a card without certificates has one", kind)
+		}
+	}
+	old, err := w.MakeCard(testcerts.CardSpec{Person: p, Kind: testcerts.Old})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if card.Authentication != nil || card.Signature.PublicKeyAlgorithm != x509.RSA {
-		t.Error("an old card of somebody who opted out has an authentication certificate, or another key")
+	for _, cert := range []*x509.Certificate{old.Authentication, old.Signature} {
+		_, err := cert.Verify(x509.VerifyOptions{Roots: pool(w.OldRootCA.Certificate), Intermediates: pool(w.OldCitizenCA.Certificate), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		if err != nil || cert.PublicKeyAlgorithm != x509.RSA || cert.SignatureAlgorithm != x509.SHA256WithRSA || len(cert.ExtKeyUsage) > 0 {
+			t.Errorf("a card of before 2021: %v, %v", cert.PublicKeyAlgorithm, err)
+		}
 	}
-	card, err = w.MakeCard(testcerts.CardSpec{Person: p, Edit: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }})
+	card, err := w.MakeCard(testcerts.CardSpec{Person: p, Edit: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }})
 	if err != nil || card.Authentication.KeyUsage != x509.KeyUsageKeyEncipherment {
 		t.Errorf("edited card: %v", err)
 	}
@@ -220,7 +233,7 @@ func TestMakeResumes(t *testing.T) {
 	var seen bytes.Buffer
 	seen.Write(w.RootCA.Certificate.Raw)
 	for _, c := range w.Cards() {
-		fmt.Fprintf(&seen, "%s %s %x\n", c.Name, c.Serial, c.Authentication.Raw)
+		fmt.Fprintf(&seen, "%s %s %x\n", c.Name, c.Serial, testcerts.DER(c.Authentication))
 		if token, err := c.Open(); err != nil {
 			t.Errorf("card of %s: %v", c.Name, err)
 		} else {

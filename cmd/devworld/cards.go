@@ -110,6 +110,9 @@ func readJSON(r *http.Request, v any) error {
 }
 
 func (w *world) showCard(c *testcerts.Card, _ *http.Request) (any, error) {
+	if c.Signature == nil {
+		return nil, card.ErrNoCertificate
+	}
 	return struct {
 		Authentication []byte            `json:"authenticationCertificate"` // DER, base64
 		Signature      []byte            `json:"certificate"`               // for signatures
@@ -163,7 +166,7 @@ func (w *world) sign(c *testcerts.Card, r *http.Request) (any, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(q.Certificate)
-	if err != nil || !cert.Equal(c.Signature) {
+	if err != nil || c.Signature == nil || !cert.Equal(c.Signature) {
 		return nil, refuse(http.StatusConflict, "other_certificate", "the card has another certificate for signatures")
 	}
 	hash, ok := hashFunctions[q.HashFunction]

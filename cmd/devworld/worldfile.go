@@ -62,12 +62,13 @@ type describedCard struct {
 	PIN            string           `json:"pin"`
 	PUK            string           `json:"puk"`
 	Status         testcerts.Status `json:"status"`
+	Kind           testcerts.Kind   `json:"kind"` // today, old, child or declined; the last two hold no certificates
 	GoodFor        string           `json:"goodFor"`
 	Serial         string           `json:"serial"`          // of the token, whose label is BELPIC
 	InReader       bool             `json:"inReader"`        // of the card reading program
 	Revoked        bool             `json:"revoked"`         // as the responders say now
-	Authentication []byte           `json:"authentication"`  // certificate, DER in base64
-	Signature      []byte           `json:"signature"`       // certificate, DER in base64
+	Authentication []byte           `json:"authentication"`  // certificate, DER in base64; null where there is none
+	Signature      []byte           `json:"signature"`       // likewise
 	Authenticate   string           `json:"authenticateURL"` // POST {origin, nonce, pin}
 	Sign           string           `json:"signURL"`         // POST {certificate, hash, hashFunction, pin}
 }
@@ -175,8 +176,8 @@ func (w *world) cardList() []describedCard {
 	for _, c := range w.pki.Cards() {
 		list = append(list, describedCard{
 			Name: c.Name, GivenNames: c.GivenNames, Surname: c.Surname, NationalNumber: c.Number, Foreigner: c.Foreigner, Language: c.Language,
-			Residence: c.NIS, ClerkOf: c.ClerkOf, PIN: c.PIN, PUK: c.PUK, Status: c.Status, GoodFor: c.Purpose, Serial: c.Serial,
-			InReader: w.reader.holds(c), Revoked: c.IsRevoked(), Authentication: c.Authentication.Raw, Signature: c.Signature.Raw,
+			Residence: c.NIS, ClerkOf: c.ClerkOf, PIN: c.PIN, PUK: c.PUK, Status: c.Status, Kind: c.Kind, GoodFor: c.Purpose, Serial: c.Serial,
+			InReader: w.reader.holds(c), Revoked: c.IsRevoked(), Authentication: testcerts.DER(c.Authentication), Signature: testcerts.DER(c.Signature),
 			Authenticate: w.service("/cards/" + c.Name + "/authenticate"), Sign: w.service("/cards/" + c.Name + "/sign"),
 		})
 	}

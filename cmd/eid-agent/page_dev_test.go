@@ -204,7 +204,7 @@ func TestAFormIsUsedOnce(t *testing.T) {
 }
 
 func TestCardsOnThePage(t *testing.T) {
-	cards, held := cardOf(t, "Weigering", testcerts.CardSpec{OptOut: true})
+	cards, held := cardOf(t, "Weigering", testcerts.CardSpec{Kind: testcerts.Declined})
 	a := startAgent(t, cards, func(a *agent) window { return newWindow(a, "") })
 	p, id := a.person(t, "de")
 	if _, html, _ := p.send("GET", nil, nil); !strings.Contains(html, i18n.T(i18n.German, "card.no_certificate")) {

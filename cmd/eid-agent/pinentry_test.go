@@ -188,7 +188,7 @@ func TestSeveralCards(t *testing.T) {
 
 func TestCardsThatCannotSignIn(t *testing.T) {
 	withPinentry(t, "1234")
-	cards, _ := cardOf(t, "Weigeraar", testcerts.CardSpec{OptOut: true})
+	cards, _ := cardOf(t, "Weigeraar", testcerts.CardSpec{Kind: testcerts.Declined})
 	a := pinentryAgent(t, cards)
 	if out := a.outcomeOf(t, a.begun(t, site)); out.Error == nil || out.Error.Code != "no_certificate" {
 		t.Errorf("%+v", out)

@@ -35,12 +35,13 @@ const hidden = "[national number]"
 // ParseNationalNumber reads eleven digits, without points or spaces, and checks
 // their checksum for both centuries. The date in it need not exist: month and day
 // may be 00 (unknown, or the day's counter is used up), and specimen cards have
-// impossible months.
+// impossible months. The counter of a day runs from 001 to 998 (royal decree of
+// 3 April 1984, article 1): 000 and 999 are nobody's, and some specimen's.
 func ParseNationalNumber(s string) (NationalNumber, error) {
 	if len(s) != 11 || strings.Trim(s, "0123456789") != "" {
 		return NationalNumber{}, ErrNumber
 	}
-	if _, ok := century(s); !ok {
+	if _, ok := century(s); !ok || !counted(s) {
 		return NationalNumber{}, ErrNumber
 	}
 	return NationalNumber{unique.Make(strings.Clone(s))}, nil
@@ -60,6 +61,13 @@ func century(s string) (int, bool) {
 	return 0, false
 }
 
+// counted says whether somebody may have the counter of s.
+func counted(s string) bool {
+	raw := decimal(s[2:4])
+	specimen := raw > 52 || raw > 12 && raw < 20 || raw > 32 && raw < 40
+	return specimen || s[6:9] != "000" && s[6:9] != "999"
+}
+
 func decimal(digits string) int {
 	n := 0
 	for _, c := range digits {
@@ -74,6 +82,16 @@ func (n NationalNumber) Reveal() string {
 		return ""
 	}
 	return n.h.Value()
+}
+
+// Masked shows which number it is to somebody who knows it, and tells nobody else more than
+// the year: "85.••.••-•••.•5". It is for pages on which people compare.
+func (n NationalNumber) Masked() string {
+	if n.IsZero() {
+		return ""
+	}
+	s := n.h.Value()
+	return s[:2] + ".••.••-•••.•" + s[10:]
 }
 
 // IsZero says whether n is no number.

@@ -46,7 +46,7 @@ func TestWhatANumberSays(t *testing.T) {
 		"bis, no month":          {number(854000033, 1900), time.Time{}, true},
 		"specimen":               {"71715100070", time.Time{}, false},
 		"impossible day":         {number(850231033, 1900), time.Time{}, false},
-		"remainder 0, digits 97": {number(97*8000000, 1900), time.Time{}, false},
+		"remainder 0, digits 97": {number(97*8000001, 1900), time.Time{}, false},
 	} {
 		n, err := eid.ParseNationalNumber(c.s)
 		if err != nil {
@@ -201,4 +201,41 @@ func FuzzParseNationalNumber(f *testing.F) {
 		n.BirthDate()
 		n.Bis()
 	})
+}
+
+// The counter of a day begins at 001 and ends at 998: a sum of noughts that comes out right
+// is nobody's number.
+func TestNobodysCounter(t *testing.T) {
+	for _, nine := range []int{0, 850730000, 850730999, 854730000} {
+		for _, from := range []int{1900, 2000} {
+			if _, err := eid.ParseNationalNumber(number(nine, from)); !errors.Is(err, eid.ErrNumber) {
+				t.Errorf("%09d of the %ds is taken for a number", nine, from)
+			}
+		}
+	}
+	for _, nine := range []int{850730001, 850730998} {
+		if _, err := eid.ParseNationalNumber(number(nine, 1900)); err != nil {
+			t.Errorf("%09d: %v", nine, err)
+		}
+	}
+}
+
+func TestAMaskedNumberShowsLittle(t *testing.T) {
+	text := number(850730033, 1900)
+	n, err := eid.ParseNationalNumber(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	masked := n.Masked()
+	if digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, masked); digits != text[:2]+text[10:] {
+		t.Errorf("masked: %s", masked)
+	}
+	if (eid.NationalNumber{}).Masked() != "" {
+		t.Error("no number is masked to something")
+	}
 }

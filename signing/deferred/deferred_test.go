@@ -128,7 +128,7 @@ func TestACardSignsElsewhere(t *testing.T) {
 	for engine, open := range sqldbtest.Engines(t) {
 		t.Run(engine, func(t *testing.T) {
 			w := newWorld(t, open(t))
-			old, err := w.pki.MakeCard(testcerts.CardSpec{Person: w.pki.Citizen("luc").Person, Kind: p11.RSA2048, PIN: "7531"})
+			old, err := w.pki.MakeCard(testcerts.CardSpec{Person: w.pki.Citizen("luc").Person, Kind: testcerts.Old, PIN: "7531"})
 			if err != nil {
 				t.Fatal(err)
 			}

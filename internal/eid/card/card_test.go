@@ -91,9 +91,9 @@ func verify(t *testing.T, made card.Token, origin, nonce string, c *testcerts.Ca
 
 func TestAuthenticate(t *testing.T) {
 	for name, c := range map[string]struct {
-		kind p11.KeyKind
+		kind testcerts.Kind
 		want string
-	}{"today's card": {p11.P384, "ES384"}, "a card of before 2021": {p11.RSA2048, "RS256"}} {
+	}{"today's card": {testcerts.Today, "ES384"}, "a card of before 2021": {testcerts.Old, "RS256"}} {
 		t.Run(name, func(t *testing.T) {
 			m, w, held := reader(t, testcerts.CardSpec{Kind: c.kind})
 			one := find(t, m, held)
@@ -217,7 +217,7 @@ func TestSign(t *testing.T) {
 }
 
 func TestACardWithoutCertificate(t *testing.T) {
-	m, _, held := reader(t, testcerts.CardSpec{OptOut: true})
+	m, _, held := reader(t, testcerts.CardSpec{Kind: testcerts.Declined})
 	one := find(t, m, held)
 	if _, err := one.Certificate(); !errors.Is(err, card.ErrNoCertificate) {
 		t.Errorf("certificate: %v", err)
