@@ -178,7 +178,11 @@ func (w *world) othersAccept(t *testing.T, file []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := put("root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.pki.RootCA.Certificate.Raw}))
+	var roots []byte
+	for _, r := range w.pki.Roots() {
+		roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Raw})...)
+	}
+	root := put("root.pem", roots)
 	covered := append(bytes.Clone(file[:n[0]]), file[n[1]:]...)
 	run := func(want []string, command ...string) {
 		t.Helper()

@@ -29,17 +29,20 @@ func (v *Verifier) fresh(s statement, cert *x509.Certificate, now time.Time) err
 	if !s.next.IsZero() && !now.Before(s.next) {
 		return fmt.Errorf("out of date since %s", s.next.Format(time.RFC3339))
 	}
-	// A CA's status is published months ahead; a card's must be recent.
-	if (!cert.IsCA || s.next.IsZero()) && now.Sub(s.from) > v.maxAge {
+	// What a root says, of a CA or of the Register, is published months ahead; what is said of a
+	// card must be recent.
+	if (!v.ofRoot(cert) || s.next.IsZero()) && now.Sub(s.from) > v.maxAge {
 		return fmt.Errorf("made at %s, too long ago", s.from.Format(time.RFC3339))
 	}
 	return nil
 }
 
+func (v *Verifier) ofRoot(cert *x509.Certificate) bool { return cert.IsCA || v.isRegistry(cert) }
+
 // keep sets how long s, which is fresh now, serves.
 func (v *Verifier) keep(s statement, cert *x509.Certificate, now time.Time) statement {
 	s.until = now.Add(v.reuse)
-	if cert.IsCA {
+	if v.ofRoot(cert) {
 		s.until = now.Add(v.maxAge)
 	} else if old := s.from.Add(v.maxAge); old.Before(s.until) {
 		s.until = old

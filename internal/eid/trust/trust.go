@@ -117,6 +117,7 @@ func (c Certificate) At() time.Time { return c.at }
 type Verifier struct {
 	now           clock.Clock
 	roots         *x509.CertPool
+	anchors       []*issuer // the roots themselves
 	policies      []asn1.ObjectIdentifier
 	fetch         *fetch.Fetcher
 	maxAge, reuse time.Duration
@@ -168,6 +169,9 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("trust: root %s is not a CA that signed itself", r.Subject)
 		}
 		v.roots.AddCert(r)
+		root := &issuer{cert: r, path: []*x509.Certificate{r}, pool: x509.NewCertPool(), from: r.NotBefore, to: r.NotAfter}
+		root.pool.AddCert(r)
+		v.anchors = append(v.anchors, root)
 	}
 	return v, v.addIntermediates(cfg.Intermediates)
 }
@@ -198,6 +202,13 @@ func (v *Verifier) Signature(ctx context.Context, der []byte) (Certificate, erro
 // status says whether one stands.
 func (v *Verifier) check(ctx context.Context, der []byte, purpose func(*x509.Certificate) error,
 	status func(ctx context.Context, cert, ca *x509.Certificate, now time.Time) error) (Certificate, error) {
+	return v.checkBelow(ctx, der, purpose, status, v.issuerOf)
+}
+
+// checkBelow is check where above finds the issuer.
+func (v *Verifier) checkBelow(ctx context.Context, der []byte, purpose func(*x509.Certificate) error,
+	status func(ctx context.Context, cert, ca *x509.Certificate, now time.Time) error,
+	above func(context.Context, *x509.Certificate, time.Time) (*issuer, error)) (Certificate, error) {
 	now := v.now()
 	leaf, err := parse(der)
 	if err != nil {
@@ -209,7 +220,7 @@ func (v *Verifier) check(ctx context.Context, der []byte, purpose func(*x509.Cer
 	if err := current(leaf, now); err != nil {
 		return Certificate{}, err
 	}
-	ca, err := v.issuerOf(ctx, leaf, now)
+	ca, err := above(ctx, leaf, now)
 	if err != nil {
 		return Certificate{}, err
 	}
