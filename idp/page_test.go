@@ -43,6 +43,18 @@ func TestEveryPageIsWholeInEveryLanguage(t *testing.T) {
 		pages["card, refused"] = b.post(action, w.issuer, v)
 		pages["card, refused"].says(l, "card.malformed")
 		pages["card, refused"].says(l, "idp.other_way")
+		for _, key := range []string{"no_certificate", "no_certificate_child", "no_certificate_declined"} {
+			action, v := pages["card, refused"].card()
+			v.Set("problem", key)
+			without := b.post(action, w.issuer, v)
+			pages["card, "+key] = without
+			for _, said := range []string{"idp.without_title", "card." + key, "idp.without_another", "idp.without_counter"} {
+				without.says(l, said)
+			}
+			if without.status == http.StatusOK || !strings.Contains(without.body, "/word") {
+				t.Errorf("%s, %s: no other way", l, key)
+			}
+		}
 		if !strings.Contains(pages["card, refused"].body, "<title>"+i18n.T(l, "page.error_prefix")) {
 			t.Errorf("%s: the title does not say that something is wrong", l)
 		}

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,6 +31,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/testcerts"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
 )
 
@@ -256,6 +260,14 @@ func (l *live) testCards(t *testing.T) {
 	for _, c := range l.world.Cards {
 		var token card.Token
 		q := map[string]string{"origin": "http://id.belfry.localhost:8080", "nonce": base64.StdEncoding.EncodeToString(make([]byte, 32)), "pin": c.PIN}
+		if c.Authentication == nil {
+			var refused failure
+			want := map[testcerts.Kind]string{testcerts.Child: "card.no_certificate_child", testcerts.Declined: "card.no_certificate_declined"}[c.Kind]
+			if status := l.call("POST", c.Authenticate, q, &refused); status != http.StatusConflict || refused.Error.Code != want {
+				t.Errorf("%s: status %d, %s", c.Name, status, refused.Error.Code)
+			}
+			continue
+		}
 		if status := l.call("POST", c.Authenticate, q, &token); status != http.StatusOK {
 			t.Fatalf("%s: status %d", c.Name, status)
 		}
@@ -309,6 +321,11 @@ func verifies(t *testing.T, token card.Token, origin, nonce string) bool {
 		t.Fatal(err)
 	}
 	sig, _ := base64.StdEncoding.DecodeString(token.Signature)
+	if key, old := cert.PublicKey.(*rsa.PublicKey); old {
+		o, n := sha256.Sum256([]byte(origin)), sha256.Sum256([]byte(nonce))
+		signed := sha256.Sum256(append(o[:], n[:]...))
+		return token.Algorithm == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, signed[:], sig) == nil
+	}
 	o, n := sha512.Sum384([]byte(origin)), sha512.Sum384([]byte(nonce))
 	signed := sha512.Sum384(append(o[:], n[:]...))
 	return token.Format == "web-eid:1.0" && token.Algorithm == "ES384" && raw(cert, signed[:], sig)

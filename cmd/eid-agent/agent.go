@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
@@ -57,6 +58,7 @@ type request struct {
 	Nonce   string `json:"nonce"`
 	Purpose string `json:"purpose"`
 	Lang    string `json:"lang"`
+	Address bool   `json:"address"` // what is written on the card is wanted too, without the photo
 }
 
 // purposes are what a page may ask a card for. The page chooses among our words and
@@ -72,6 +74,7 @@ type outcome struct {
 	token       *card.Token
 	certificate []byte // DER
 	signature   *signature
+	identity    *idfile.Files
 	code        string
 	tries       int // left, where code is "pin_incorrect"
 }
@@ -83,7 +86,8 @@ type operation struct {
 	origin         string
 	nonce, purpose string
 	lang           i18n.Language
-	sign           *signing        // nil where the card only signs somebody in
+	sign           *signing        // nil where no document is signed
+	read           *reading        // nil where what is written on the card is not wanted
 	ctx            context.Context // ends with the operation
 	done           chan struct{}   // closed with the outcome
 

@@ -54,7 +54,9 @@ func (p *pageWindow) routes(mux *http.ServeMux) {
 // content is what the page shows.
 type content struct {
 	Origin, Purpose string
-	Commune, Hash   string // of documents to sign; "" where there are none
+	Commune, Hash   string // "" where there are none
+	Data            string // what is read, "" where it is nothing
+	Sign            bool   // a document is to be signed
 	Problem         string // what went wrong with the last try
 	Field           string // that the problem is about
 	Cards           []cardLine
@@ -108,11 +110,9 @@ func (p *pageWindow) render(w http.ResponseWriter, r *http.Request, o *operation
 		Origin: o.origin, Purpose: o.what(),
 		Form: p.newForm(o), Address: r.URL.Path,
 	}
-	if o.sign != nil {
-		c.Commune = o.sign.commune
-		if o.sign.number > 0 {
-			c.Hash = o.sign.fingerprint()
-		}
+	c.Commune, c.Data, c.Sign = o.commune(), o.data(), o.sign != nil
+	if o.sign != nil && o.sign.number > 0 {
+		c.Hash = o.sign.fingerprint()
 	}
 	if problem != nil {
 		c.Problem, c.Field = words(o.lang, problem), "pin"

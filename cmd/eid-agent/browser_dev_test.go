@@ -53,7 +53,7 @@ const loginHTML = `<!DOCTYPE html><html lang="{{.Lang}}"><meta charset="utf-8"><
 <script src="/extension.js"></script><script type="module" src="/cardstep.js"></script>
 <form method="post" action="/answer" data-card data-nonce="{{.Nonce}}" data-ttl="{{.TTL}}" data-purpose="login"
  data-lang="{{.Lang}}" data-ports="{{.Ports}}" data-renew="/renew" data-texts="{{.Texts}}">
-<input type="hidden" name="nonce" value="{{.Nonce}}"><input type="hidden" name="token"><input name="kept" id="kept">
+<input type="hidden" name="nonce" value="{{.Nonce}}"><input type="hidden" name="token"><input type="hidden" name="problem"><input name="kept" id="kept">
 <button id="go">Go</button><div data-card-status></div></form>`
 
 func newLoginPage(t *testing.T, ports ...string) *loginPage {

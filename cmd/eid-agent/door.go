@@ -10,15 +10,22 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/page"
 )
 
 // The protocol, version 1 (the caller is internal/cardscript/card.js):
 //
-//	POST   /authenticate {"nonce","purpose","lang"} → 202 {"agent":"belfry","id","confirm"}
-//	GET    /authenticate/ID  → 200 {"agent":"belfry","state":"waiting"} | {…,"token":{…}} | {…,"error":{"code","tries"}}
+//	POST   /authenticate {"nonce","purpose","lang","address"} → 202 {"agent":"belfry","id","confirm"}
+//	GET    /authenticate/ID  → 200 {"agent":"belfry","state":"waiting"} | {…,"token":{…},"identity":{…}} | {…,"error":{"code","tries"}}
 //	DELETE /authenticate/ID  → 204, the person left the page
+//
+// where "identity" is there only if "address" was true and the card shows its files. For
+// reading a card without PIN (the caller is internal/cardscript/card.js; see read.go), with
+// GET and DELETE of /identity/ID as above:
+//
+//	POST /identity {"commune","photo","lang"} → 202; then {…,"identity":{…}}
 //
 // and for signing documents (the caller is portal/clerk/static/signing.js; see sign.go),
 // with GET and DELETE of /certificate/ID and /sign/ID as above:
@@ -32,14 +39,15 @@ import (
 const bodyLimit = 8 << 10
 
 type answer struct {
-	Agent       string       `json:"agent"`
-	ID          string       `json:"id,omitempty"`
-	Confirm     string       `json:"confirm,omitempty"`
-	State       string       `json:"state,omitempty"`
-	Token       *card.Token  `json:"token,omitempty"`
-	Certificate []byte       `json:"certificate,omitempty"`
-	Signature   *signature   `json:"signature,omitempty"`
-	Error       *answerError `json:"error,omitempty"`
+	Agent       string        `json:"agent"`
+	ID          string        `json:"id,omitempty"`
+	Confirm     string        `json:"confirm,omitempty"`
+	State       string        `json:"state,omitempty"`
+	Token       *card.Token   `json:"token,omitempty"`
+	Certificate []byte        `json:"certificate,omitempty"`
+	Signature   *signature    `json:"signature,omitempty"`
+	Identity    *idfile.Files `json:"identity,omitempty"`
+	Error       *answerError  `json:"error,omitempty"`
 }
 
 type answerError struct {
@@ -52,6 +60,8 @@ func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/authenticate", a.fromPage(http.MethodPost, a.authenticate))
 	mux.Handle("/authenticate/{id}", a.fromPage("GET, DELETE", a.operation))
+	mux.Handle("/identity", a.fromPage(http.MethodPost, a.identity))
+	mux.Handle("/identity/{id}", a.fromPage("GET, DELETE", a.operation))
 	mux.Handle("/certificate", a.fromPage(http.MethodPost, a.certificate))
 	mux.Handle("/certificate/{id}", a.fromPage("GET, DELETE", a.operation))
 	mux.Handle("/sign", a.fromPage(http.MethodPost, a.signDocument))
@@ -139,7 +149,11 @@ func (a *agent) authenticate(w http.ResponseWriter, r *http.Request, origin stri
 		refuse(w, http.StatusBadRequest, "bad_request")
 		return
 	}
-	a.ask(w, &operation{origin: origin, nonce: req.Nonce, purpose: req.Purpose, lang: language(req.Lang)})
+	o := &operation{origin: origin, nonce: req.Nonce, purpose: req.Purpose, lang: language(req.Lang)}
+	if req.Address {
+		o.read = &reading{}
+	}
+	a.ask(w, o)
 }
 
 // ask begins an operation, if its origin has not asked too often.
@@ -211,7 +225,7 @@ func (a *agent) operation(w http.ResponseWriter, r *http.Request, origin string)
 		return
 	}
 	if o.outcome.code == "" {
-		send(w, http.StatusOK, answer{Token: o.outcome.token, Certificate: o.outcome.certificate, Signature: o.outcome.signature})
+		send(w, http.StatusOK, answer{Token: o.outcome.token, Certificate: o.outcome.certificate, Signature: o.outcome.signature, Identity: o.outcome.identity})
 		return
 	}
 	send(w, http.StatusOK, answer{Error: &answerError{o.outcome.code, o.outcome.tries}})

@@ -6,8 +6,8 @@
 // sees which one does. It guarantees that nothing is signed without a confirmation
 // that shows the asking site's address as the browser states it; that what is signed
 // to sign somebody in is bound to that address (web-eid:1.0); that a hash of a document
-// is signed only for a site, and by a card, that the person agreed to (sign.go); and
-// that no PIN is asked, taken or kept by a web page: it is
+// is signed only for a site, and by a card, that the person agreed to (sign.go); that what
+// is written on a card is read only after a window that lists it (read.go); and that no PIN is asked, taken or kept by a web page: it is
 // typed into the reader, the middleware's window or pinentry. Only builds with the
 // tag "dev" have a page for it, for test cards.
 package main

@@ -204,15 +204,19 @@ func TestAFormIsUsedOnce(t *testing.T) {
 }
 
 func TestCardsOnThePage(t *testing.T) {
-	cards, held := cardOf(t, "Weigering", testcerts.CardSpec{Kind: testcerts.Declined})
-	a := startAgent(t, cards, func(a *agent) window { return newWindow(a, "") })
-	p, id := a.person(t, "de")
-	if _, html, _ := p.send("GET", nil, nil); !strings.Contains(html, i18n.T(i18n.German, "card.no_certificate")) {
-		t.Error("the page does not say that the card has no certificate")
-	}
-	p.send("POST", confirmation(p.form(), held.Serial, held.PIN), nil)
-	if out := a.outcomeOf(t, id); out.Error == nil || out.Error.Code != "no_certificate" {
-		t.Errorf("%+v", out)
+	var cards *reader
+	for want, kind := range map[string]testcerts.Kind{"no_certificate_declined": testcerts.Declined, "no_certificate_child": testcerts.Child} {
+		var held *testcerts.Card
+		cards, held = cardOf(t, "Kind"+string(kind), testcerts.CardSpec{Kind: kind})
+		a := startAgent(t, cards, func(a *agent) window { return newWindow(a, "") })
+		p, id := a.person(t, "de")
+		if _, html, _ := p.send("GET", nil, nil); !strings.Contains(html, i18n.T(i18n.German, "card."+want)) {
+			t.Errorf("the page does not say %s", want)
+		}
+		p.send("POST", confirmation(p.form(), held.Serial, held.PIN), nil)
+		if out := a.outcomeOf(t, id); out.Error == nil || out.Error.Code != want {
+			t.Errorf("%s: %+v", want, out)
+		}
 	}
 	for want, r := range map[string]*reader{"card.no_card": {module: cards.module, only: "nobody of this name"}, "card.no_middleware": {}} {
 		a := startAgent(t, r, func(a *agent) window { return newWindow(a, "") })

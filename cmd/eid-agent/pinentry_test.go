@@ -188,12 +188,15 @@ func TestSeveralCards(t *testing.T) {
 
 func TestCardsThatCannotSignIn(t *testing.T) {
 	withPinentry(t, "1234")
-	cards, _ := cardOf(t, "Weigeraar", testcerts.CardSpec{Kind: testcerts.Declined})
-	a := pinentryAgent(t, cards)
-	if out := a.outcomeOf(t, a.begun(t, site)); out.Error == nil || out.Error.Code != "no_certificate" {
-		t.Errorf("%+v", out)
+	var cards *reader
+	for want, kind := range map[string]testcerts.Kind{"no_certificate_declined": testcerts.Declined, "no_certificate_child": testcerts.Child} {
+		cards, _ = cardOf(t, "Weigeraar"+string(kind), testcerts.CardSpec{Kind: kind})
+		a := pinentryAgent(t, cards)
+		if out := a.outcomeOf(t, a.begun(t, site)); out.Error == nil || out.Error.Code != want {
+			t.Errorf("%s: %+v", want, out)
+		}
 	}
-	a = pinentryAgent(t, &reader{module: cards.module, only: "nobody of this name"})
+	a := pinentryAgent(t, &reader{module: cards.module, only: "nobody of this name"})
 	if out := a.outcomeOf(t, a.begun(t, site)); out.Error == nil || out.Error.Code != "no_card" {
 		t.Errorf("%+v", out)
 	}

@@ -71,10 +71,16 @@ type signRequest struct {
 	HashFunction string `json:"hashFunction"`
 }
 
+// communeName says whether s can stand in a window as a commune's name.
+func communeName(s string) bool {
+	n := utf8.RuneCountInString(s)
+	return n > 0 && n <= 60 && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+}
+
 // check returns what is asked for, or why it is no request.
 func (r signRequest) check(sign bool) (*signing, error) {
 	s := &signing{commune: r.Commune, number: r.Number, documents: r.Documents, certificate: r.Certificate, digest: r.Hash}
-	if n := utf8.RuneCountInString(r.Commune); n == 0 || n > 60 || strings.ContainsFunc(r.Commune, func(c rune) bool { return !unicode.IsPrint(c) }) {
+	if !communeName(r.Commune) {
 		return nil, errors.New("a name of a commune wanted")
 	}
 	if r.Documents < 1 || r.Documents > documentsMax {
@@ -142,6 +148,9 @@ func (a *agent) agreed(origin string, certificate []byte) {
 
 // fits says why a card is not for this operation, or nil.
 func (o *operation) fits(c *card.Card) error {
+	if o.readOnly() {
+		return nil
+	}
 	if o.sign == nil {
 		_, err := c.Certificate()
 		return err
@@ -168,13 +177,20 @@ func (o *operation) among(cards []*card.Card) []*card.Card {
 
 // wantsPIN says whether the PIN is to be typed for this use of a card.
 func (o *operation) wantsPIN(c *card.Card) bool {
-	readOnly := o.sign != nil && o.sign.number == 0 && !c.Hidden()
-	return !c.AsksItself() && !readOnly
+	certificateOnly := o.sign != nil && o.sign.number == 0 && !c.Hidden()
+	return !c.AsksItself() && !certificateOnly && !o.readOnly()
 }
 
 // use does with a card what was asked for.
 func (o *operation) use(a *agent, c *card.Card, pin p11.PIN, opts ...p11.Option) (outcome, error) {
-	if o.sign == nil {
+	switch {
+	case o.readOnly():
+		files, err := c.Read(o.read.photo)
+		return outcome{identity: &files}, err
+	case o.sign == nil && o.read != nil:
+		token, files, err := c.AuthenticateAndRead(o.origin, o.nonce, pin, opts...)
+		return outcome{token: &token, identity: files}, err
+	case o.sign == nil:
 		token, err := c.Authenticate(o.origin, o.nonce, pin, opts...)
 		return outcome{token: &token}, err
 	}
@@ -205,7 +221,12 @@ func (o *operation) use(a *agent, c *card.Card, pin p11.PIN, opts ...p11.Option)
 
 // what says in words what the card is used for.
 func (o *operation) what() string {
-	if o.sign == nil {
+	switch {
+	case o.readOnly():
+		return i18n.T(o.lang, "agent.purpose_identity")
+	case o.sign == nil && o.read != nil:
+		return i18n.T(o.lang, "agent.purpose_login_address")
+	case o.sign == nil:
 		return i18n.T(o.lang, purposes[o.purpose])
 	}
 	if o.sign.number == 0 {
@@ -223,14 +244,30 @@ func (s *signing) fingerprint() string {
 	return strings.Join(groups, " ")
 }
 
-// details are the lines below what: the commune and the hash, "" where there are none.
+// details are the lines below what: the commune, the hash, what is read; "" where there
+// are none.
 func (o *operation) details() string {
-	if o.sign == nil {
-		return ""
+	var lines []string
+	add := func(key, value string) {
+		if value != "" {
+			lines = append(lines, i18n.T(o.lang, key)+": "+value)
+		}
 	}
-	text := i18n.T(o.lang, "agent.commune") + ": " + o.sign.commune
-	if o.sign.number > 0 {
-		text += "\n" + i18n.T(o.lang, "agent.hash") + ": " + o.sign.fingerprint()
+	add("agent.commune", o.commune())
+	if o.sign != nil && o.sign.number > 0 {
+		add("agent.hash", o.sign.fingerprint())
 	}
-	return text
+	add("agent.data", o.data())
+	return strings.Join(lines, "\n")
+}
+
+// commune is the one that a page names, "" where it names none.
+func (o *operation) commune() string {
+	switch {
+	case o.sign != nil:
+		return o.sign.commune
+	case o.read != nil:
+		return o.read.commune
+	}
+	return ""
 }

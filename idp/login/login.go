@@ -470,8 +470,11 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 		Fresh: req.Ask.Login || req.Ask.MaxAge != nil, Levels: req.Ask.Levels, Must: req.Ask.Essential,
 		Action: here, Renew: here + "/renew", Cancel: address(req) + "/cancel",
 	}
-	if len(d.ways(party.Commune, req.Ask)) > 1 {
-		s.Other = address(req)
+	for _, other := range d.ways(party.Commune, req.Ask) {
+		if other.Name() != m.Name() {
+			label, hint := words(other, party.Commune.ID, req.Language)
+			s.Ways, s.Other = append(s.Ways, method.Way{Label: label, Hint: hint, Href: address(req) + "/" + other.Name()}), address(req)
+		}
 	}
 	return s
 }

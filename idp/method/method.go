@@ -58,9 +58,13 @@ type Step struct {
 	Action   string       // where the page's form posts to
 	Renew    string       // where Renew answers, for methods that have it
 	Other    string       // leads to the other ways to sign in; "" where there is none
+	Ways     []Way        // the other ways themselves
 	Cancel   string       // where the form that gives up posts to
 	Problem  *fault.Error // why the last try failed; nil at first
 }
+
+// Way is another way to sign in, in the words of the step's language.
+type Way struct{ Label, Hint, Href string }
 
 // View is a page that the provider lays out.
 type View struct {

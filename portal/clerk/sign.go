@@ -131,6 +131,9 @@ var cardCodes = []string{
 // cardFailed keeps for the report what the card program said.
 func (p *Pages) cardFailed(r *http.Request, b batch, _ int, q question) (any, error) {
 	f := failed{Key: "card.failed"}
+	if strings.HasPrefix(q.Code, "no_certificate_") { // why there is none matters to those who sign in
+		q.Code = "no_certificate"
+	}
 	if slices.Contains(cardCodes, q.Code) {
 		f.Key = "card." + q.Code
 	}

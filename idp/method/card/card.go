@@ -2,13 +2,13 @@
 //
 // It owns the challenge (256 random bits, good for five minutes, for one browser,
 // one login request and one purpose, once), the page of the card step, and the one
-// validator of web-eid:1.0 authentication tokens (docs/adr/0007): whatever program
+// validator of Web eID authentication tokens (docs/adr/0007): whatever program
 // read the card, its answer comes through here. It refuses to know sessions,
 // clients and readers. It guarantees that a citizen comes out only of a signature
 // over our own address and a challenge that this browser was given and nobody used
 // (threats T1 and T2), by a card that internal/eid/trust vouches for.
 //
-// Implements the Web eID authentication token, format web-eid:1.0.
+// Implements the Web eID authentication token, formats web-eid:1.0 and 1.1.
 package card
 
 import (
@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,8 +87,16 @@ type content struct {
 	TTL                                int
 }
 
-// Show gives the browser a new challenge and the page that takes it to the card.
+// without are why a card cannot sign anybody in, whatever its holder does: by the keys of
+// internal/eid/card, as the page's script reports them.
+var without = []string{"card.no_certificate", "card.no_certificate_child", "card.no_certificate_declined"}
+
+// Show gives the browser a new challenge and the page that takes it to the card; or, after
+// a card without certificates, the page that says so and what other way there is.
 func (c *Card) Show(ctx context.Context, s method.Step) (method.View, error) {
+	if s.Problem != nil && slices.Contains(without, s.Problem.Key) {
+		return method.View{Templates: c.pages, Name: "without", Title: i18n.T(s.Language, "idp.without_title"), Content: s}, nil
+	}
 	nonce, err := c.challenge(ctx, s)
 	if err != nil {
 		return method.View{}, err
@@ -135,6 +144,9 @@ var refusals = map[idpsql.Consumption]*fault.Error{
 func (c *Card) Answer(ctx context.Context, s method.Step, form url.Values) (method.Proof, error) {
 	nonce, text := form.Get("nonce"), form.Get("token")
 	if text == "" {
+		if key := "card." + form.Get("problem"); slices.Contains(without, key) {
+			return method.Proof{}, fault.New(fault.Invalid, key, nil)
+		}
 		return method.Proof{}, fault.New(fault.Invalid, "idp.card_no_answer", nil)
 	}
 	ch := idpsql.Challenge{Nonce: nonce, Purpose: purpose, Login: s.Login, Browser: s.Browser}
@@ -188,7 +200,7 @@ func (*Card) ServeHTTP(w http.ResponseWriter, r *http.Request) { script.ServeHTT
 // program may answer.
 var shown = []string{
 	"card.step_looking", "card.step_extension", "card.step_confirm", "card.step_open", "card.step_sending", "card.step_renewed", "card.step_expired",
-	"card.no_reader_software", "card.network_refused", "card.no_card", "card.no_certificate", "card.pin_incorrect", "card.pin_wrong", "card.pin_last_try",
+	"card.no_reader_software", "card.network_refused", "card.no_card", "card.pin_incorrect", "card.pin_wrong", "card.pin_last_try",
 	"card.pin_blocked", "card.pin_length", "card.cancelled", "card.removed", "card.timeout", "card.busy", "card.failed",
 }
 

@@ -42,9 +42,10 @@ var errSignature = fault.New(fault.Forbidden, "idp.card_signature", nil)
 const (
 	tokenMin = 100
 	tokenMax = 10_000
+	appMax   = 300 // of its member about the program
 )
 
-// token is the wire form, web-eid:1.0. Fields we do not know are ignored, as its
+// token is the wire form, web-eid:1.0 and 1.1. Fields we do not know are ignored, as its
 // authors ask. Origin and nonce are not in it: the signature covers what the
 // browser's extension or our agent saw, and Validate puts in what we expect.
 type token struct {
@@ -52,9 +53,14 @@ type token struct {
 	Algorithm             string `json:"algorithm"`
 	Signature             string `json:"signature"`
 	Format                string `json:"format"`
+	AppVersion            string `json:"appVersion"` // said by whoever answers, so of no use but for the shape
+	IssuerApp             string `json:"issuerApp"`  // its name in drafts of 1.1
+
+	SigningCertificates      []signingCertificate `json:"unverifiedSigningCertificates"`
+	IntermediateCertificates []string             `json:"unverifiedIntermediateCertificates"` // trust finds issuers itself
 }
 
-// Validate checks that text, a web-eid:1.0 authentication token from a stranger, is
+// Validate checks that text, a Web eID authentication token from a stranger, is
 // a signature over nonce for origin by a card that may be used today. The order is
 // cheap before dear: whoever has no card at hand makes us ask no responder.
 func Validate(ctx context.Context, authority Authority, text, origin, nonce string) (Proved, error) {
@@ -65,8 +71,16 @@ func Validate(ctx context.Context, authority Authority, text, origin, nonce stri
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
 		return Proved{}, malformed(err)
 	}
-	if t.Format != "web-eid:1" && !strings.HasPrefix(t.Format, "web-eid:1.") {
+	version, ok := minor(t.Format)
+	if !ok {
 		return Proved{}, malformed(errors.New("another format than web-eid:1"))
+	}
+	if max(len(t.AppVersion), len(t.IssuerApp)) > appMax {
+		return Proved{}, malformed(errors.New("a long name of a program"))
+	}
+	signing, err := t.signingCertificates(version)
+	if err != nil {
+		return Proved{}, malformed(err)
 	}
 	der, err := decode(t.UnverifiedCertificate)
 	if err != nil {
@@ -90,6 +104,9 @@ func Validate(ctx context.Context, authority Authority, text, origin, nonce stri
 	certificate, err := authority.Authentication(ctx, der)
 	if err != nil {
 		return Proved{}, fmt.Errorf("card: %w", err)
+	}
+	if err := oneCard(certificate, signing); err != nil {
+		return Proved{}, malformed(err)
 	}
 	citizen, err := trust.CitizenOf(certificate)
 	if err != nil {

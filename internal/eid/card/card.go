@@ -4,7 +4,8 @@
 // (the official middleware and OpenSC), the authentication token of format
 // web-eid:1.0, and the words for what goes wrong between a person, a card and a
 // reader. It refuses to know who asks and whether they may: whoever calls
-// Authenticate or Sign has shown the holder what for and had their consent. It
+// Authenticate, Read or Sign has shown the holder what for and had their consent.
+// What is written on a card it reads and does not check: idfile does, elsewhere. It
 // guarantees that a PIN is tried at most once for each call, that the card is
 // logged out after each use, and that no signature leaves that does not verify.
 package card
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/p11"
 )
@@ -38,6 +40,12 @@ var (
 	ErrOtherCard     = fault.New(fault.Forbidden, "card.other_card", nil)
 	ErrBusy          = fault.New(fault.Conflict, "card.busy", nil)
 	ErrFailed        = fault.New(fault.Internal, "card.failed", nil)
+
+	// Why there is no certificate, where the card tells it.
+	ErrChild    = fault.New(fault.NotFound, "card.no_certificate_child", nil)
+	ErrDeclined = fault.New(fault.NotFound, "card.no_certificate_declined", nil)
+	// ErrNoFiles: the module that reads cards does not show what is written on them.
+	ErrNoFiles = fault.New(fault.NotFound, "card.no_files", nil)
 )
 
 // The labels are the same in every module; ids and slot numbers are not.
@@ -56,6 +64,8 @@ type Card struct {
 	hidden         bool                      // its certificates show only after the PIN
 	authentication *x509.Certificate
 	signature      *x509.Certificate
+	missing        *fault.Error // why there is no authentication certificate
+	holder         string       // as it is written on a card without certificates; nobody checked it
 }
 
 // List returns the eID cards in the readers now. None is ErrNoCard.
@@ -114,7 +124,29 @@ func (c *Card) look() error {
 	// certificate; a card whose holder declined the certificates shows that one.
 	c.hidden = len(found) == 0 && c.flags.Load().LoginRequired
 	c.authentication, c.signature = byLabel(found, authenticationLabel), byLabel(found, signatureLabel)
+	if c.authentication == nil && !c.hidden {
+		c.explain(token)
+	}
 	return nil
+}
+
+// explain finds out why a card has no authentication certificate, from what is written on it.
+func (c *Card) explain(token *p11.Token) {
+	c.missing = ErrNoCertificate
+	values, err := token.Data(identityFile)
+	if err != nil {
+		return
+	}
+	written, err := idfile.Parse(values[identityFile], nil)
+	if err != nil {
+		return
+	}
+	c.missing = ErrDeclined
+	if written.Child() {
+		c.missing = ErrChild
+	}
+	first, _, _ := strings.Cut(written.GivenNames, " ")
+	c.holder = strings.TrimSpace(first + " " + written.Surname)
 }
 
 // byLabel returns the certificate of a label, nil where there is none that parses:
@@ -138,8 +170,8 @@ func (c *Card) selector() p11.Selector {
 // Serial tells cards apart; it is printed on none.
 func (c *Card) Serial() string { return c.serial }
 
-// Name is the holder's, as the card's first certificate has it; "" where the card
-// hides its certificates until the PIN is given.
+// Name is the holder's, as the card's first certificate has it, or what is written on a card
+// without certificates; "" where the card hides them until the PIN is given.
 func (c *Card) Name() string {
 	for _, cert := range []*x509.Certificate{c.authentication, c.signature} {
 		if cert == nil {
@@ -151,7 +183,7 @@ func (c *Card) Name() string {
 		}
 		return strings.TrimSpace(name)
 	}
-	return ""
+	return c.holder
 }
 
 // AsksItself says that the PIN is typed into the middleware's own window or on the
@@ -167,12 +199,13 @@ func (c *Card) LastTry() bool { return c.flags.Load().PINFinalTry }
 // Blocked says that the card takes no PIN any more.
 func (c *Card) Blocked() bool { return c.flags.Load().PINLocked }
 
-// Certificate is the authentication certificate. ErrNoCertificate where the card
-// has none, as children's cards and those of holders who declined it; nil without
-// error where the card hides it until the PIN is given.
+// Certificate is the authentication certificate. Where the card has none: ErrChild and
+// ErrDeclined, or ErrNoCertificate where the card does not tell why; nil without error
+// where the card hides it until the PIN is given.
 func (c *Card) Certificate() (*x509.Certificate, error) { return c.shown(c.authentication) }
 
-// SignatureCertificate is that of the key which signs documents, as Certificate is.
+// SignatureCertificate is that of the key which signs documents, as Certificate is. A child's
+// card with the one may lack the other: ErrNoCertificate.
 func (c *Card) SignatureCertificate() (*x509.Certificate, error) { return c.shown(c.signature) }
 
 // Hidden says that the card shows its certificates only once the PIN was given.
@@ -192,10 +225,13 @@ func (c *Card) ReadSignatureCertificate(pin p11.PIN, opts ...p11.Option) (*x509.
 }
 
 func (c *Card) shown(cert *x509.Certificate) (*x509.Certificate, error) {
-	if cert == nil && !c.hidden {
-		return nil, ErrNoCertificate
+	switch {
+	case cert != nil || c.hidden:
+		return cert, nil
+	case c.missing != nil:
+		return nil, c.missing
 	}
-	return cert, nil
+	return nil, ErrNoCertificate
 }
 
 // use opens the card for this use alone and closes it, logged out, behind f.

@@ -15,7 +15,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/eid/card"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -217,13 +219,65 @@ func TestSign(t *testing.T) {
 }
 
 func TestACardWithoutCertificate(t *testing.T) {
-	m, _, held := reader(t, testcerts.CardSpec{Kind: testcerts.Declined})
-	one := find(t, m, held)
-	if _, err := one.Certificate(); !errors.Is(err, card.ErrNoCertificate) {
-		t.Errorf("certificate: %v", err)
+	for kind, want := range map[testcerts.Kind]error{testcerts.Declined: card.ErrDeclined, testcerts.Child: card.ErrChild} {
+		t.Run(string(kind), func(t *testing.T) {
+			m, _, held := reader(t, testcerts.CardSpec{Kind: kind})
+			one := find(t, m, held)
+			if one.Name() != "Test Personne" || one.Hidden() {
+				t.Errorf("the card of %q", one.Name())
+			}
+			if _, err := one.Certificate(); !errors.Is(err, want) {
+				t.Errorf("certificate: %v", err)
+			}
+			if _, err := one.SignatureCertificate(); !errors.Is(err, want) {
+				t.Errorf("certificate for signatures: %v", err)
+			}
+			if _, err := one.Authenticate(origin, nonce, held.Secret()); !errors.Is(err, want) {
+				t.Errorf("authenticate: %v", err)
+			}
+			if files, err := one.Read(true); err != nil || len(files.Photo) == 0 {
+				t.Errorf("its files: %v", err)
+			}
+		})
 	}
-	if _, err := one.Authenticate(origin, nonce, held.Secret()); !errors.Is(err, card.ErrNoCertificate) {
-		t.Errorf("authenticate: %v", err)
+}
+
+// What is written on the card comes with the token, of the same card, and no more of it
+// than was asked for; the Register's signature and the holder fit.
+func TestReadWhatIsWritten(t *testing.T) {
+	for _, kind := range []testcerts.Kind{testcerts.Today, testcerts.Old} {
+		t.Run(string(kind), func(t *testing.T) {
+			m, w, held := reader(t, testcerts.CardSpec{Kind: kind})
+			one := find(t, m, held)
+			made, files, err := one.AuthenticateAndRead(origin, nonce, held.Secret())
+			if err != nil || files == nil {
+				t.Fatal(err)
+			}
+			verify(t, made, origin, nonce, held)
+			if files.Photo != nil {
+				t.Error("the photo was not asked for")
+			}
+			v, err := trust.New(trust.Config{Roots: w.Roots(), Hosts: w.Hosts()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked, err := (&idfile.Verifier{Authority: v, Clock: clock.System}).Verify(t.Context(), *files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			certificate, err := v.Authentication(t.Context(), held.Authentication.Raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			who, err := trust.CitizenOf(certificate)
+			if err != nil || checked.Of(who) != nil {
+				t.Errorf("the files are another's: %v", err)
+			}
+			alone, err := one.Read(true)
+			if err != nil || len(alone.Photo) == 0 || string(alone.Identity) != string(files.Identity) {
+				t.Errorf("without PIN: %v", err)
+			}
+		})
 	}
 }
 
@@ -236,7 +290,7 @@ func TestNoSuchCard(t *testing.T) {
 
 func TestEveryFailureHasWords(t *testing.T) {
 	for _, e := range []*fault.Error{
-		card.ErrNoCard, card.ErrNoCertificate, card.ErrPINWrong, card.ErrPINLastTry, card.ErrPINLength, card.ErrPINBlocked,
+		card.ErrNoCard, card.ErrNoCertificate, card.ErrChild, card.ErrDeclined, card.ErrNoFiles, card.ErrPINWrong, card.ErrPINLastTry, card.ErrPINLength, card.ErrPINBlocked,
 		card.ErrCancelled, card.ErrRemoved, card.ErrTimeout, card.ErrBusy, card.ErrFailed, card.ErrPINIncorrect.With("Count", 1),
 	} {
 		for _, l := range i18n.Languages {

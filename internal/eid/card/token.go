@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/p11"
 )
 
@@ -99,6 +101,30 @@ func CheckNonce(nonce string) error {
 // page's challenge, hashed as the text it is. p11.SpendLastTry allows a PIN where
 // a wrong one would block the card.
 func (c *Card) Authenticate(origin, nonce string, pin p11.PIN, opts ...p11.Option) (Token, error) {
+	return c.authenticate(origin, nonce, pin, nil, opts...)
+}
+
+// AuthenticateAndRead is Authenticate, and reads what is written on the same card. The
+// files are nil where the module does not show them or they cannot be read: the holder is
+// signed in all the same.
+func (c *Card) AuthenticateAndRead(origin, nonce string, pin p11.PIN, opts ...p11.Option) (Token, *idfile.Files, error) {
+	var files *idfile.Files
+	token, err := c.authenticate(origin, nonce, pin, func(t *p11.Token) error {
+		read, err := c.read(t, false)
+		if fault.KeyOf(err) != "" { // not shown, or of no use
+			return nil
+		}
+		files = &read
+		return err
+	}, opts...)
+	if err != nil {
+		return Token{}, nil, err
+	}
+	return token, files, nil
+}
+
+// authenticate signs, then calls also, where there is one, with the same opened card.
+func (c *Card) authenticate(origin, nonce string, pin p11.PIN, also func(*p11.Token) error, opts ...p11.Option) (Token, error) {
 	if err := errors.Join(CheckOrigin(origin), CheckNonce(nonce)); err != nil {
 		return Token{}, ErrFailed.Because(err)
 	}
@@ -123,6 +149,9 @@ func (c *Card) Authenticate(origin, nonce string, pin p11.PIN, opts ...p11.Optio
 		made.UnverifiedCertificate = base64.StdEncoding.EncodeToString(cert.Raw)
 		made.Algorithm = alg.name
 		made.Signature = base64.StdEncoding.EncodeToString(signature)
+		if also != nil {
+			return also(token)
+		}
 		return nil
 	}, opts...)
 	if err != nil {

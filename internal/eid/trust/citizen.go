@@ -33,7 +33,7 @@ func CitizenOf(c Certificate) (eid.Citizen, error) {
 		return eid.Citizen{}, err
 	}
 	if who.Name() == "" { // the common name always has something, and its purpose behind it
-		who.Surname = strings.TrimSpace(strings.TrimSuffix(strings.TrimSuffix(common, "(Authentication)"), "(Signature)"))
+		who.Surname = WithoutPurpose(common)
 	}
 	if who.Name() == "" {
 		return eid.Citizen{}, because(ErrMalformed, "a subject without a name")
@@ -52,6 +52,12 @@ func CitizenOf(c Certificate) (eid.Citizen, error) {
 		}
 	}
 	return who, nil
+}
+
+// WithoutPurpose is a common name of a card without the word for what the certificate is
+// for, by which those of one card differ.
+func WithoutPurpose(common string) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSuffix(common, "(Authentication)"), "(Signature)"))
 }
 
 // attribute returns the subject's only value of an attribute, "" where there is none.

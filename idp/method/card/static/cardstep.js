@@ -16,6 +16,7 @@
 //                                        pin_incorrect as {"one": "…", "other": "…"}, {{.Count}} left in
 //     <input type="hidden" name="nonce">  the challenge again; follows a renewal
 //     <input type="hidden" name="token">  filled with the web-eid:1.0 token as JSON, then the form is sent
+//     <input type="hidden" name="problem"> filled with why a card cannot sign anybody in; then the form is sent
 //     <button>…</button>                  starts; a form with a filled token is sent as it is
 //     <div data-card-status></div>        made into a live region: progress, the link to the agent's
 //   </form>                               window, or what went wrong
@@ -50,6 +51,11 @@ function start(form) {
       view.progress('step_sending');
       form.requestSubmit();
     } catch (error) {
+      if (error.code?.startsWith('no_certificate')) {
+        form.elements.problem.value = error.code;
+        HTMLFormElement.prototype.submit.call(form); // without the event: the provider explains, and offers other ways
+        return;
+      }
       view.problem(error instanceof Problem ? error : new Problem('failed'));
     } finally {
       step.busy = false;
@@ -59,6 +65,7 @@ function start(form) {
   window.addEventListener('pageshow', (event) => {
     if (!event.persisted) return;
     form.elements.token.value = '';
+    form.elements.problem.value = '';
     step.until = 0;
     view.end();
   });
@@ -100,8 +107,9 @@ async function byExtension(nonce, lang) {
   return tokenOf(await ask('authenticate', { challengeNonce: nonce, options: { lang, userInteractionTimeout: 120000 } }, personActs));
 }
 
-function tokenOf({ unverifiedCertificate, algorithm, signature, format, appVersion }) {
-  return { unverifiedCertificate, algorithm, signature, format, appVersion };
+// tokenOf takes a token, of format 1.0 or 1.1, out of what came with it; absent members stay absent.
+function tokenOf({ unverifiedCertificate, algorithm, signature, format, appVersion, unverifiedSigningCertificates }) {
+  return { unverifiedCertificate, algorithm, signature, format, appVersion, unverifiedSigningCertificates };
 }
 
 async function byAgent(form, step, view) {
