@@ -216,6 +216,9 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 		if err := step(tx, r, InReview, by, at); err != nil {
 			return err
 		}
+		if err := take(tx, r, by, at); err != nil {
+			return err
+		}
 		if reason != "" {
 			e := Event{At: at, Actor: by, Kind: EventDecided, Detail: map[string]string{"Attention": string(attention), "Reason": reason}}
 			if err := addEvent(tx, r.Commune, r.ID, e); err != nil {

@@ -141,6 +141,12 @@ type Order struct {
 	DueOn       time.Time // the promised day, at midnight in Brussels
 	ChangedAt   time.Time // of the last step
 	ChangedBy   string    // who took it: a name, "" for the service
+	ClosedAt    time.Time // zero while it is open
+	// AnsweredAt is when the person wrote last, zero where a clerk has acted since.
+	AnsweredAt time.Time
+
+	Assignee   Colleague // who is on it, zero where nobody
+	AssignedAt time.Time // zero where nobody
 
 	Paper   *Paper   // nil before it is first prepared
 	Refusal *Refusal // nil unless refused
@@ -255,10 +261,12 @@ const (
 	EventCancelled   EventKind = "cancelled"
 	EventNotified    EventKind = "notified" // mail sent
 	EventUnnotified  EventKind = "unnotified"
+	EventAssigned    EventKind = "assigned" // taken, or given to a colleague
+	EventReleased    EventKind = "released"
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }
@@ -268,28 +276,6 @@ type Actor struct {
 	Kind    ActorKind
 	Subject string // "" for the service
 	Name    string
-}
-
-// Filter chooses orders of an inbox. Its zero value is every open order.
-type Filter struct {
-	States []State // empty: the open ones
-	// Search is a number, a reference, or the beginning of a surname.
-	Search string
-	Late   bool   // only those whose promised day is over
-	After  string // Page.Next of the page before
-	Limit  int    // 1 to 200; 50 where zero
-}
-
-// Page is a page of an inbox, the most urgent first.
-type Page struct {
-	Orders []Order // without Events
-	Next   string  // for Filter.After; "" on the last page
-}
-
-// Counts are the open orders of a commune, for the inbox's head.
-type Counts struct {
-	ByState map[State]int
-	Late    int
 }
 
 // File is a file to show or download.

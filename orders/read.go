@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
-	"github.com/belfry-eid/belfry/internal/code"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
-	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 )
 
@@ -90,109 +87,6 @@ func (s *Service) own(r row, clerk Clerk) (bool, error) {
 		return true, nil
 	}
 	return clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person, nil
-}
-
-const (
-	maxPage   = 200
-	maxSearch = 100 // characters
-)
-
-// Inbox lists orders of a commune by promised day. Fault orders.bad_filter (Invalid).
-func (s *Service) Inbox(ctx context.Context, c commune.ID, f Filter) (Page, error) {
-	if _, err := s.commune(c); err != nil {
-		return Page{}, err
-	}
-	if f.Limit == 0 {
-		f.Limit = 50
-	}
-	if f.Limit < 1 || f.Limit > maxPage {
-		return Page{}, fault.New(fault.Invalid, "orders.bad_filter", fmt.Errorf("limit %d", f.Limit))
-	}
-	where, args, err := s.where(f)
-	if err != nil {
-		return Page{}, err
-	}
-	list, err := s.list(ctx, c, fmt.Sprintf("%s ORDER BY o.due_on, o.id LIMIT %d", where, f.Limit+1), args...)
-	if err != nil || len(list) <= f.Limit {
-		return Page{Orders: list}, err
-	}
-	last := list[f.Limit-1]
-	return Page{Orders: list[:f.Limit], Next: last.DueOn.Format(time.DateOnly) + "_" + last.ID}, nil
-}
-
-// where is the condition of a filter; $1 is the commune.
-func (s *Service) where(f Filter) (string, []any, error) {
-	var args []any
-	arg := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)+1) }
-	states := f.States
-	if len(states) == 0 {
-		states = OpenStates
-	}
-	var in []string
-	for _, st := range states {
-		if !st.Known() {
-			return "", nil, fault.New(fault.Invalid, "orders.bad_filter", fmt.Errorf("state %q", st))
-		}
-		in = append(in, arg(string(st)))
-	}
-	where := "AND o.state IN (" + strings.Join(in, ", ") + ")"
-	if f.Late {
-		where += " AND o.due_on < " + arg(s.today())
-	}
-	if n, ok := ParseNumber(f.Search); ok {
-		where += " AND p.number = " + arg(string(n))
-	} else if name := words(f.Search); name != "" {
-		// words has left letters, digits and spaces: nothing that LIKE would read as a pattern.
-		match := "o.search_name LIKE " + arg(cut(name, maxSearch)+"%")
-		if ref, ok := code.Parse(f.Search, referenceLength); ok {
-			match += " OR o.reference = " + arg(ref)
-		}
-		where += " AND (" + match + ")"
-	}
-	if f.After != "" {
-		day, id, ok := strings.Cut(f.After, "_")
-		if _, err := time.Parse(time.DateOnly, day); err != nil || !ok {
-			return "", nil, fault.New(fault.Invalid, "orders.bad_filter", fmt.Errorf("after %q", f.After))
-		}
-		day = arg(day)
-		where += " AND (o.due_on > " + day + " OR o.due_on = " + day + " AND o.id > " + arg(id) + ")"
-	}
-	return where, args, nil
-}
-
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
-}
-
-func (s *Service) today() string { return s.Clock().In(i18n.Brussels()).Format(time.DateOnly) }
-
-// Counts says how many orders of a commune are open, by state, and how many of them late.
-func (s *Service) Counts(ctx context.Context, c commune.ID) (Counts, error) {
-	counts := Counts{ByState: map[State]int{}}
-	args := []any{string(c), s.today()}
-	for _, st := range OpenStates {
-		args = append(args, string(st))
-		counts.ByState[st] = 0
-	}
-	rows, err := s.DB.Query(ctx, `SELECT state, COUNT(*), COALESCE(SUM(CASE WHEN due_on < $2 THEN 1 ELSE 0 END), 0)
-		FROM orders_order WHERE commune = $1 AND state IN (`+placeholders(3, len(OpenStates))+`) GROUP BY state`, args...)
-	if err != nil {
-		return Counts{}, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var st State
-		var n, late int
-		if err := rows.Scan(&st, &n, &late); err != nil {
-			return Counts{}, err
-		}
-		counts.ByState[st] = n
-		counts.Late += late
-	}
-	return counts, rows.Err()
 }
 
 // Preview returns the frozen bytes that a clerk is to approve, and logs that the clerk

@@ -61,6 +61,7 @@ type row struct {
 const selectOrder = `SELECT
 	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.number_sealed,
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
+	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at,
 	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
 	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
 	COALESCE(p.specimen, 0), COALESCE(p.void, 0)
@@ -76,12 +77,14 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		product, answers, due, refusal string
 		version                        int
 		submitted, changed             sqldb.Time
+		assigned, answered, closed     int64
 		prepared, signed, issued       sqldb.Time
 		specimen, void                 int64
 	)
 	if err := from.Scan(
 		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.sealed,
 		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal,
+		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed,
 		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
 		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
 		&specimen, &void,
@@ -107,6 +110,7 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 	}
 	r.Reference = grouped(r.Reference)
 	r.SubmittedAt, r.ChangedAt = submitted.Time, changed.Time
+	r.AssignedAt, r.AnsweredAt, r.ClosedAt = sinceZero(assigned), sinceZero(answered), sinceZero(closed)
 	if p.Number != "" {
 		p.PreparedAt, p.SignedAt, p.IssuedAt = prepared.Time, signed.Time, issued.Time
 		p.Specimen, p.Void = specimen == 1, void == 1
@@ -182,9 +186,34 @@ func step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
 	if !May(r.State, to, by.Kind) {
 		return errMoved
 	}
-	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3
-		WHERE commune = $4 AND id = $5 AND version = $6 AND state = $7`,
-		string(to), sqldb.Micros(at), by.Name, string(r.Commune), r.ID, r.Version, string(r.State)))
+	closed, answered := r.ClosedAt, r.AnsweredAt
+	switch {
+	case to.Open():
+		closed = time.Time{}
+	case closed.IsZero():
+		closed = at
+	}
+	if by.Kind == ByClerk {
+		answered = time.Time{} // whoever goes on has read it
+	}
+	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5
+		WHERE commune = $6 AND id = $7 AND version = $8 AND state = $9`,
+		string(to), sqldb.Micros(at), by.Name, orZero(closed), orZero(answered), string(r.Commune), r.ID, r.Version, string(r.State)))
+}
+
+// sinceZero and orZero keep a time that may be none as 0, which an index can be asked for.
+func sinceZero(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return sqldb.FromMicros(micros)
+}
+
+func orZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return sqldb.Micros(t)
 }
 
 // one makes errMoved of an update that found no row.

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	rawKey    = regexp.MustCompile(`\b(portal|clerk|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|check|orders|page|fault|register|idp)\.[a-z_]+`)
 	anyNumber = regexp.MustCompile(`\b857[0-9]{8}\b`) // of the people of orderstest
 )
 
@@ -278,9 +278,14 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	desk := w.clerk(c, 1000+int(l[0]), staff.Administrator)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
-	for _, tab := range []string{"submitted", "in_review", "sealing", "late", "closed"} {
+	for _, tab := range []string{"mine", "team", "answered", "in_review", "sealing", "late", "closed"} {
 		show("desk, "+tab, desk.get(at("/desk?show="+tab)))
 	}
+	show("desk, sorted", desk.get(at("/desk?sort=name&down=1&rows=200")))
+	show("desk given", desk.post(at("/desk/assign"), url.Values{"order": {fresh.ID + " ", ready.ID + " "}, "to": {"clerk-" + fmt.Sprint(1000+int(l[0]))}}))
+	show("desk order, taken", desk.get(at("/desk/orders/"+fresh.ID)))
+	show("desk order, taken meanwhile", desk.post(at("/desk/orders/"+fresh.ID+"/assign"), url.Values{"seen": {"somebody"}}))
+	show("desk given, to nobody", desk.post(at("/desk/assign"), url.Values{"order": {fresh.ID + " clerk-" + fmt.Sprint(1000+int(l[0]))}}))
 	show("desk order, new", desk.get(at("/desk/orders/"+fresh.ID)))
 	show("desk order, prepared", desk.get(at("/desk/orders/"+ready.ID)))
 	show("desk order, card again", desk.get(at("/desk/orders/"+ready.ID+"?again=1")))

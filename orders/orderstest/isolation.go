@@ -45,7 +45,10 @@ func isolation(t *testing.T, w *World) {
 			return true
 		},
 		"Counts": func() bool {
-			counts, err := s.Counts(ctx, B)
+			counts, err := s.Counts(ctx, B, open.Assignee.Subject)
+			if counts.Mine+counts.Unassigned+counts.Answered > 0 {
+				return false
+			}
 			for _, n := range counts.ByState {
 				if n != 0 {
 					return false
@@ -69,6 +72,10 @@ func isolation(t *testing.T, w *World) {
 		"Ready": func() bool { list, err := s.Ready(ctx, B, Clerk(1)); return err == nil && len(list) == 0 },
 		"Refuse": func() bool {
 			_, err := s.Refuse(ctx, B, open.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+			return missing(err)
+		},
+		"Assign": func() bool {
+			_, err := s.Assign(ctx, B, open.ID, Clerk(2), open.Assignee.Subject, colleague(2))
 			return missing(err)
 		},
 		"Cancel": func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },

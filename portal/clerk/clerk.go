@@ -17,6 +17,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
@@ -29,7 +30,8 @@ import (
 // Orders is what the desk asks of the orders room; *orders.Service answers.
 type Orders interface {
 	Inbox(ctx context.Context, c commune.ID, f orders.Filter) (orders.Page, error)
-	Counts(ctx context.Context, c commune.ID) (orders.Counts, error)
+	Counts(ctx context.Context, c commune.ID, subjects ...string) (orders.Counts, error)
+	Assign(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seen string, to orders.Colleague) (orders.Order, error)
 	ForClerk(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
 	Own(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (bool, error)
 	Prepare(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
@@ -68,6 +70,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	decide := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(visit.Fresh(p.now, h))) }
 	look("GET /desk", p.inbox)
 	look("GET /desk/orders/{id}", p.order)
+	look("POST /desk/orders/{id}/assign", p.assign)
+	look("POST /desk/assign", p.assignSome)
 	look("POST /desk/orders/{id}/prepare", p.prepare)
 	look("GET /desk/orders/{id}/preview", p.preview)
 	decide("POST /desk/orders/{id}/approve", p.approve)
@@ -124,13 +128,14 @@ func (p *Pages) moved(w http.ResponseWriter, r *http.Request, err error) error {
 	web.Note(r, "key", e.Key)
 	frame := v.Frame(w, r, v.T("clerk.moved.title"))
 	return p.render(w, http.StatusConflict, "moved", frame, moved{
-		Order: o, Key: e.Key, By: o.ChangedBy, Again: o.State == orders.InReview, To: v.To("/desk/orders/" + id), Inbox: v.To("/desk"),
+		Order: o, Key: e.Key, Text: i18n.Message(v.Language, e.Key, e.Args), By: o.ChangedBy, Again: o.State == orders.InReview, To: v.To("/desk/orders/" + id), Inbox: v.To("/desk"),
 	})
 }
 
 type moved struct {
 	Order orders.Order
 	Key   string
+	Text  string
 	By    string // "" where the service itself was first
 	Again bool   // the order may still be decided
 	To    string

@@ -3,15 +3,56 @@ package clerk
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
 
-// tab is a ready-made filter of the inbox.
+// view is a ready-made filter of the inbox, in the order of the page.
+type view struct {
+	name   string
+	filter orders.Filter
+	count  func(orders.Counts) int // nil where it is not counted
+}
+
+const (
+	allOpen   = "open"   // what the desk shows first
+	closedTab = "closed" // has one order, and nobody to give it to
+	mineTab   = "mine"
+)
+
+var views = []view{
+	{mineTab, orders.Filter{}, func(c orders.Counts) int { return c.Mine }}, // of whom, the visit says
+	{"team", orders.Filter{Unassigned: true}, func(c orders.Counts) int { return c.Unassigned }},
+	{allOpen, orders.Filter{}, func(c orders.Counts) int { return inStates(c, orders.OpenStates...) }},
+	{"answered", orders.Filter{Answered: true}, func(c orders.Counts) int { return c.Answered }},
+	{"in_review", orders.Filter{States: []orders.State{orders.InReview}}, func(c orders.Counts) int { return inStates(c, orders.InReview) }},
+	{"late", orders.Filter{Late: true}, func(c orders.Counts) int { return c.Late }},
+	{"sealing", orders.Filter{States: []orders.State{orders.Approved, orders.Signed}}, func(c orders.Counts) int {
+		return inStates(c, orders.Approved, orders.Signed)
+	}},
+	{closedTab, orders.Filter{States: closedStates()}, nil},
+}
+
+func closedStates() []orders.State {
+	return slices.DeleteFunc(slices.Clone(orders.States), orders.State.Open)
+}
+
+func inStates(c orders.Counts, states ...orders.State) (n int) {
+	for _, s := range states {
+		n += c.ByState[s]
+	}
+	return n
+}
+
+// tab is a view as it is offered.
 type tab struct {
 	Name    string
 	Text    string
@@ -21,49 +62,99 @@ type tab struct {
 	Current bool
 }
 
-// tabs in the order of the page, with the states each shows.
-var tabs = []struct {
-	name   string
-	states []orders.State
-}{
-	{"open", nil},
-	{"submitted", []orders.State{orders.Submitted}},
-	{"in_review", []orders.State{orders.InReview}},
-	{"sealing", []orders.State{orders.Approved, orders.Signed}},
-	{"late", nil},
-	{"closed", []orders.State{orders.Issued, orders.Refused, orders.Cancelled}},
+// column is a head of the table, which sorts where it has an address.
+type column struct {
+	Text string
+	Href string
+	Sort string // "ascending" or "descending", of aria-sort; "" where it does not sort now
 }
 
 type row struct {
-	Order orders.Order
-	Href  string
-	Late  int // days after the promised one
-	Today bool
+	Order    orders.Order
+	Href     string
+	Value    string // "ORDER SUBJECT": who was on it when the list was shown
+	Late     int    // days after the promised one
+	Today    bool
+	Answered bool
+	Mine     bool
 }
 
 type inbox struct {
-	Tabs    []tab
-	Current string // name of the tab shown
-	Search  string
-	Rows    []row
-	Next    string // the next page; empty on the last
-	Action  string
-	Ready   string // the list of what can be approved at once
+	Tabs       []tab
+	Current    string // name of the view shown
+	Search     string
+	Kept       []pair // the other parts of the filter, for the search form
+	Columns    []column
+	Rows       []row
+	Next       string // the next page; empty on the last
+	Sizes      []page.Link
+	Action     string
+	Ready      string // the list of what can be approved at once
+	Give       string // where what is ticked is given to somebody; no such form where empty
+	Colleagues []staff.Member
+	Me         string
 }
 
-// inbox lists orders, the most urgent first. Filters are GET: they can be kept as a bookmark.
-func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
-	v := visit.Of(r)
-	q := r.URL.Query()
-	f := orders.Filter{Search: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
-	current := "open"
-	for _, t := range tabs {
-		if t.name == q.Get("show") {
-			current, f.States = t.name, t.states
+type pair struct{ Name, Value string }
+
+// inboxQuery is what an address of the inbox asks for. Filters are GET: they can be kept as a bookmark.
+type inboxQuery struct {
+	view   view
+	search string
+	sort   orders.Sort
+	down   bool
+	size   int
+	after  string
+}
+
+var pageSizes = []int{50, 200}
+
+func readInbox(q url.Values) inboxQuery {
+	asked := inboxQuery{search: strings.TrimSpace(q.Get("q")), sort: orders.Sort(q.Get("sort")), down: q.Get("down") == "1", size: pageSizes[0], after: q.Get("after")}
+	if n, err := strconv.Atoi(q.Get("rows")); err == nil && slices.Contains(pageSizes, n) {
+		asked.size = n
+	}
+	i := slices.IndexFunc(views, func(v view) bool { return v.name == q.Get("show") })
+	if i < 0 {
+		i = slices.IndexFunc(views, func(v view) bool { return v.name == allOpen })
+	}
+	asked.view = views[i]
+	if asked.view.name == closedTab {
+		asked.sort, asked.down = orders.ByDue, false
+	}
+	return asked
+}
+
+// values are the address of the same question; what is usual is left out.
+func (a inboxQuery) values() url.Values {
+	q := url.Values{"show": {a.view.name}}
+	set := func(name, value string, unusual bool) {
+		if unusual {
+			q.Set(name, value)
 		}
 	}
-	f.Late = current == "late"
-	counts, err := p.orders.Counts(r.Context(), v.Commune.ID)
+	set("q", a.search, a.search != "")
+	set("sort", string(a.sort), a.sort != orders.ByDue)
+	set("down", "1", a.down)
+	set("rows", strconv.Itoa(a.size), a.size != pageSizes[0])
+	set("after", a.after, a.after != "")
+	return q
+}
+
+// inbox lists orders.
+func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	asked := readInbox(r.URL.Query())
+	mine, err := p.answersFor(r)
+	if err != nil {
+		return err
+	}
+	f := asked.view.filter
+	f.Search, f.Sort, f.Descending, f.Limit, f.After = asked.search, asked.sort, asked.down, asked.size, asked.after
+	if asked.view.name == mineTab {
+		f.Assignees = mine
+	}
+	counts, err := p.orders.Counts(r.Context(), v.Commune.ID, mine...)
 	if err != nil {
 		return err
 	}
@@ -71,41 +162,70 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := inbox{Tabs: p.tabs(v, counts, current, f.Search), Current: current, Search: f.Search, Action: v.To("/desk"), Ready: v.To("/desk/ready")}
+	c := inbox{Current: asked.view.name, Search: asked.search, Action: v.To("/desk"), Ready: v.To("/desk/ready"), Me: v.Person.Subject}
+	c.address(v, asked, counts, found.Next)
 	for _, o := range found.Orders {
 		days := daysLate(o, p.now())
-		c.Rows = append(c.Rows, row{Order: o, Href: v.To("/desk/orders/" + o.ID), Late: max(days, 0), Today: days == 0 && o.State.Open()})
+		c.Rows = append(c.Rows, row{
+			Order: o, Href: v.To("/desk/orders/" + o.ID), Value: o.ID + " " + o.Assignee.Subject, Late: max(days, 0),
+			Today: days == 0 && o.State.Open(), Answered: !o.AnsweredAt.IsZero(), Mine: o.Assignee.Subject == v.Person.Subject,
+		})
 	}
-	if found.Next != "" {
-		c.Next = v.To("/desk") + "?" + url.Values{"show": {current}, "q": {f.Search}, "after": {found.Next}}.Encode()
+	if c.Current != closedTab && len(c.Rows) > 0 {
+		c.Give = v.To("/desk/assign")
+		if c.Colleagues, err = p.staff.Members(r.Context(), v.Commune.ID); err != nil {
+			return err
+		}
 	}
-	title := v.T("clerk.inbox.title") + " · " + v.T("clerk.inbox.tab."+current)
+	title := v.T("clerk.inbox.title") + " · " + v.T("desk.tab."+c.Current)
 	return p.render(w, http.StatusOK, "inbox", v.Frame(w, r, title), c)
 }
 
-func (p *Pages) tabs(v *visit.Visit, n orders.Counts, current, search string) []tab {
-	var list []tab
-	for _, t := range tabs {
-		q := url.Values{"show": {t.name}}
-		if search != "" {
-			q.Set("q", search)
-		}
-		made := tab{Name: t.name, Text: v.T("clerk.inbox.tab." + t.name), Href: v.To("/desk") + "?" + q.Encode(), Current: t.name == current, Counted: t.name != "closed"}
-		switch t.name {
-		case "open":
-			for _, s := range orders.OpenStates {
-				made.Count += n.ByState[s]
-			}
-		case "late":
-			made.Count = n.Late
-		default:
-			for _, s := range t.states {
-				made.Count += n.ByState[s]
-			}
-		}
-		list = append(list, made)
+// address fills in where the links of the page lead.
+func (c *inbox) address(v *visit.Visit, asked inboxQuery, counts orders.Counts, next string) {
+	to := func(change func(*inboxQuery)) string {
+		other := asked
+		other.after = ""
+		change(&other)
+		return v.To("/desk") + "?" + other.values().Encode()
 	}
-	return list
+	for _, t := range views {
+		made := tab{Name: t.name, Text: v.T("desk.tab." + t.name), Current: t.name == c.Current, Href: to(func(q *inboxQuery) { q.view, q.sort, q.down = t, orders.ByDue, false })}
+		if t.count != nil {
+			made.Counted, made.Count = true, t.count(counts)
+		}
+		c.Tabs = append(c.Tabs, made)
+	}
+	sorts := func(key string, by orders.Sort) {
+		col := column{Text: v.T(key)}
+		if c.Current != closedTab {
+			col.Href = to(func(q *inboxQuery) { q.down, q.sort = q.sort == by && !q.down, by })
+			if asked.sort == by {
+				col.Sort = map[bool]string{false: "ascending", true: "descending"}[asked.down]
+			}
+		}
+		c.Columns = append(c.Columns, col)
+	}
+	plain := func(key string) { c.Columns = append(c.Columns, column{Text: v.T(key)}) }
+	sorts("clerk.inbox.person", orders.ByName)
+	plain("clerk.inbox.document")
+	plain("clerk.inbox.reference")
+	sorts("desk.sent", orders.BySent)
+	sorts("clerk.inbox.due", orders.ByDue)
+	plain("clerk.inbox.state")
+	plain("desk.who")
+	for _, n := range pageSizes {
+		c.Sizes = append(c.Sizes, page.Link{Text: strconv.Itoa(n), Href: to(func(q *inboxQuery) { q.size = n }), Current: n == asked.size})
+	}
+	if next != "" {
+		c.Next = to(func(q *inboxQuery) { q.after = next })
+	}
+	kept := asked
+	kept.search, kept.after = "", ""
+	for name, value := range kept.values() {
+		c.Kept = append(c.Kept, pair{name, value[0]})
+	}
+	slices.SortFunc(c.Kept, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // daysLate counts days from the promised one to today, in Brussels: 0 on the day itself.

@@ -42,6 +42,7 @@ type order struct {
 	To        string // this page
 	Events    []event
 	Waiting   bool // the service is at work; the page is worth loading again
+	Who       who
 }
 
 // order shows everything about an order on one page.
@@ -80,7 +81,8 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))
 	}
-	return c, nil
+	c.Who, err = p.who(r, o, own)
+	return c, err
 }
 
 func inWords(v *visit.Visit, e orders.Event) event {

@@ -22,6 +22,21 @@ import (
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
 
+// askAll asks about several files at once.
+func askAll(t *testing.T, paths []string, roots string, at time.Time, more ...string) []verdict {
+	t.Helper()
+	arguments := append([]string{"pyhanko_check.py", "--trust", roots, "--at", at.Format(time.RFC3339)}, more...)
+	out, err := exec.Command(python(t), append(arguments, paths...)...).Output()
+	list := make([]verdict, len(paths))
+	d := json.NewDecoder(bytes.NewReader(out))
+	for i := range list {
+		if e := d.Decode(&list[i]); e != nil {
+			t.Fatalf("%v, %v: %s", err, e, out)
+		}
+	}
+	return list
+}
+
 // python is the interpreter that make interop sets.
 func python(t *testing.T) string {
 	path := os.Getenv("BELFRY_INTEROP_PYTHON")
@@ -135,16 +150,16 @@ func TestInteropPyHankoAcceptsTwoSignatures(t *testing.T) {
 func TestInteropVeraPDFAfterSealing(t *testing.T) {
 	w := signingtest.Shared()
 	label := pades.Options{Label: "Cachet électronique de la commune"}
-	certified := label
-	certified.Certify = true
+	whole := label
+	whole.Certify = true
 	files := map[string][]byte{
 		"unsealed":  tagged,
 		"B-B":       sign(t, tagged, w.RSA, label, false),
-		"certified": sign(t, tagged, w.P256, certified, false),
-		"B-T":       sign(t, tagged, w.P384, certified, true),
+		"certified": sign(t, tagged, w.P256, whole, false),
+		"B-T":       sign(t, tagged, w.P384, whole, true),
 	}
 	files["two"] = sign(t, files["B-B"], w.P384, label, true)
-	seen := certified
+	seen := whole
 	seen.Visible = &pades.Visible{Last: true, Right: true, Margin: 20, Draw: func(string) (*mark.Drawing, error) {
 		picture := image.NewNRGBA(image.Rect(0, 0, 20, 30)) // transparent
 		return mark.Mark{Lines: []string{"Cachet électronique", "de la commune"}, Picture: picture, QR: "https://example.org/"}.Draw()

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Say what pyHanko, a stranger to Belfry, thinks of the signatures in a PDF.
 
-    pyhanko_check.py --trust ROOT.pem [--trust ...] [--at 2026-06-01T12:00:00Z] [--future ...] [--revocation] FILE
+    pyhanko_check.py --trust ROOT.pem [--trust ...] [--at 2026-06-01T12:00:00Z] [--future ...] [--revocation] [--password ...] FILE...
 
-Prints one JSON object: for each signature its level (B-B to B-LTA), the conclusion
+Prints one JSON object for each file: for each signature its level (B-B to B-LTA), the conclusion
 of ETSI EN 319 102-1, whether the byte ranges and the later revisions are in
 order, and whether the certification was kept. A file with a document security
 store must hold in it proof that no certificate was revoked, and is validated as
 one that is meant to last (EN 319 102-1, 5.6.3); nobody is asked online. Without
 --revocation that proof is not wanted of other files. Exit status 0 if
-every signature passed, 1 if one did not, 2 if the file could not be checked.
+every signature passed, 1 if one did not, 2 if a file could not be checked.
 """
 
 import argparse
@@ -63,7 +63,8 @@ def arguments():
     parser.add_argument("--at", help="the moment to check for, RFC 3339; now where left out")
     parser.add_argument("--future", help="the later moment to check a B-LTA file for, as if it had been renewed until then")
     parser.add_argument("--revocation", action="store_true", help="want proof that no certificate was revoked")
-    parser.add_argument("file")
+    parser.add_argument("--password", default="", help="opens encrypted files")
+    parser.add_argument("files", nargs="+", metavar="FILE")
     return parser.parse_args()
 
 
@@ -167,18 +168,29 @@ async def check(signature, args):
     return out
 
 
+async def verdict(path, args):
+    with open(path, "rb") as stream:
+        reader = PdfFileReader(stream, strict=True)
+        if reader.encrypted:
+            reader.decrypt(args.password)
+        return [await check(s, args) for s in reader.embedded_regular_signatures]
+
+
 async def main():
     args = arguments()
-    with open(args.file, "rb") as stream:
-        reader = PdfFileReader(stream, strict=True)
-        found = [await check(s, args) for s in reader.embedded_regular_signatures]
-    print(json.dumps({"signatures": found}, indent=1))
-    return 0 if found and all(s["ok"] for s in found) else 1
+    status = 0
+    for path in args.files:
+        try:
+            found = await verdict(path, args)
+        except Exception as problem:  # whatever it is, it is no verdict
+            print(json.dumps({"error": f"{type(problem).__name__}: {problem}"}))
+            status = 2
+            continue
+        print(json.dumps({"signatures": found}, indent=1))
+        if not found or not all(s["ok"] for s in found):
+            status = max(status, 1)
+    return status
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(main()))
-    except Exception as problem:  # whatever it is, it is no verdict
-        print(json.dumps({"error": f"{type(problem).__name__}: {problem}"}))
-        sys.exit(2)
+    sys.exit(asyncio.run(main()))

@@ -71,7 +71,7 @@ func TestLiesAreNotPutIntoDocuments(t *testing.T) {
 			file := w.sign(plain(), "P-256", true, true)
 			lie(w.Status)
 			if w.Status.Signer == nil { // the list answers in the responder's place
-				if _, x, err := w.extend(file, signing.LevelBLT); err != nil || len(x.Tail) == 0 {
+				if _, x, err := w.TryRaise(file, signing.LevelBLT); err != nil || len(x.Tail) == 0 {
 					t.Errorf("with a good list: %v", err)
 				}
 			}
@@ -84,11 +84,11 @@ func TestLiesAreNotPutIntoDocuments(t *testing.T) {
 				}
 				return honest != nil && honest(rw, path)
 			}
-			_, _, err := w.extend(file, signing.LevelBLTA)
+			_, _, err := w.TryRaise(file, signing.LevelBLTA)
 			if fault.KindOf(err) != fault.Unreachable || fault.KeyOf(err) != "ltv.awaited" {
 				t.Errorf("without the list: %v", err)
 			}
-			if w.tsa.Count() != 0 {
+			if w.Authority.Count() != 0 {
 				t.Error("a stamp was asked for a file that is not ready for it")
 			}
 		})
@@ -115,12 +115,12 @@ func TestLyingLists(t *testing.T) {
 			}
 			return false
 		}
-		if _, _, err := w.extend(file, signing.LevelBLT); err != nil {
+		if _, _, err := w.TryRaise(file, signing.LevelBLT); err != nil {
 			t.Fatal(err)
 		}
 		w = newWorld(t, w.Lasting, nil)
 		w.Status.BendCRL = bend
-		if _, _, err := w.extend(file, signing.LevelBLT); !errors.Is(err, ltv.ErrAwaited) {
+		if _, _, err := w.TryRaise(file, signing.LevelBLT); !errors.Is(err, ltv.ErrAwaited) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -131,13 +131,13 @@ func TestRevoked(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		w := own(t, nil)
 		file := w.sign(plain(), "P-256", true, true)
-		when := w.clock.Now().Add(-time.Minute)
+		when := w.Clock.Now().Add(-time.Minute)
 		if after {
-			when = w.clock.Now().Add(time.Hour)
+			when = w.Clock.Now().Add(time.Hour)
 		}
 		w.Status.Revoked = map[string]time.Time{w.Seal("P-256").Cert.SerialNumber.String(): when}
-		w.clock.Add(2 * time.Hour)
-		_, _, err := w.extend(file, signing.LevelBLTA)
+		w.Clock.Add(2 * time.Hour)
+		_, _, err := w.TryRaise(file, signing.LevelBLTA)
 		if after && err != nil || !after && !errors.Is(err, ltv.ErrRevoked) {
 			t.Errorf("revoked after the stamp %v: %v", after, err)
 		}
@@ -148,13 +148,13 @@ func TestRevoked(t *testing.T) {
 func TestGracePeriod(t *testing.T) {
 	w := own(t, func(c *ltv.Config) { c.Policy.AfterStamp = true })
 	w.Status.BendOCSP = func(r *ocsp.Response) { r.ThisUpdate = signingtest.Now.Add(-time.Hour) }
-	w.clock.Add(time.Minute)
+	w.Clock.Add(time.Minute)
 	file := w.sign(plain(), "P-256", true, true)
-	if _, _, err := w.extend(file, signing.LevelBLT); !errors.Is(err, ltv.ErrAwaited) {
+	if _, _, err := w.TryRaise(file, signing.LevelBLT); !errors.Is(err, ltv.ErrAwaited) {
 		t.Fatal(err)
 	}
 	w.Status.BendOCSP = nil
-	w.clock.Add(time.Minute)
+	w.Clock.Add(time.Minute)
 	w.mustExtend(file, signing.LevelBLT)
 }
 
@@ -162,21 +162,21 @@ func TestGracePeriod(t *testing.T) {
 func TestLyingAuthority(t *testing.T) {
 	for name, lie := range map[string]func(*world){
 		"down": func(w *world) {
-			w.tsa.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+			w.Authority.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
 				http.Error(rw, "", http.StatusServiceUnavailable)
 			}
 		},
 		"HTML": func(w *world) {
-			w.tsa.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) { io.WriteString(rw, "<html>") }
+			w.Authority.Answer = func(rw http.ResponseWriter, _ *http.Request, _ []byte) { io.WriteString(rw, "<html>") }
 		},
-		"old time": func(w *world) { w.tsa.Bend = func(s *timestamp.Timestamp) { s.Time = s.Time.Add(-time.Hour) } },
-		"imprint":  func(w *world) { w.tsa.Bend = func(s *timestamp.Timestamp) { s.HashedMessage = make([]byte, 32) } },
-		"stranger": func(w *world) { w.tsa.Unit = signingtest.Shared().TSAStranger },
+		"old time": func(w *world) { w.Authority.Bend = func(s *timestamp.Timestamp) { s.Time = s.Time.Add(-time.Hour) } },
+		"imprint":  func(w *world) { w.Authority.Bend = func(s *timestamp.Timestamp) { s.HashedMessage = make([]byte, 32) } },
+		"stranger": func(w *world) { w.Authority.Unit = signingtest.Shared().TSAStranger },
 	} {
 		w := own(t, nil)
 		file := w.sign(plain(), "P-256", true, true)
 		lie(w)
-		if _, _, err := w.extend(file, signing.LevelBLTA); fault.KindOf(err) != fault.Unreachable {
+		if _, _, err := w.TryRaise(file, signing.LevelBLTA); fault.KindOf(err) != fault.Unreachable {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestForeignFiles(t *testing.T) {
 		for _, stamped := range []bool{false, true} {
 			for _, certify := range []bool{false, true} {
 				file := w.sign(pdftest.Build(form, pdftest.Plain()), "P-384", certify, stamped)
-				stamps := w.tsa.Count()
+				stamps := w.Authority.Count()
 				for _, level := range []string{signing.LevelBT, signing.LevelBLT, signing.LevelBLTA} {
 					out, x := w.mustExtend(file, level)
 					if x.Level != level || !bytes.HasPrefix(out, file) {
@@ -217,7 +217,7 @@ func TestRefusals(t *testing.T) {
 		"another's world": {other.sign(plain(), "P-256", true, true), ltv.ErrUntrusted},
 		"a broken stamp":  {breakStamp(t, signed), ltv.ErrUnreadable},
 	} {
-		if _, _, err := w.extend(c.file, signing.LevelBLTA); !errors.Is(err, c.want) {
+		if _, _, err := w.TryRaise(c.file, signing.LevelBLTA); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want.Key)
 		}
 	}
@@ -279,21 +279,21 @@ func TestRenewal(t *testing.T) {
 	if !x.RenewBefore.Equal(w.TSA.Cert.NotAfter) || !w.Due(x.RenewBefore).Equal(w.TSA.Cert.NotAfter.Add(-90*day)) {
 		t.Errorf("renew before %v, the unit ends at %v", x.RenewBefore, w.TSA.Cert.NotAfter)
 	}
-	w.clock.Add(w.Due(x.RenewBefore).Sub(w.clock.Now()))
-	w.tsa.Unit = w.Next
+	w.Clock.Add(w.Due(x.RenewBefore).Sub(w.Clock.Now()))
+	w.Authority.Unit = w.Next
 	file, x = w.mustExtend(file, signing.LevelBLTA)
 	if !x.RenewBefore.Equal(sha) {
 		t.Errorf("renew before %v, P-256 ends at %v", x.RenewBefore, sha)
 	}
 	// The seal's certificate and the first unit's have ended. The responder forgets both.
-	w.clock.Add(w.Due(x.RenewBefore).Sub(w.clock.Now()))
+	w.Clock.Add(w.Due(x.RenewBefore).Sub(w.Clock.Now()))
 	gone := map[string]bool{w.Seal("P-521").Cert.SerialNumber.String(): true, w.TSA.Cert.SerialNumber.String(): true}
 	w.Status.BendOCSP = func(r *ocsp.Response) {
 		if gone[r.SerialNumber.String()] {
 			r.Status = ocsp.Unknown
 		}
 	}
-	if _, x, err := w.extend(file, signing.LevelBLTA); err != nil || x.StampedAt.Before(w.clock.Now().Add(-time.Second)) {
+	if _, x, err := w.TryRaise(file, signing.LevelBLTA); err != nil || x.StampedAt.Before(w.Clock.Now().Add(-time.Second)) {
 		t.Fatal(err)
 	}
 }
@@ -304,7 +304,7 @@ func FuzzExtend(f *testing.F) {
 	f.Add(w.sign(pdftest.Build(pdftest.Table, pdftest.Plain()), "P-256", true, true))
 	lta, _ := w.mustExtend(w.sign(pdftest.Build(pdftest.Stream, pdftest.Plain()), "P-256", false, false), signing.LevelBLTA)
 	f.Add(lta)
-	w.Stamper = nil
+	w.Extender.Stamper = nil
 	w.Status.Answer = func(rw http.ResponseWriter, _ string) bool {
 		http.Error(rw, "away", http.StatusServiceUnavailable)
 		return true

@@ -104,10 +104,8 @@ func others(t *testing.T, file []byte, password string) {
 		t.Fatal(err)
 	}
 	run(t, "qpdf", "--check", "--password="+password, path)
-	if password == "" { // pdfsig has no way to be told one
-		if out := run(t, "pdfsig", "-nocert", path); !strings.Contains(out, "Signature is Valid") {
-			t.Errorf("pdfsig: %s", out)
-		}
+	if out := run(t, "pdfsig", "-nocert", "-upw", password, path); !strings.Contains(out, "Signature is Valid") {
+		t.Errorf("pdfsig: %s", out)
 	}
 	if out := run(t, "mutool", "info", "-p", password, path); !strings.Contains(out, "Pages: 1") {
 		t.Errorf("mutool: %s", out)

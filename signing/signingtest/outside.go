@@ -16,30 +16,42 @@ import (
 
 var ranges = regexp.MustCompile(`/ByteRange \[0 (\d+) (\d+) (\d+) *\]`)
 
-// Outside asks programs of others (qpdf, mutool, openssl, pdfsig) about every signature
-// of a file: the first is a seal's of the world, the others are document time stamps.
+// Claim is what a file is said to be.
+type Claim struct {
+	Level    string
+	Field    string // what the seal's field is called, without its parents; "Seal1" where empty
+	Password string // opens the file
+}
+
+// Outside asks programs of others about a file of a level in which Seal1 was added.
 func Outside(t *testing.T, w *Lasting, level string, file []byte) {
+	t.Helper()
+	OutsideAs(t, w, Claim{Level: level}, file)
+}
+
+// OutsideAs asks qpdf, mutool, openssl and pdfsig about a file and every signature and
+// document time stamp in it, all of which lead to the world's root.
+func OutsideAs(t *testing.T, w *Lasting, c Claim, file []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.pdf")
 	write(t, path, file)
 	run := func(want string, command ...string) string {
 		t.Helper()
-		if _, err := exec.LookPath(command[0]); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("%s is not installed", command[0])
-			}
-			t.Skipf("%s is not installed", command[0])
-		}
-		out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+		out, err := exec.Command(Program(t, command[0]), command[1:]...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("%s, %s: %v, want %q\n%s", level, command[0], err, want, out)
+			t.Errorf("%s, %s: %v, want %q\n%s", c.Level, command[0], err, want, out)
 		}
 		return string(out)
 	}
-	run("No syntax or stream encoding errors", "qpdf", "--check", path)
-	run("Seal1", "mutool", "show", path, "trailer/Root/AcroForm/Fields/*/T")
-	roots := w.WriteRoots(t)
+	field := c.Field
+	if field == "" {
+		field = "Seal1"
+	}
+	run("No syntax or stream encoding errors", "qpdf", "--check", "--password="+c.Password, path)
+	show := []string{"mutool", "show", "-p", c.Password, path}
+	run("("+field+")", append(show, "grep")...)
+	roots, signatures := w.WriteRoots(t), 0
 	for i, m := range ranges.FindAllSubmatch(file, -1) {
 		var b, c, d int
 		fmt.Sscan(string(bytes.Join(m[1:], []byte(" "))), &b, &c, &d)
@@ -48,25 +60,49 @@ func Outside(t *testing.T, w *Lasting, level string, file []byte) {
 			t.Fatal(err)
 		}
 		cms, signed := filepath.Join(dir, fmt.Sprint("cms", i)), filepath.Join(dir, fmt.Sprint("signed", i))
-		write(t, cms, der)
+		write(t, cms, trimDER(der))
 		write(t, signed, append(append([]byte{}, file[:b]...), file[c:c+d]...))
 		at := fmt.Sprint(w.Base.Unix())
-		if i == 0 {
-			run("Verification successful", "openssl", "cms", "-verify", "-cades", "-inform", "DER", "-in", cms, "-content", signed, "-binary",
-				"-CAfile", roots, "-purpose", "any", "-attime", at, "-out", os.DevNull)
+		if bytes.Contains(der[:100], stampInfo) {
+			run("Verification: OK", "openssl", "ts", "-verify", "-data", signed, "-in", cms, "-token_in", "-CAfile", roots, "-attime", at)
 			continue
 		}
-		write(t, cms, trimDER(der))
-		run("Verification: OK", "openssl", "ts", "-verify", "-data", signed, "-in", cms, "-token_in", "-CAfile", roots, "-attime", at)
+		signatures++
+		run("Verification successful", "openssl", "cms", "-verify", "-cades", "-inform", "DER", "-in", cms, "-content", signed, "-binary",
+			"-CAfile", roots, "-purpose", "any", "-attime", at, "-out", os.DevNull)
 	}
-	sig := run("Signature is Valid", "pdfsig", "-nocert", path)
+	total := "Total document signed"
+	if c.Level == signing.LevelBLT {
+		total = "Not total document signed" // what proves the certificates stands behind
+	}
+	sig := run(total, "pdfsig", "-nocert", "-upw", c.Password, path)
+	if n := strings.Count(sig, "Signature is Valid"); n != signatures || n == 0 {
+		t.Errorf("%s: pdfsig finds %d of %d signatures valid\n%s", c.Level, n, signatures, sig)
+	}
 	// it has no code for document time stamps, but sees what they cover
-	if level == signing.LevelBLTA && (!strings.Contains(sig, "Stamp1") || !strings.Contains(sig, "Total document signed")) {
-		t.Errorf("pdfsig sees no document time stamp upon all:\n%s", sig)
+	if c.Level == signing.LevelBLTA && !strings.Contains(sig, "Stamp1") {
+		t.Errorf("pdfsig sees no document time stamp:\n%s", sig)
 	}
-	if level == signing.LevelBLT || level == signing.LevelBLTA {
-		run("[", "mutool", "show", path, "trailer/Root/DSS/OCSPs")
+	if c.Level == signing.LevelBLT || c.Level == signing.LevelBLTA {
+		run("[", append(show, "trailer/Root/DSS/OCSPs")...)
 	}
+}
+
+// stampInfo is the DER of id-ct-TSTInfo: what is inside is a time stamp.
+var stampInfo = []byte{0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04}
+
+// Program is the path of a program of others. Where it is missing the test is skipped,
+// and fails in CI.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	return path
 }
 
 // trimDER is the one value at the beginning of b.

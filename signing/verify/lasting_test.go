@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/fetch"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/signing"
-	"github.com/belfry-eid/belfry/signing/ltv"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
@@ -25,32 +23,16 @@ import (
 
 // lasting makes files that last.
 type lasting struct {
-	*signingtest.Lasting
-	t       testing.TB
-	clock   *clock.Hand
-	tsa     *signingtest.Authority
-	stamper *tsa.Client
-	*ltv.Extender
+	*signingtest.Maker
+	t     testing.TB
+	clock *clock.Hand
+	tsa   *signingtest.Authority
 }
 
 func newLasting(t testing.TB) *lasting {
 	t.Helper()
-	w := &lasting{Lasting: signingtest.NewLasting(signingtest.Now), t: t, clock: clock.NewHand(signingtest.Now)}
-	w.Status.Clock = w.clock.Now
-	w.tsa = signingtest.NewAuthority(t, w.TSA)
-	w.tsa.Clock = w.clock.Now
-	var err error
-	if w.stamper, err = tsa.New(tsa.Config{Clock: w.clock.Now, Authorities: []tsa.Authority{{URL: w.tsa.Server.URL, Roots: w.Roots()}}}); err != nil {
-		t.Fatal(err)
-	}
-	f, err := fetch.New(fetch.Config{Hosts: []string{signingtest.StatusHost}, Client: w.Status.Client(), Clock: w.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.Extender, err = ltv.New(ltv.Config{Roots: w.Roots(), Fetch: f, Stamper: w.stamper, Clock: w.clock.Now}); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	m := signingtest.NewOwnMaker(t, nil)
+	return &lasting{m, t, m.Clock, m.Authority}
 }
 
 func (w *lasting) file(kind, level string) []byte {
@@ -60,41 +42,12 @@ func (w *lasting) file(kind, level string) []byte {
 
 func (w *lasting) fileOf(content []byte, kind, level string) []byte {
 	w.t.Helper()
-	id := w.Seal(kind)
-	p, err := pades.Prepare(bytes.NewReader(content), int64(len(content)), pades.Options{
-		Chain: id.Chain, At: w.clock.Now(), Certify: true, PSS: strings.HasSuffix(kind, "PSS")})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	signature, err := p.Sign(id.Key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var token []byte
-	if level != signing.LevelBB {
-		s, err := w.stamper.Stamp(w.t.Context(), pades.StampDigest(signature))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		token = s.Token
-	}
-	var b bytes.Buffer
-	if err := p.Embed(&b, bytes.NewReader(content), signature, token); err != nil {
-		w.t.Fatal(err)
-	}
-	if level == signing.LevelBB || level == signing.LevelBT {
-		return b.Bytes()
-	}
-	return w.extend(b.Bytes(), level)
+	return w.File(content, kind, level, pades.Options{Certify: true})
 }
 
 func (w *lasting) extend(file []byte, level string) []byte {
 	w.t.Helper()
-	x, err := w.Extend(w.t.Context(), bytes.NewReader(file), int64(len(file)), level)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return slices.Concat(file, x.Tail)
+	return w.Raise(file, level)
 }
 
 func (w *lasting) check(file []byte) *verify.Report {

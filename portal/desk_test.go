@@ -1,0 +1,100 @@
+package portal_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/staff"
+)
+
+// Two clerks at one order: each sees the other, the order is one's, and whoever comes
+// second hears who and when.
+func TestTwoClerksMeetAtAnOrder(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	first, second := w.clerk(orderstest.A, 5, staff.Clerk), w.clerk(orderstest.A, 6, staff.Clerk)
+	page := "/fr/desk/orders/" + o.ID
+	if said := text(first.get(page).doc); strings.Contains(said, "a aussi ouvert") || !strings.Contains(said, "Je m’en occupe") {
+		t.Errorf("the first sees %s", said)
+	}
+	shown := second.get(page)
+	if said := text(shown.doc); !strings.Contains(said, "Claire 5 a aussi ouvert cette demande") {
+		t.Errorf("the second does not see the first: %s", said)
+	}
+	if to := first.post(page+"/assign", url.Values{"seen": {""}, "to": {"clerk-5"}}).to(t); to != page {
+		t.Errorf("taking leads to %s", to)
+	}
+	a := second.post(page+"/assign", url.Values{"seen": {shown.value("seen")}, "to": {"clerk-6"}})
+	if said := text(a.doc); a.status != 409 || !strings.Contains(said, "Claire 5 s’occupe de cette demande depuis le 03/02/2026 12:00") {
+		t.Errorf("%d %s", a.status, said)
+	}
+	if said := text(second.get("/fr/desk?show=mine").doc); strings.Contains(said, "Lambertb") {
+		t.Error("the second has it too")
+	}
+	if said := text(first.get("/fr/desk?show=mine").doc); !strings.Contains(said, "Lambertb") {
+		t.Errorf("the first has it not: %s", said)
+	}
+	if a := first.post(page+"/assign", url.Values{"seen": {"clerk-5"}, "to": {"somebody"}}); a.status != 404 {
+		t.Errorf("given to somebody who does not work here: %d", a.status)
+	}
+	w.Clock.Add(4 * time.Minute)
+	if said := text(second.get(page).doc); strings.Contains(said, "a aussi ouvert") || !strings.Contains(said, "Reprendre cette demande") {
+		t.Errorf("long after: %s", said)
+	}
+}
+
+// Several are given at once, each by itself: what changed meanwhile is named.
+func TestSeveralAreGivenAtOnce(t *testing.T) {
+	w := newWorld(t)
+	free, taken := w.Order(t, orderstest.A, 1), w.Order(t, orderstest.A, 2)
+	desk := w.clerk(orderstest.A, 5, staff.Clerk)
+	w.clerk(orderstest.A, 6, staff.Clerk)
+	form := url.Values{"to": {"clerk-6"}}
+	for _, r := range all(desk.get("/fr/desk").doc, "input") {
+		if attr(r, "name") == "order" {
+			form.Add("order", attr(r, "value"))
+		}
+	}
+	desk.post("/fr/desk/orders/"+taken.ID+"/assign", url.Values{"seen": {""}, "to": {"clerk-5"}}).to(t)
+	said := text(desk.post("/fr/desk/assign", form).doc)
+	if !strings.Contains(said, "1 demande est chez Claire 6") || !strings.Contains(said, "1 demande n’a pas changé de main") || !strings.Contains(said, "Claire 5 s’occupe de cette demande") {
+		t.Errorf("the report says %s", said)
+	}
+	if got := w.Get(t, orderstest.A, free.ID).Assignee.Subject; got != "clerk-6" {
+		t.Errorf("%q is on it", got)
+	}
+}
+
+// The list goes on where the page before ended, in every order.
+func TestTheInboxGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for i := range 53 {
+		w.Order(t, orderstest.A, i)
+	}
+	desk := w.clerk(orderstest.A, 5, staff.Clerk)
+	next := func(a *answer) string {
+		for _, l := range all(a.doc, "a") {
+			if strings.Contains(text(l), "Demandes suivantes") {
+				return attr(l, "href")
+			}
+		}
+		return ""
+	}
+	rows := func(a *answer) int { return len(all(a.doc, "tr")) - 1 }
+	for _, by := range []string{"", "&sort=name", "&sort=name&down=1", "&sort=sent", "&down=1"} {
+		a := desk.get("/fr/desk?show=open" + by)
+		b := desk.get(next(a))
+		if rows(a) != 50 || rows(b) != 3 || next(b) != "" {
+			t.Errorf("%q: %d rows, then %d, then %q", by, rows(a), rows(b), next(b))
+		}
+		if a := desk.get("/fr/desk?rows=200" + by); rows(a) != 53 {
+			t.Errorf("%q: %d rows of 200", by, rows(a))
+		}
+	}
+	if a := desk.get("/fr/desk?after=nothing"); a.status != 400 {
+		t.Errorf("after nothing: %d", a.status)
+	}
+}
