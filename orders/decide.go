@@ -151,12 +151,8 @@ func (s *Service) decidable(ctx context.Context, c commune.ID, id string, clerk 
 	if err != nil {
 		return row{}, err
 	}
-	own, err := s.own(r, clerk)
-	if err != nil {
+	if err := s.notOwn(r, clerk); err != nil {
 		return row{}, err
-	}
-	if own {
-		return row{}, fault.New(fault.Forbidden, "orders.own", nil)
 	}
 	if !May(r.State, to, ByClerk) {
 		return row{}, movedFault(r)
@@ -182,7 +178,7 @@ func movedFault(r row) error {
 		by = "Belfry"
 	}
 	return fault.New(fault.Conflict, "orders.moved", nil).
-		With("By", by).With("When", r.ChangedAt.In(i18n.Brussels()).Format("02/01/2006 15:04")).
+		With("By", by).With("When", when(r.ChangedAt)).
 		With("State", string(r.State))
 }
 
@@ -270,6 +266,9 @@ func paperOf(of *commune.Commune, r row, values map[string]string, seal signing.
 			URL: of.Origin() + VerifyPath + "/" + r.token, Page: of.Origin() + VerifyPath, Code: grouped(r.Paper.Code),
 		},
 		Specimen: seal.Specimen,
+	}
+	if r.ReplacesNumber != "" {
+		d.Legal = i18n.T(l, "document.replaces", "Number", string(r.ReplacesNumber)) + "\n" + d.Legal
 	}
 	for _, line := range []string{of.Contact.Street, of.Contact.City, of.Contact.Phone, of.Contact.Email} {
 		if line != "" {

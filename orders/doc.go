@@ -32,6 +32,7 @@
 //	    │           ▼       │ └─citizen──▶ cancelled
 //	    │        refused ◀──┘clerk             ▲
 //	    └──────────────citizen─────────────────┘
+//	issued ──clerk──▶ withdrawn, in whose place another order may be made
 //
 // approved means "to be sealed", signed means "sealed, time stamp pending".
 package orders

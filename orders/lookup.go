@@ -70,12 +70,31 @@ func (s *Service) facts(ctx context.Context, c commune.ID, where string, arg any
 	if err != nil {
 		return Facts{}, err
 	}
-	if r.State != Issued || r.Paper.Void {
+	if r.State != Issued && r.State != Withdrawn || r.Paper.Void {
 		return Facts{}, errUnknownPaper()
 	}
-	return Facts{
+	f := Facts{
 		Commune: c, Product: r.Product, Number: r.Paper.Number, Holder: r.Paper.Holder,
 		IssuedOn: r.Paper.PreparedAt, SealedAt: r.Paper.SignedAt, Signer: r.Paper.Signer, Level: r.Paper.Level,
 		Language: r.DocumentLanguage(), Specimen: r.Paper.Specimen, Status: Valid, Document: r.Paper.Document,
-	}, nil
+	}
+	return f, s.standing(ctx, r, &f)
+}
+
+// standing says of a withdrawn paper that it is, and what stands in its place.
+func (s *Service) standing(ctx context.Context, r row, f *Facts) error {
+	if r.State != Withdrawn {
+		return nil
+	}
+	f.Status = PaperWithdrawn // whatever else can be read
+	if err := s.link(ctx, &r); err != nil {
+		return err
+	}
+	if w := r.Withdrawal; w != nil {
+		f.WithdrawnAt, f.ReplacedBy = w.At, w.Replacement
+	}
+	if f.ReplacedBy != "" {
+		f.Status = PaperReplaced
+	}
+	return nil
 }

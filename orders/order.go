@@ -150,6 +150,12 @@ type Order struct {
 
 	Paper   *Paper   // nil before it is first prepared
 	Refusal *Refusal // nil unless refused
+	// Withdrawal is why the paper no longer stands, nil while it does; of single orders only.
+	Withdrawal *Withdrawal
+	// Replaces is the ID of the order in the place of whose withdrawn paper this one was
+	// made, with that paper's number; "" where it was not. Of single orders only.
+	Replaces       string
+	ReplacesNumber Number
 	// Events in order of time; of Get, ForClerk (all) and ForCitizen (public ones) only.
 	Events []Event
 }
@@ -263,10 +269,13 @@ const (
 	EventUnnotified  EventKind = "unnotified"
 	EventAssigned    EventKind = "assigned" // taken, or given to a colleague
 	EventReleased    EventKind = "released"
+	EventWithdrawn   EventKind = "withdrawn"   // the paper no longer stands
+	EventReplacement EventKind = "replacement" // an order was made in its place
+	EventReplaces    EventKind = "replaces"    // this one
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }
@@ -300,10 +309,16 @@ type Facts struct {
 	Specimen bool
 	Status   PaperStatus
 	Document blob.Digest // SHA-256 of the one file issued
+	// WithdrawnAt is when it ceased to stand, zero where it does.
+	WithdrawnAt time.Time
+	ReplacedBy  Number // of the paper issued in its place; "" where there is none
 }
 
 // PaperStatus says whether an issued paper still stands.
 type PaperStatus string
 
-// Valid is the only status as long as papers cannot be withdrawn.
-const Valid PaperStatus = "valid"
+const (
+	Valid          PaperStatus = "valid"
+	PaperWithdrawn PaperStatus = "withdrawn"
+	PaperReplaced  PaperStatus = "replaced" // withdrawn, and another issued in its place
+)

@@ -3,7 +3,6 @@ package orders
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -83,7 +82,7 @@ func (s *Service) own(r row, clerk Clerk) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if (clerk.Number.IsZero() || strings.HasPrefix(r.person, numberless)) && mayBe(r.Order, clerk.Name) {
+	if (clerk.Number.IsZero() || r.numberless()) && mayBe(r.Order, clerk.Name) {
 		return true, nil
 	}
 	return clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person, nil
@@ -106,7 +105,7 @@ func (s *Service) Preview(ctx context.Context, c commune.ID, id string, clerk Cl
 }
 
 // Document returns a person's own sealed paper, and logs it. Faults: orders.not_found,
-// also for an order of somebody else; orders.not_issued (Conflict).
+// also for an order of somebody else; orders.not_issued and withdrawal.no_file (Conflict).
 func (s *Service) Document(ctx context.Context, c commune.ID, id, subject string) (File, error) {
 	r, err := s.load(ctx, c, id)
 	if err != nil {
@@ -114,6 +113,9 @@ func (s *Service) Document(ctx context.Context, c commune.ID, id, subject string
 	}
 	if r.Subject != subject {
 		return File{}, errNotFound
+	}
+	if r.State == Withdrawn {
+		return File{}, fault.New(fault.Conflict, "withdrawal.no_file", nil)
 	}
 	if r.State != Issued {
 		return File{}, fault.New(fault.Conflict, "orders.not_issued", nil)

@@ -32,7 +32,7 @@ func (s *Service) seal(ctx context.Context, j SealJob) error {
 		return err
 	}
 	switch r.State {
-	case Issued:
+	case Issued, Withdrawn:
 		return nil
 	case Approved, Signed:
 	default:
@@ -64,7 +64,7 @@ func (s *Service) record(tx *sqldb.Tx, j SealJob, receipt signing.Receipt) error
 	if receipt.Stage == signing.Finished {
 		to, kind = Issued, EventIssued
 	}
-	if r.State == to || r.State == Issued {
+	if r.State == to || r.State == Issued || r.State == Withdrawn {
 		return nil // recorded by a run that was cut off before it could say so
 	}
 	at, by := s.now(), Actor{Kind: ByService}

@@ -13,10 +13,11 @@ const (
 	Issued    State = "issued"
 	Refused   State = "refused"
 	Cancelled State = "cancelled"
+	Withdrawn State = "withdrawn" // issued once, and no longer good
 )
 
 // States lists every state, in the order of an order's life.
-var States = []State{Submitted, InReview, Approved, Signed, Issued, Refused, Cancelled}
+var States = []State{Submitted, InReview, Approved, Signed, Issued, Refused, Cancelled, Withdrawn}
 
 // OpenStates are those in which something is still to be done.
 var OpenStates = []State{Submitted, InReview, Approved, Signed}
@@ -56,6 +57,7 @@ var moves = []move{
 	{Approved, Signed, ByService},
 	{Approved, Issued, ByService},
 	{Signed, Issued, ByService},
+	{Issued, Withdrawn, ByClerk},
 }
 
 // May says whether by may move an order from one state to another.

@@ -58,6 +58,9 @@ type row struct {
 	token    string // of the QR; "" while there is no paper
 }
 
+// numberless says whether the person is known by their subject only.
+func (r row) numberless() bool { return strings.HasPrefix(r.person, numberless) }
+
 const selectOrder = `SELECT
 	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.number_sealed,
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
@@ -128,7 +131,10 @@ func (s *Service) load(ctx context.Context, c commune.ID, id string) (row, error
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return row{}, errNotFound
 	}
-	return r, err
+	if err != nil {
+		return row{}, err
+	}
+	return r, s.link(ctx, &r)
 }
 
 func (s *Service) list(ctx context.Context, c commune.ID, where string, args ...any) ([]Order, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-eid/belfry/orders/notice"
 )
 
-var faultKey = regexp.MustCompile(`(?:fault\.New\([^"\n]*"((?:orders|register)\.[a-z_.]+)"|"(orders\.form\.[a-z_]+)")`)
+var faultKey = regexp.MustCompile(`(?:fault\.New\([^"\n]*"((?:orders|register|withdrawal)\.[a-z_.]+)"|"(orders\.form\.[a-z_]+)")`)
 
 // Whatever can reach a reader from this room has words in all four languages.
 func TestEveryKeyHasWords(t *testing.T) {
@@ -23,6 +23,9 @@ func TestEveryKeyHasWords(t *testing.T) {
 	}
 	for _, k := range orders.EventKinds {
 		keys[k.Key()] = true
+	}
+	for _, c := range orders.Causes {
+		keys[c.Key()] = true
 	}
 	for _, g := range orders.Grounds {
 		keys[g.Key()] = true

@@ -242,9 +242,18 @@ func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
 	show("result, extended", s.upload(at("/verify/file"), append(file.Data, "more"...)))
 	w.checker.report.Verdict = verify.Altered
 	show("result, altered", s.upload(at("/verify/file"), append(file.Data, "more"...)))
+	if _, err := w.Service.Withdraw(ctx, c, o.ID, orderstest.Clerk(1), orders.FactsWrong, "Faux."); err != nil {
+		t.Fatal(err)
+	}
+	show("order, withdrawn", b.get(page))
+	show("document, withdrawn", b.get(page+"/document"))
+	show("result, withdrawn", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}}))
+	show("result, withdrawn and altered", s.upload(at("/verify/file"), append(file.Data, "more"...)))
+	w.replace(o)
+	show("order, replaced", b.get(page))
+	show("result, replaced", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}}))
 }
 
-// galleryDesk shows the desk.
 // galleryBatch shows several orders decided at once, where clerks may sign with their
 // cards and where they must.
 func galleryBatch(w *world, desk *browser, at func(string) string, prepared orders.Order, show func(string, *answer)) {
@@ -269,6 +278,7 @@ func galleryBatch(w *world, desk *browser, at func(string) string, prepared orde
 	show("batch, missing", desk.get(at("/desk/batches/none")))
 }
 
+// galleryDesk shows the desk.
 func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	ctx, t, c := context.Background(), w.t, orderstest.A
 	at := func(path string) string { return "/" + string(l) + path }
@@ -305,6 +315,17 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	show("desk order, approved", desk.get(at("/desk/orders/"+ready.ID)))
 	w.Work(t)
 	show("desk order, issued", desk.get(at("/desk/orders/"+ready.ID)))
+	show("withdraw", desk.get(at("/desk/orders/"+ready.ID+"/withdrawal")))
+	show("withdraw, card again", desk.get(at("/desk/orders/"+ready.ID+"/withdrawal?again=1")))
+	show("withdraw, errors", desk.post(at("/desk/orders/"+ready.ID+"/withdrawal"), nil))
+	show("withdraw, no words", desk.post(at("/desk/orders/"+ready.ID+"/withdrawal"), url.Values{"cause": {"other"}}))
+	desk.post(at("/desk/orders/"+ready.ID+"/withdrawal"), url.Values{"cause": {"other"}, "words": {"Une faute."}}).to(t)
+	show("desk order, withdrawn", desk.get(at("/desk/orders/"+ready.ID)))
+	show("withdrawn by a colleague", desk.post(at("/desk/orders/"+ready.ID+"/withdrawal"), url.Values{"cause": {"other"}, "words": {"Une faute."}}))
+	instead := desk.post(at("/desk/orders/"+ready.ID+"/replace"), nil).to(t)
+	show("desk order, in the place of another", desk.get(instead))
+	show("desk order, replaced", desk.get(at("/desk/orders/"+ready.ID)))
+	show("replaced by a colleague", desk.post(at("/desk/orders/"+ready.ID+"/replace"), nil))
 	show("desk order, missing", desk.get(at("/desk/orders/none")))
 
 	show("staff", desk.get(at("/desk/staff")))

@@ -140,6 +140,8 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		post("/fr/desk/orders/"+o.ID+"/prepare", nil), post("/fr/desk/orders/"+o.ID+"/approve", url.Values{"content": {content}}),
 		get("/fr/desk/orders/" + o.ID + "/refuse"), post("/fr/desk/orders/"+o.ID+"/refuse", url.Values{"ground": {"other"}, "text": {"non"}}),
 		get("/fr/desk?show=mine"), post("/fr/desk/orders/"+o.ID+"/assign", url.Values{"seen": {o.Assignee.Subject}}), post("/fr/desk/assign", url.Values{"order": {o.ID + " " + o.Assignee.Subject}}),
+		get("/fr/desk/orders/" + o.ID + "/withdrawal"), post("/fr/desk/orders/"+o.ID+"/withdrawal", url.Values{"cause": {"other"}, "words": {"non"}}),
+		post("/fr/desk/orders/"+o.ID+"/replace", nil),
 		get("/fr/desk/ready"), post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"approve"}}),
 		post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"sign"}}),
 		get("/fr/desk/batches/none"), post("/fr/desk/batches/none/prepare", nil), post("/fr/desk/batches/none/finish", nil), post("/fr/desk/batches/none/failed", nil),

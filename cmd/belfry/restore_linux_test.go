@@ -13,7 +13,7 @@ import (
 )
 
 // A backup is made while orders go on, the house burns down, and the backup is restored in
-// another folder: papers from before are there, no number is given twice, nobody is still
+// another folder: papers from before are there, those withdrawn still are, no number is given twice, nobody is still
 // signed in, and no invitation that was used is good again.
 func TestBackupAndRestore(t *testing.T) {
 	for engine, address := range map[string]func(testing.TB) string{
@@ -29,6 +29,11 @@ func backupAndRestore(t *testing.T, before, after string) {
 	citizen, desk := b.signedIn("luc"), b.clerk("beaumarais", "claire")
 	first := b.newDeal(citizen, desk)
 	b.through([]*deal{first}, (*deal).all)
+	gone := b.newDeal(citizen, desk)
+	b.through([]*deal{gone}, (*deal).all)
+	desk.get(gone.deskPage() + "/withdrawal")
+	desk.send("/withdrawal", "cause", "facts_wrong", "words", "Une erreur.")
+	desk.want(200, "Document retiré")
 	b.invite("beaumarais", "Wim Janssens")
 
 	// The second order's number is given after the backup, and lost with the house.
@@ -77,6 +82,8 @@ func backupAndRestore(t *testing.T, before, after string) {
 	if !bytes.Equal(citizen.body, first.pdf) {
 		t.Errorf("the first paper is answered with %d and %d bytes", citizen.status, len(citizen.body))
 	}
+	citizen.uploadFile(b.origin("beaumarais")+"/fr/verify", gone.pdf)
+	citizen.want(200, "Document retiré : il ne vaut plus")
 	b.deals = nil
 	b.through([]*deal{b.newDeal(citizen, desk)}, (*deal).all)
 	db := b.database()

@@ -37,10 +37,12 @@ type Kind string
 const (
 	Issued  Kind = "issued"
 	Refused Kind = "refused"
+	// Withdrawn: a paper that the person has no longer stands.
+	Withdrawn Kind = "withdrawn"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Issued, Refused}
+var Kinds = []Kind{Issued, Refused, Withdrawn}
 
 // Words fills subject and text of a notice: link leads to the order's page, where
 // the person signs in again.

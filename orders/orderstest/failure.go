@@ -16,7 +16,7 @@ import (
 func allOrNothing(t *testing.T, w *World) {
 	boom := errors.New("boom")
 	p, fresh, open := w.Person(A, 1), w.Order(t, A, 2), w.Prepared(t, A, 3)
-	issued := w.Issued(t, A, 4)
+	issued, gone := w.Issued(t, A, 4), w.Withdrawn(t, A, 5)
 	s, f := w.Service, w.Form(A)
 	before := dump(t, w.DB)
 	steps := map[string]func() error{
@@ -31,8 +31,13 @@ func allOrNothing(t *testing.T, w *World) {
 		},
 		"cancel":   func() error { _, err := s.Cancel(ctx, A, open.ID, open.Subject); return err },
 		"download": func() error { _, err := s.Document(ctx, A, issued.ID, issued.Subject); return err },
-		"look":     func() error { _, err := s.ForClerk(ctx, A, open.ID, Clerk(1)); return err },
-		"preview":  func() error { _, err := s.Preview(ctx, A, open.ID, Clerk(1)); return err },
+		"withdraw": func() error {
+			_, err := s.Withdraw(ctx, A, issued.ID, Clerk(1), orders.FactsWrong, "faux")
+			return err
+		},
+		"replace": func() error { _, err := s.Replace(ctx, A, gone.ID, Clerk(1)); return err },
+		"look":    func() error { _, err := s.ForClerk(ctx, A, open.ID, Clerk(1)); return err },
+		"preview": func() error { _, err := s.Preview(ctx, A, open.ID, Clerk(1)); return err },
 	}
 	w.Auditor.Fail(boom)
 	for name, step := range steps {

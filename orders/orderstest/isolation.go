@@ -78,8 +78,13 @@ func isolation(t *testing.T, w *World) {
 			_, err := s.Assign(ctx, B, open.ID, Clerk(2), open.Assignee.Subject, colleague(2))
 			return missing(err)
 		},
-		"Cancel": func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },
-		"Lookup": func() bool { _, err := s.Lookup(ctx, B, token); return missing(err) },
+		"Withdraw": func() bool {
+			_, err := s.Withdraw(ctx, B, issued.ID, Clerk(1), orders.FactsWrong, "faux")
+			return missing(err)
+		},
+		"Replace": func() bool { _, err := s.Replace(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"Cancel":  func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },
+		"Lookup":  func() bool { _, err := s.Lookup(ctx, B, token); return missing(err) },
 		"LookupNumber": func() bool {
 			_, err := s.LookupNumber(ctx, B, string(issued.Paper.Number), issued.Paper.Code)
 			return missing(err)

@@ -200,6 +200,16 @@ func (w *World) Issued(t testing.TB, c commune.ID, n int) orders.Order {
 	return w.Get(t, c, o.ID)
 }
 
+// Withdrawn is Issued, and withdrawn by Clerk(1).
+func (w *World) Withdrawn(t testing.TB, c commune.ID, n int) orders.Order {
+	t.Helper()
+	o, err := w.Service.Withdraw(context.Background(), c, w.Issued(t, c, n).ID, Clerk(1), orders.FactsWrong, "L’adresse n’était plus la bonne.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 // Get is an order as it stands.
 func (w *World) Get(t testing.TB, c commune.ID, id string) orders.Order {
 	t.Helper()

@@ -183,6 +183,7 @@ type order struct {
 	Verify   string // the verification page as people type it
 	Self     string // this page
 	Refusal  *orders.Refusal
+	Instead  string // where the order in a withdrawn paper's place is; empty where there is none
 	Contact  commune.Contact
 	ToMine   string
 	Product  string
@@ -204,6 +205,9 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 		Order: o, Steps: timeline(v, o), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
 		Download: v.To("/orders/" + o.ID + "/document"), Self: v.To("/orders/" + o.ID), ToMine: v.To("/orders"),
 		Verify: v.Commune.Origin() + orders.VerifyPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
+	}
+	if wd := o.Withdrawal; wd != nil && !wd.Replaceable() {
+		c.Instead = v.To("/orders/" + wd.ReplacedBy)
 	}
 	if orders.May(o.State, orders.Cancelled, orders.ByCitizen) {
 		c.Cancel = v.To("/orders/" + o.ID + "/cancel")
@@ -327,10 +331,14 @@ func timeline(v *visit.Visit, o orders.Order) []page.Step {
 		pass(1, at[orders.EventApproved])
 		pass(2, sealedAt(o, at))
 		steps[3].Text = v.T("portal.step.ready.stamp")
-	case orders.Issued:
+	case orders.Issued, orders.Withdrawn:
 		pass(1, at[orders.EventApproved])
 		pass(2, sealedAt(o, at))
 		pass(3, at[orders.EventIssued])
+		if o.State == orders.Withdrawn {
+			steps = append(steps, page.Step{Title: v.T("portal.step.withdrawn"), State: page.Failed, At: o.ChangedAt})
+			break
+		}
 		steps[3].Text = v.T("portal.step.ready.done")
 	case orders.Refused, orders.Cancelled:
 		steps = steps[:2]

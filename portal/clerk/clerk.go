@@ -43,6 +43,8 @@ type Orders interface {
 	PrepareSignature(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, certificate []byte) (signing.PendingSignature, error)
 	ApproveSigned(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, request string, signature []byte) (orders.Order, error)
 	Refuse(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reasons orders.Reasons) (orders.Order, error)
+	Withdraw(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, cause orders.Cause, words string) (orders.Order, error)
+	Replace(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
 }
 
 // Pages serves the desk.
@@ -77,6 +79,9 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	decide("POST /desk/orders/{id}/approve", p.approve)
 	look("GET /desk/orders/{id}/refuse", p.askRefuse)
 	decide("POST /desk/orders/{id}/refuse", p.refuse)
+	look("GET /desk/orders/{id}/withdrawal", p.askWithdraw)
+	decide("POST /desk/orders/{id}/withdrawal", p.withdrawPaper)
+	decide("POST /desk/orders/{id}/replace", p.replace)
 	look("GET /desk/ready", p.ready)
 	decide("POST /desk/ready/begin", p.begin)
 	decide("GET /desk/batches/{id}", p.showBatch)
@@ -135,7 +140,7 @@ func (p *Pages) moved(w http.ResponseWriter, r *http.Request, err error) error {
 type moved struct {
 	Order orders.Order
 	Key   string
-	Text  string
+	Text  string // of Key
 	By    string // "" where the service itself was first
 	Again bool   // the order may still be decided
 	To    string

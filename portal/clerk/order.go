@@ -31,6 +31,9 @@ type order struct {
 	Sign      bool // or with it
 	SignTo    string
 	Refuse    bool
+	Withdraw  bool             // an issued paper may be taken back
+	Replace   bool             // and another made in its place
+	Orders    string           // what orders' addresses begin with
 	Attention orders.Attention // asks for a reason before preparing
 	Problem   string           // why the last step failed; empty where none
 	ReasonBad bool             // the problem is the reason's
@@ -69,7 +72,8 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	may := func(to orders.State) bool { return !own && orders.May(o.State, to, orders.ByClerk) }
 	c := order{
 		Order: o, Late: max(daysLate(o, p.now()), 0), Own: own && o.State.Open(), To: v.To("/desk/orders/" + o.ID),
-		Prepare: may(orders.InReview), Refuse: may(orders.Refused), Attention: o.Attention,
+		Prepare: may(orders.InReview), Refuse: may(orders.Refused), Withdraw: may(orders.Withdrawn), Replace: !own && o.Withdrawal != nil,
+		Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
 	}
 	if o.Paper != nil && !o.Paper.Content.IsZero() {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -11,10 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/visit"
+	signing "github.com/belfry-eid/belfry/signing/verify"
 )
 
 // API is where programs have files checked, below a commune's address.
@@ -85,8 +91,46 @@ func (p *Pages) validate(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
+	issued, err := p.issued(r.Context(), visit.Of(r).Commune.ID, file, report)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(report.Found)
+	return json.NewEncoder(w).Encode(Answer{Issued: issued, Report: report.Found})
+}
+
+// Answer is what a program is told of a file: what its signatures say, and what the
+// commune says of it.
+type Answer struct {
+	Issued *Issued `json:"issued,omitempty"` // nil where the commune knows no such paper
+	*signing.Report
+}
+
+// Issued is what a commune says of a paper that the file is, or contains.
+type Issued struct {
+	Status      orders.PaperStatus `json:"status"`
+	Number      orders.Number      `json:"number"`
+	WithdrawnAt *time.Time         `json:"withdrawn_at,omitempty"`
+	ReplacedBy  orders.Number      `json:"replaced_by,omitempty"`
+}
+
+// issued looks the file up, and each revision in it, the newest first.
+func (p *Pages) issued(ctx context.Context, c commune.ID, file []byte, report Report) (*Issued, error) {
+	for _, sum := range append([]blob.Digest{sha256.Sum256(file)}, report.Revisions...) {
+		f, err := p.orders.LookupFile(ctx, c, sum)
+		if fault.KindOf(err) == fault.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out := &Issued{Status: f.Status, Number: f.Number, ReplacedBy: f.ReplacedBy}
+		if !f.WithdrawnAt.IsZero() {
+			out.WithdrawnAt = &f.WithdrawnAt
+		}
+		return out, nil
+	}
+	return nil, nil
 }
 
 var errKind = errors.New("verify: neither a PDF nor a form")

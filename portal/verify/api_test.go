@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -15,13 +16,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/verify"
 	"github.com/belfry-eid/belfry/portal/visit"
 	"github.com/belfry-eid/belfry/signing/signingtest"
@@ -38,10 +42,17 @@ func api(t *testing.T, check verify.Checker) http.Handler {
 	}
 	mux := http.NewServeMux()
 	site := &web.Site{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Clock: clock.At(signingtest.Now), Failed: func(w http.ResponseWriter, _ *http.Request, f web.Failure) { verify.Problem(w, f) }}
-	verify.New(nil, check, nil, store).Interface(mux, site)
+	verify.New(nothing{}, check, nil, store).Interface(mux, site)
 	return site.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, visit.With(r, &visit.Visit{Commune: &commune.Commune{ID: "beaumarais"}}))
 	}))
+}
+
+// nothing was ever issued.
+type nothing struct{ verify.Orders }
+
+func (nothing) LookupFile(context.Context, commune.ID, blob.Digest) (orders.Facts, error) {
+	return orders.Facts{}, fault.New(fault.NotFound, "orders.document_unknown", nil)
 }
 
 func post(h http.Handler, kind string, body []byte, change ...func(*http.Request)) *httptest.ResponseRecorder {
@@ -201,7 +212,7 @@ func TestTheDescriptionHoldsTheCode(t *testing.T) {
 	if said := slices.Sorted(slices.Values(doc.Components.Schemas["Code"].Enum)); !slices.Equal(said, codes) {
 		t.Errorf("codes: %v, the code has %v", said, codes)
 	}
-	for schema, value := range map[string]any{"Report": signing.Report{}, "Signature": signing.Signature{}, "Certificate": signing.Certificate{}, "Finding": signing.Finding{},
+	for schema, value := range map[string]any{"Report": verify.Answer{}, "Issued": verify.Issued{}, "Signature": signing.Signature{}, "Certificate": signing.Certificate{}, "Finding": signing.Finding{},
 		"Revocation": signing.Revocation{}, "Qualification": signing.Qualification{}, "Standing": trustlist.Standing{},
 	} {
 		for name := range fields(value) {
@@ -221,6 +232,10 @@ func TestTheDescriptionHoldsTheCode(t *testing.T) {
 func fields(v any) map[string]bool {
 	out := map[string]bool{}
 	for t, i := reflect.TypeOf(v), 0; i < t.NumField(); i++ {
+		if t.Field(i).Anonymous {
+			maps.Copy(out, fields(reflect.Zero(t.Field(i).Type.Elem()).Interface()))
+			continue
+		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if t.Field(i).IsExported() {
 			out[name] = true

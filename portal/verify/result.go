@@ -33,6 +33,7 @@ type outcome struct {
 	Way    string
 	Result string
 	Facts  *orders.Facts // nil where the commune knows no such paper
+	Exact  bool          // the file is one that was issued, byte for byte
 	Report *Report       // nil where no file was read
 	Signed *drawn        // nil where there is nothing to show
 }
@@ -118,7 +119,7 @@ func checks(v *visit.Visit, o outcome) []check {
 	switch {
 	case o.Way != byFile && o.Facts != nil:
 		add("issued", "good")
-		add("standing", map[bool]string{true: "good", false: "bad"}[o.Result == resultValid])
+		list = append(list, standing(v, o.Facts))
 		return list
 	case o.Way != byFile:
 		add("issued", "open")
@@ -126,15 +127,30 @@ func checks(v *visit.Visit, o outcome) []check {
 	}
 	switch o.Result {
 	case resultValid, resultWithdrawn:
-		add("same_file", "good")
-		add("standing", map[bool]string{true: "good", false: "bad"}[o.Result == resultValid])
+		if o.Facts != nil && o.Exact {
+			add("same_file", "good")
+		} else {
+			add("contains_issued", "good")
+		}
+		list = append(list, standing(v, o.Facts))
 	case resultExtended:
 		add("contains_issued", "good")
 		add("only_proofs", "good")
 	default:
 		add("same_file", map[bool]string{true: "bad", false: "open"}[o.Result == resultAltered])
+		if o.Facts != nil && status(*o.Facts) == resultWithdrawn {
+			list = append(list, standing(v, o.Facts))
+		}
 	}
 	return append(list, sealChecks(v, o.Report)...)
+}
+
+// standing says whether the commune has taken the paper back.
+func standing(v *visit.Visit, f *orders.Facts) check {
+	if status(*f) == resultValid {
+		return check{v.T("check.looked.standing"), "good", v.T("check.state.good")}
+	}
+	return check{v.T("check.looked.withdrawn"), "bad", v.T("check.state.bad")}
 }
 
 func sealChecks(v *visit.Visit, report *Report) []check {

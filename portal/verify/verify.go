@@ -295,9 +295,9 @@ func (p *Pages) examine(ctx context.Context, c commune.ID, file []byte) (outcome
 	report, err := p.read(ctx, file)
 	switch {
 	case known && err != nil:
-		return outcome{Way: byFile, Result: status(facts), Facts: &facts}, nil // the register alone says so
+		return outcome{Way: byFile, Result: status(facts), Facts: &facts, Exact: true}, nil // the register alone says so
 	case known:
-		return outcome{Way: byFile, Result: status(facts), Facts: &facts, Report: &report}, nil
+		return outcome{Way: byFile, Result: status(facts), Facts: &facts, Exact: true, Report: &report}, nil
 	case err != nil:
 		return outcome{}, err
 	}
@@ -350,6 +350,9 @@ func (p *Pages) foreign(ctx context.Context, c commune.ID, report Report) (outco
 		o := outcome{Way: byFile, Result: resultAltered, Facts: &facts, Report: &report}
 		if report.Verdict == Valid || report.Verdict == Extended {
 			o.Result = resultExtended
+			if status(facts) == resultWithdrawn { // what was added since makes it no better
+				o.Result = resultWithdrawn
+			}
 		}
 		return o, nil
 	}

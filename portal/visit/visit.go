@@ -227,9 +227,9 @@ func (v *Visit) staffSignIn(r *http.Request) string {
 }
 
 // FormOf is the page whose form posted to path: "/desk/orders/7" for
-// "/desk/orders/7/approve". A refusal has a page of its own.
+// "/desk/orders/7/approve". A refusal and a withdrawal have pages of their own.
 func FormOf(path string) string {
-	if strings.HasSuffix(path, "/refuse") {
+	if strings.HasSuffix(path, "/refuse") || strings.HasSuffix(path, "/withdrawal") {
 		return path
 	}
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
