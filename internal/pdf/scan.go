@@ -96,8 +96,8 @@ func (s *scanner) fail(format string, args ...any) error {
 
 // word reads a run of regular characters; it is cut at 64.
 func (s *scanner) word() string {
-	var w []byte
-	for len(w) < 64 {
+	w := make([]byte, 0, 64)
+	for len(w) < cap(w) {
 		c, ok := s.peek(0)
 		if !ok || !isRegular(c) {
 			break
@@ -121,22 +121,33 @@ func (s *scanner) keyword(want string) error {
 
 // integer skips white space and reads a number without sign.
 func (s *scanner) integer() (int64, error) {
-	s.skip()
-	at := s.pos
-	w := s.word()
-	if w == "" || len(w) > 18 {
+	n, ok := s.natural()
+	if !ok {
+		at := s.pos
+		w := s.word()
 		s.pos = at
-		return 0, s.fail("want a number")
-	}
-	var n int64
-	for i := range len(w) {
-		if !isDigit(w[i]) {
-			s.pos = at
-			return 0, s.fail("want a number, have %q", w)
-		}
-		n = n*10 + int64(w[i]-'0')
+		return 0, s.fail("want a number, have %q", w)
 	}
 	return n, nil
+}
+
+// natural is integer for who only tries: it makes no error, which costs more than the
+// reading. Where it reads none it stands at what is none.
+func (s *scanner) natural() (n int64, ok bool) {
+	s.skip()
+	at := s.pos
+	for ; s.pos-at <= 18; s.pos++ {
+		c, more := s.peek(0)
+		if !more || !isRegular(c) {
+			return n, s.pos > at
+		}
+		if !isDigit(c) {
+			break
+		}
+		n = n*10 + int64(c-'0')
+	}
+	s.pos = at
+	return 0, false
 }
 
 // object reads one object; a stream's bytes are read by indirect only.
@@ -189,12 +200,15 @@ func (s *scanner) object(depth int) (Object, error) {
 // ref reads "12 0 R", or stays where it is.
 func (s *scanner) ref() (Ref, bool) {
 	at := s.pos
-	number, err1 := s.integer()
-	generation, err2 := s.integer()
+	number, ok1 := s.natural()
+	generation, ok2 := int64(0), false
+	if ok1 {
+		generation, ok2 = s.natural()
+	}
 	s.skip()
 	c, _ := s.peek(0)
 	d, more := s.peek(1)
-	if err1 != nil || err2 != nil || c != 'R' || (more && isRegular(d)) || number > maxNumber || generation > 65535 {
+	if !ok1 || !ok2 || c != 'R' || (more && isRegular(d)) || number > maxNumber || generation > 65535 {
 		s.pos = at
 		return Ref{}, false
 	}
@@ -236,7 +250,7 @@ func unhex(c byte) (byte, bool) {
 
 func (s *scanner) name() (Object, error) {
 	s.pos++ // the slash
-	var n []byte
+	n := make([]byte, 0, 64)
 	for {
 		c, ok := s.peek(0)
 		if !ok || !isRegular(c) {

@@ -58,6 +58,7 @@ func (u *Update) Encode() ([]byte, error) {
 	} else if open {
 		w.WriteByte('\n')
 	}
+	w.Grow(16 << 10) // which most updates need
 	refs := slices.SortedFunc(maps.Keys(u.objects), func(a, b Ref) int { return cmp.Compare(a.Number, b.Number) })
 	places := map[Ref]int64{}
 	for _, r := range refs {

@@ -155,8 +155,8 @@ func (u *Unsigned) Assemble(signature, token []byte) ([]byte, error) {
 		return nil, err
 	}
 	certificates := sorted(raws(u.Chain))
-	var b cryptobyte.Builder
-	sequence(&b, func(b *cryptobyte.Builder) { // ContentInfo
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(certificates)+len(signer.RawIssuer)+len(u.Attributes)+len(signature)+len(token)+512))
+	sequence(b, func(b *cryptobyte.Builder) { // ContentInfo
 		b.AddASN1ObjectIdentifier(oidSignedData)
 		explicit(b, 0, func(b *cryptobyte.Builder) {
 			sequence(b, func(b *cryptobyte.Builder) { // SignedData

@@ -290,8 +290,11 @@ var ErrContent = errors.New("pades: the content is not the one that was prepared
 // embedding the same signature again with a token raises it from B-B to B-T.
 // After an error what was written is to be thrown away.
 func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte) error {
-	tail, err := p.tail(w, content, signature, token)
+	tail, err := p.Tail(signature, token)
 	if err != nil {
+		return err
+	}
+	if err := p.copy(w, content); err != nil {
 		return err
 	}
 	if _, err := w.Write(tail); err != nil {
@@ -300,14 +303,9 @@ func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte
 	return nil
 }
 
-// Tail is what Embed appends to the content, for who has that in its place already. The
-// content is read, to see that it is the one that was prepared.
-func (p *Prepared) Tail(content io.Reader, signature, token []byte) ([]byte, error) {
-	return p.tail(io.Discard, content, signature, token)
-}
-
-// tail copies the content and returns what follows it.
-func (p *Prepared) tail(w io.Writer, content io.Reader, signature, token []byte) ([]byte, error) {
+// Tail is what Embed appends, for who has the content in its place already. That it is
+// still the one that was prepared (Content) is for the caller to see to: it is not read.
+func (p *Prepared) Tail(signature, token []byte) ([]byte, error) {
 	u, err := p.unsigned()
 	if err != nil {
 		return nil, err
@@ -322,16 +320,17 @@ func (p *Prepared) tail(w io.Writer, content io.Reader, signature, token []byte)
 	if 2*len(der) > p.Room {
 		return nil, fmt.Errorf("%w: %d bytes into %d", ErrRoom, len(der), p.Room/2)
 	}
-	if err := p.copy(w, content, u.Hash); err != nil {
-		return nil, err
-	}
 	return bytes.Join([][]byte{p.Head, hexRoom(der, p.Room), p.Foot}, nil), nil
 }
 
 // copy copies the content and makes sure that it is the one that was prepared
 // and that the attributes carry the digest of just these byte ranges.
-func (p *Prepared) copy(w io.Writer, content io.Reader, h crypto.Hash) error {
-	whole, ranges, n, err := p.hash(w, io.LimitReader(content, p.Size+1), h)
+func (p *Prepared) copy(w io.Writer, content io.Reader) error {
+	u, err := p.unsigned()
+	if err != nil {
+		return err
+	}
+	whole, ranges, n, err := p.hash(w, io.LimitReader(content, p.Size+1), u.Hash)
 	if err != nil {
 		return fmt.Errorf("pades: copy the content: %w", err)
 	}

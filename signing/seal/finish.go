@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -30,7 +29,7 @@ func (w *work) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	tail, err := w.prepared.Tail(io.NewSectionReader(w.content, 0, w.content.Size()), w.attempt.Signature, w.attempt.Stamp)
+	tail, err := w.prepared.Tail(w.attempt.Signature, w.attempt.Stamp) // the stranger reads the content anew
 	if err != nil {
 		return w.giveUp(ctx, "the signature does not fit into the document", err)
 	}
