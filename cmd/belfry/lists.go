@@ -17,9 +17,9 @@ import (
 type ListSettings struct {
 	// LOTL is the address of the list of the lists, "https://ec.europa.eu/tools/lotl/eu-lotl.xml".
 	LOTL string `toml:"lotl"`
-	// Signers is a PEM file of the certificates that may sign it: the Official Journal
-	// publishes them. When the Union changes them the list is refused until this file
-	// is changed too.
+	// Signers is a PEM file of the certificates that may sign it, or the first of its
+	// pivots: the Official Journal publishes them. When a new notice there begins a new
+	// chain of pivots the list is refused until this file is changed too.
 	Signers string `toml:"signers"`
 	// Territories whose lists are wanted, "BE", "FR"; all where empty.
 	Territories []string `toml:"territories"`
@@ -68,7 +68,7 @@ func (in *install) checkLists(ctx context.Context) (string, error) {
 	set := source.Current()
 	switch {
 	case errors.Is(err, trustlist.ErrSigner):
-		return "", fmt.Errorf("%w: where the Union has changed who signs its list, put the new certificates of the Official Journal into trusted_lists.signers", err)
+		return "", fmt.Errorf("%w: where a new notice in the Official Journal names who signs the list, put these certificates into trusted_lists.signers", err)
 	case err != nil && set != nil:
 		return "", fmt.Errorf("stale: %w; the copies at hand serve until %s", err, set.Until().Format(time.DateOnly))
 	case err != nil:

@@ -22,7 +22,7 @@ import (
 type verifyCmd struct {
 	File  string   `arg:"" type:"existingfile" help:"The PDF to check."`
 	Trust string   `type:"existingdir" placeholder:"DIR" help:"Folder of *.pem files with the root certificates to believe; none are built in."`
-	LOTL  []string `name:"lotl" type:"existingfile" placeholder:"FILE" help:"The European list of trusted lists as a file, then the lists of the countries wanted; repeat it for each."`
+	LOTL  []string `name:"lotl" type:"existingfile" placeholder:"FILE" help:"The European list of trusted lists as a file, then its pivots and the lists of the countries wanted; repeat it for each."`
 	// Nobody's certificate is built in: the Official Journal publishes who signs the list of lists.
 	LOTLSigners  string        `name:"lotl-signers" type:"existingfile" placeholder:"PEM" help:"The certificates that may sign the list of lists, as the Official Journal publishes them."`
 	Online       bool          `help:"Ask the issuers whether certificates are revoked, where the file itself does not prove it; only listed hosts are asked."`

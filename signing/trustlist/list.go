@@ -5,8 +5,9 @@
 // the list of the lists to those of the countries, and the question what a service
 // was allowed to do at a time (TS 119 615, the parts that a seal or signature
 // needs). It refuses to know PDF files and what a signature is worth otherwise. It
-// guarantees that nothing of a list is looked at but what a pinned signer signed,
-// read again from the very bytes that were hashed; that a list past its next update
+// guarantees that nothing of a list is looked at but what a pinned signer signed, or one
+// whom a chain of pivots names that begins with a pinned one, read again from the very
+// bytes that were hashed; that a chain once followed is never left; that a list past its next update
 // is refused; that a list older than one seen before does not replace it; and that
 // an extension it does not understand never makes anything qualified.
 package trustlist
@@ -25,8 +26,8 @@ import (
 
 var (
 	// ErrSigner: the list is signed by somebody who was not named. For the list of the
-	// lists that also means a pivot: the Union has changed its signers, and the new
-	// certificates are in the Official Journal.
+	// lists that also means that a notice in the Official Journal has begun a new chain
+	// of pivots: the new certificates are there.
 	ErrSigner = errors.New("this signer was not named as one of this list")
 	// ErrExpired: the list's own next update is over.
 	ErrExpired = errors.New("the list is out of date")
@@ -51,6 +52,8 @@ type List struct {
 	Signer     *x509.Certificate
 	Pointers   []Pointer
 	Services   []Service
+
+	pivots []string // where they are, the oldest first
 }
 
 // Pointer leads to another list and names who signs it.
@@ -101,27 +104,36 @@ func Read(xml []byte, signers []*x509.Certificate, now time.Time) (*List, error)
 	if err != nil {
 		return nil, fmt.Errorf("trustlist: %w", err)
 	}
-	if !is(root, nsList, "TrustServiceStatusList") {
-		return nil, fmt.Errorf("trustlist: %w", ErrMalformed)
-	}
-	signed, signer, err := authenticated(root, signers, now)
+	l, err := readSigned(root, signers, now)
 	if err != nil {
 		return nil, fmt.Errorf("trustlist: %w", err)
 	}
-	if !is(signed, nsList, "TrustServiceStatusList") {
-		return nil, fmt.Errorf("trustlist: %w", ErrMalformed)
-	}
-	l, err := read(signed)
-	if err != nil {
-		return nil, fmt.Errorf("trustlist: %w", err)
-	}
-	l.Signer = signer
 	if !now.Before(l.NextUpdate) {
 		return nil, fmt.Errorf("trustlist: %s of %s, next update %s: %w", l.Territory, l.Issued.Format(time.DateOnly), l.NextUpdate.Format(time.DateOnly), ErrExpired)
 	}
 	if l.Issued.After(now.Add(time.Hour)) {
 		return nil, fmt.Errorf("trustlist: %s: issued in the future, %s", l.Territory, l.Issued.Format(time.RFC3339))
 	}
+	return l, nil
+}
+
+// readSigned reads a list of any time that one of these signed, whose certificate was good at a time.
+func readSigned(root *etree.Element, signers []*x509.Certificate, at time.Time) (*List, error) {
+	if !is(root, nsList, "TrustServiceStatusList") {
+		return nil, ErrMalformed
+	}
+	signed, signer, err := authenticated(root, signers, at)
+	if err != nil {
+		return nil, err
+	}
+	if !is(signed, nsList, "TrustServiceStatusList") {
+		return nil, ErrMalformed
+	}
+	l, err := read(signed)
+	if err != nil {
+		return nil, err
+	}
+	l.Signer = signer
 	return l, nil
 }
 
@@ -140,6 +152,12 @@ func read(root *etree.Element) (*List, error) {
 	l.NextUpdate, err3 = time.Parse(time.RFC3339, text(scheme, "NextUpdate", "dateTime")) // a closed list has none, and says no more of today
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if l.Kind == typeOfLists {
+		var err error
+		if l.pivots, err = pivotsOf(root); err != nil {
+			return nil, err
+		}
 	}
 	for _, e := range children(child(scheme, "PointersToOtherTSL"), "OtherTSLPointer") {
 		l.Pointers = append(l.Pointers, pointer(e))

@@ -133,7 +133,7 @@ func authenticated(root *etree.Element, signers []*x509.Certificate, now time.Ti
 	if err := namesSigner(properties, signer); err != nil {
 		return nil, nil, err
 	}
-	again, err := parse(signed)
+	again, err := load(signed)
 	return again, signer, err
 }
 

@@ -2,6 +2,7 @@ package trustlist
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -47,12 +48,23 @@ func (s *Set) Until() time.Time {
 }
 
 // Files makes a set of files: the list of the lists with those who may sign it, and
-// the countries' lists, in any order. A country's list that does not count is an
+// its pivots and the countries' lists, in any order. A list that does not count is an
 // error here: whoever named the file wants it.
-func Files(lotl []byte, signers []*x509.Certificate, countries [][]byte, now time.Time) (*Set, error) {
-	top, err := readTop(lotl, signers, now)
+func Files(lotl []byte, signers []*x509.Certificate, lists [][]byte, now time.Time) (*Set, error) {
+	pivots, countries, err := byNumber(lists)
 	if err != nil {
 		return nil, err
+	}
+	led, err := lead(signers, pivots)
+	if err != nil {
+		return nil, fmt.Errorf("trustlist: %w", err)
+	}
+	top, err := led.top(lotl, now)
+	if err != nil {
+		return nil, err
+	}
+	if len(pivots) > len(top.pivots) {
+		return nil, fmt.Errorf("trustlist: %w: %d of them, and the list names %d", errPivot, len(pivots), len(top.pivots))
 	}
 	s := &Set{LOTL: top}
 	for _, xml := range countries {
@@ -117,7 +129,8 @@ func (p Pointer) is(territory string) bool {
 type Config struct {
 	// LOTL is the address of the list of the lists; https, or http of this machine.
 	LOTL string
-	// Signers may sign it: the certificates that the Official Journal publishes.
+	// Signers may sign it, or its oldest pivot: the certificates that the Official
+	// Journal publishes, or those of a later pivot.
 	Signers []*x509.Certificate
 	// Territories whose lists are wanted; all where empty.
 	Territories []string
@@ -132,6 +145,9 @@ type Source struct {
 	set atomic.Pointer[Set]
 	mu  sync.Mutex // one refresh at a time
 	err error      // of the last one
+	// pivot is the number of the last pivot that was followed: who signed before it
+	// signs no more.
+	pivot int
 }
 
 // fetchTime is how long one list may take: some weigh megabytes.
@@ -155,8 +171,12 @@ func New(cfg Config) (*Source, error) {
 	}
 	s := &Source{cfg: cfg}
 	if xml, err := s.cached(topName); err == nil {
-		if top, err := readTop(xml, cfg.Signers, cfg.Clock()); err == nil {
-			s.set.Store(s.countries(top, func(p Pointer) (*List, error) { return s.cachedCountry(top, p) }))
+		led, _, err := s.lead(xml, func(name, _ string) ([]byte, error) { return s.cached(name) })
+		if err == nil {
+			s.pivot = led.number
+			if top, err := led.top(xml, cfg.Clock()); err == nil {
+				s.set.Store(s.countries(top, func(p Pointer) (*List, error) { return s.cachedCountry(top, p) }))
+			}
 		}
 	}
 	return s, nil
@@ -228,7 +248,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 }
 
 func (s *Source) refresh(ctx context.Context) error {
-	top, err := s.fetchTop(ctx)
+	top, led, err := s.fetchTop(ctx)
 	if err != nil {
 		return fmt.Errorf("the list of the lists: %w", err)
 	}
@@ -253,32 +273,96 @@ func (s *Source) refresh(ctx context.Context) error {
 			set.Problems = append(set.Problems, Problem{territory, fmt.Errorf("an older copy serves: %w", err)})
 		}
 	}
+	if led.location != "" && led.location != s.cfg.LOTL {
+		set.Problems = append(set.Problems, Problem{"EU", fmt.Errorf("the list of the lists is now at %s", led.location)})
+	}
 	slices.SortFunc(set.Problems, func(a, b Problem) int { return strings.Compare(a.Territory, b.Territory) })
 	s.set.Store(set)
 	return nil
 }
 
-func (s *Source) fetchTop(ctx context.Context) (*List, error) {
+// lead follows the pivots that a list of the lists names, however they are got by the name
+// of their file in the cache and their address. found has them by these names.
+func (s *Source) lead(xml []byte, get func(name, address string) ([]byte, error)) (c chain, found map[string][]byte, err error) {
+	root, err := parse(xml)
+	if err != nil {
+		return c, nil, err
+	}
+	addresses, err := pivotsOf(root)
+	if err != nil {
+		return c, nil, err
+	}
+	var pivots [][]byte
+	found = map[string][]byte{}
+	for _, address := range addresses {
+		name := s.pivotName(address)
+		if found[name], err = get(name, address); err != nil {
+			return c, nil, fmt.Errorf("%w: %s: %w", errPivot, address, err)
+		}
+		pivots = append(pivots, found[name])
+	}
+	c, err = lead(s.cfg.Signers, pivots)
+	return c, found, err
+}
+
+// pivotName is the name of a pivot's file. With other certificates pinned the chain begins
+// anew, so it depends on them.
+func (s *Source) pivotName(address string) string {
+	h := sha256.New()
+	for _, c := range s.cfg.Signers {
+		h.Write(c.Raw)
+	}
+	h.Write([]byte(address))
+	return fmt.Sprintf("PIVOT-%x", h.Sum(nil)[:12])
+}
+
+func (s *Source) fetchTop(ctx context.Context) (*List, chain, error) {
 	u, err := url.Parse(s.cfg.LOTL)
 	if err != nil {
-		return nil, err
+		return nil, chain{}, err
 	}
 	f, err := fetch.New(fetch.Config{Hosts: []string{u.Host}, Limit: MaxSize, Timeout: fetchTime, Clock: s.cfg.Clock})
 	if err != nil {
-		return nil, err
+		return nil, chain{}, err
 	}
 	xml, err := f.Get(ctx, s.cfg.LOTL)
 	if err != nil {
-		return nil, err
+		return nil, chain{}, err
 	}
-	top, err := readTop(xml, s.cfg.Signers, s.cfg.Clock())
+	led, pivots, err := s.lead(xml, func(name, address string) ([]byte, error) {
+		if xml, err := s.cached(name); err == nil {
+			if _, err := parse(xml); err == nil { // what a pivot says never changes
+				return xml, nil
+			}
+		}
+		if p, err := url.Parse(address); err != nil || p.Scheme != u.Scheme || p.Host != u.Host { // nobody has signed this address yet
+			return nil, errors.New("not where the list of the lists is")
+		}
+		return f.Get(ctx, address)
+	})
 	if err != nil {
-		return nil, err
+		return nil, chain{}, err
+	}
+	top, err := led.top(xml, s.cfg.Clock())
+	if err != nil {
+		return nil, chain{}, err
+	}
+	if led.number < s.pivot {
+		return nil, chain{}, fmt.Errorf("%w: number %d was followed already, and is not among them", errPivot, s.pivot)
 	}
 	if old := s.set.Load(); old != nil && top.Sequence < old.LOTL.Sequence {
-		return nil, older(top, old.LOTL)
+		return nil, chain{}, older(top, old.LOTL)
 	}
-	return top, s.keep(topName, xml)
+	for name, xml := range pivots {
+		if err := s.keep(name, xml); err != nil {
+			return nil, chain{}, err
+		}
+	}
+	if err := s.keep(topName, xml); err != nil {
+		return nil, chain{}, err
+	}
+	s.pivot = led.number
+	return top, led, nil
 }
 
 func older(l, old *List) error {

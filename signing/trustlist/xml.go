@@ -20,7 +20,7 @@ const (
 	maxDepth    = 40
 )
 
-// parse is the one parser of this package. Document types, and with them entities,
+// parse is the one parser of foreign bytes. Document types, and with them entities,
 // are refused in the bytes; so is what does not survive reading and writing.
 func parse(text []byte) (*etree.Element, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
@@ -35,6 +35,11 @@ func parse(text []byte) (*etree.Element, error) {
 	if err := validator.Validate(bytes.NewReader(text)); err != nil {
 		return nil, fmt.Errorf("it does not survive reading and writing: %w", err)
 	}
+	return load(text)
+}
+
+// load is parse for bytes that are read once and never written again: what was hashed.
+func load(text []byte) (*etree.Element, error) {
 	doc := etree.NewDocument()
 	doc.ReadSettings = etree.ReadSettings{PreserveDuplicateAttrs: true, CharsetReader: func(label string, r io.Reader) (io.Reader, error) {
 		if strings.EqualFold(label, "utf-8") {

@@ -17,6 +17,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type List struct {
 	NextUpdate time.Time
 	Pointers   []Pointer
 	Services   []Service
+	Pivots     []string // addresses, the newest first
 	// PSS signs RSA with PSS.
 	PSS bool
 	// Inclusive uses the inclusive canonical form for SignedInfo.
@@ -94,8 +96,12 @@ func (l List) xml() string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"+`<TrustServiceStatusList xmlns="http://uri.etsi.org/02231/v2#" xmlns:ns2="http://www.w3.org/2000/09/xmldsig#" xmlns:tslx="http://uri.etsi.org/02231/v2/additionaltypes#" xmlns:ecc="http://uri.etsi.org/TrstSvc/SvcInfoExt/eSigDir-1999-93-EC-TrustedList/#" TSLTag="http://uri.etsi.org/19612/TSLTag" Id="list">
 <SchemeInformation><TSLVersionIdentifier>5</TSLVersionIdentifier><TSLSequenceNumber>%d</TSLSequenceNumber><TSLType>http://uri.etsi.org/TrstSvc/TrustedList/TSLType/%s</TSLType>
-<SchemeOperatorName><Name xml:lang="fr">Opérateur &amp; Cie</Name><Name xml:lang="en">Operator of %s</Name></SchemeOperatorName><!-- edited by people --><SchemeTerritory>%s</SchemeTerritory>
-<PointersToOtherTSL>`, l.Sequence, kind, territory, territory)
+<SchemeOperatorName><Name xml:lang="fr">Opérateur &amp; Cie</Name><Name xml:lang="en">Operator of %s</Name></SchemeOperatorName><!-- edited by people -->`, l.Sequence, kind, territory)
+	p("<SchemeInformationURI>")
+	for _, address := range append(slices.Clone(l.Pivots), "https://eur-lex.example/legal-content/EN/TXT/?uri=OJ:C_202600001", "https://lists.example/legalnotice.html") {
+		p(`<URI xml:lang="en">%s</URI>`, html.EscapeString(address))
+	}
+	p("</SchemeInformationURI><SchemeTerritory>%s</SchemeTerritory>\n<PointersToOtherTSL>", territory)
 	for _, o := range l.Pointers {
 		of := "EUgeneric"
 		if o.Top {
