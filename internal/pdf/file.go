@@ -33,7 +33,7 @@ func Open(src io.ReaderAt, size int64) (*File, error) { return OpenWith(src, siz
 // OpenWith is Open with a password, the user's or the owner's; ErrPassword where it is
 // neither.
 func OpenWith(src io.ReaderAt, size int64, password string) (*File, error) {
-	f := &File{src: src, size: size, entries: map[uint32]entry{}, placed: map[place]bool{}, packs: map[uint32]*pack{}}
+	f := blank(src, size)
 	if err := f.header(); err != nil {
 		return nil, err
 	}
@@ -41,18 +41,25 @@ func OpenWith(src io.ReaderAt, size int64, password string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f, f.open(start, password)
+}
+
+func blank(src io.ReaderAt, size int64) *File {
+	return &File{src: src, size: size, entries: map[uint32]entry{}, placed: map[place]bool{}, packs: map[uint32]*pack{}}
+}
+
+// open reads the sections from the one at start on.
+func (f *File) open(start int64, password string) error {
 	if err := f.chain(start); err != nil {
-		return nil, err
+		return err
 	}
 	if _, ok := f.Trailer()["Root"].(Ref); !ok {
-		return nil, syntax(f.sections[0].Offset, "the trailer names no /Root")
+		return syntax(f.sections[0].Offset, "the trailer names no /Root")
 	}
 	if f.Trailer()["Encrypt"] != nil {
-		if err := f.unlock(password); err != nil {
-			return nil, err
-		}
+		return f.unlock(password)
 	}
-	return f, nil
+	return nil
 }
 
 // Bytes opens a file that is in memory.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Raw reads a stream's bytes as they stand in the file, not decoded.
@@ -201,6 +202,7 @@ type pack struct {
 	data    []byte
 	numbers []uint32
 	offsets []int64
+	fixed   bool // what it decodes to depends on no other object
 }
 
 const maxPacked = 64 << 20 // bytes of object streams kept decoded
@@ -246,6 +248,26 @@ func (f *File) pack(number uint32) (*pack, error) {
 	return p, nil
 }
 
+// refers says whether there is a reference in o.
+func refers(o Object, depth int) bool {
+	if depth > maxDepth {
+		return true
+	}
+	switch o := o.(type) {
+	case Ref:
+		return true
+	case Array:
+		return slices.ContainsFunc(o, func(v Object) bool { return refers(v, depth+1) })
+	case Dict:
+		for k, v := range o {
+			if k != "Extends" && refers(v, depth+1) { // of which we make no use
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // contents decodes an object stream.
 func (f *File) contents(st *Stream) (*pack, error) {
 	data, err := f.Data(st)
@@ -258,6 +280,7 @@ func (f *File) contents(st *Stream) (*pack, error) {
 		return nil, fmt.Errorf("%w: a broken /N or /First", ErrSyntax)
 	}
 	p := &pack{data: data}
+	p.fixed = !refers(st.Dict, 0)
 	seen := map[int64]bool{}
 	s := newScanner(bytes.NewReader(data), int64(first), 0)
 	for range count {

@@ -10,6 +10,7 @@ type Section struct {
 	Offset  int64 // of the keyword xref, or of the cross-reference stream's object
 	Stream  bool  // a cross-reference stream
 	Trailer Dict
+	behind  int64 // where what follows it begins
 }
 
 type kind uint8
@@ -85,8 +86,8 @@ func (f *File) section(at int64) (Section, error) {
 	if c, _ := s.peek(0); c == 'x' {
 		return f.table(s, at)
 	}
-	trailer, err := f.crossStream(at)
-	return Section{Offset: at, Stream: true, Trailer: trailer}, err
+	trailer, behind, err := f.crossStream(at)
+	return Section{Offset: at, Stream: true, Trailer: trailer, behind: behind}, err
 }
 
 // table reads "xref" up to the end of its trailer. The entries of a hybrid
@@ -142,7 +143,7 @@ func (f *File) table(s *scanner, at int64) (Section, error) {
 		if !ok {
 			return Section{}, s.fail("/XRefStm is no number")
 		}
-		if _, err := f.crossStream(int64(n)); err != nil {
+		if _, _, err := f.crossStream(int64(n)); err != nil {
 			return Section{}, err
 		}
 	}
@@ -151,7 +152,7 @@ func (f *File) table(s *scanner, at int64) (Section, error) {
 			return Section{}, err
 		}
 	}
-	return Section{Offset: at, Trailer: trailer}, nil
+	return Section{Offset: at, Trailer: trailer, behind: s.pos}, nil
 }
 
 // line reads one entry of a table.
@@ -177,26 +178,26 @@ func (s *scanner) line() (entry, error) {
 	}
 }
 
-// crossStream reads a cross-reference stream and returns its dictionary.
-func (f *File) crossStream(at int64) (Dict, error) {
+// crossStream reads a cross-reference stream and returns its dictionary, and where it ends.
+func (f *File) crossStream(at int64) (Dict, int64, error) {
 	if at <= 0 || at >= f.size {
-		return nil, syntax(at, "a cross-reference stream outside the file")
+		return nil, 0, syntax(at, "a cross-reference stream outside the file")
 	}
-	o, err := f.indirect(at, nil)
+	o, behind, err := f.extent(at, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	st, ok := o.(*Stream)
 	if !ok || st.Dict["Type"] != Name("XRef") {
-		return nil, syntax(at, "no cross-reference section")
+		return nil, 0, syntax(at, "no cross-reference section")
 	}
 	widths, err := fieldWidths(st.Dict["W"])
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	data, err := f.Data(st)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	index, ok := st.Dict["Index"].(Array)
 	if !ok {
@@ -206,13 +207,13 @@ func (f *File) crossStream(at int64) (Dict, error) {
 		first, ok1 := index[i].(Integer)
 		count, ok2 := index[i+1].(Integer)
 		if !ok1 || !ok2 || first < 0 || count < 0 {
-			return nil, syntax(at, "a broken /Index")
+			return nil, 0, syntax(at, "a broken /Index")
 		}
 		if data, err = f.fields(data, widths, int64(first), int64(count)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return st.Dict, nil
+	return st.Dict, behind, nil
 }
 
 func fieldWidths(o Object) (w [3]int, err error) {

@@ -212,8 +212,17 @@ func TestTheDescriptionHoldsTheCode(t *testing.T) {
 	if said := slices.Sorted(slices.Values(doc.Components.Schemas["Code"].Enum)); !slices.Equal(said, codes) {
 		t.Errorf("codes: %v, the code has %v", said, codes)
 	}
+	var kinds []string
+	for _, k := range signing.ChangeKinds() {
+		kinds = append(kinds, string(k))
+	}
+	slices.Sort(kinds)
+	if said := doc.Components.Schemas["ChangeKind"].Enum; !slices.Equal(said, kinds) {
+		t.Errorf("kinds of changes: %v, the code has %v", said, kinds)
+	}
 	for schema, value := range map[string]any{"Report": verify.Answer{}, "Issued": verify.Issued{}, "Signature": signing.Signature{}, "Certificate": signing.Certificate{}, "Finding": signing.Finding{},
 		"Revocation": signing.Revocation{}, "Qualification": signing.Qualification{}, "Standing": trustlist.Standing{},
+		"Revision": signing.Revision{}, "Change": signing.Change{}, "Lock": signing.Lock{},
 	} {
 		for name := range fields(value) {
 			if doc.Components.Schemas[schema].Properties[name] == nil {

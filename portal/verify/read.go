@@ -110,6 +110,8 @@ func verdict(found *signing.Report) Verdict {
 	switch {
 	case codes[signing.NotPDF] || codes[signing.Encrypted] || codes[signing.Broken]:
 		return Unreadable
+	case codes[signing.HiddenSignature]:
+		return Altered
 	case codes[signing.NoSignature]:
 		return Unsigned
 	case found.Result == signing.Valid:
@@ -121,12 +123,16 @@ func verdict(found *signing.Report) Verdict {
 }
 
 func validOrExtended(list []signing.Signature) Verdict {
+	verdict := Valid
 	for _, s := range list {
-		if s.Changes == signing.Extended {
-			return Extended
+		switch s.Changes {
+		case signing.Permitted:
+			return Permitted
+		case signing.Extended:
+			verdict = Extended
 		}
 	}
-	return Valid
+	return verdict
 }
 
 // brokenOrStranger tells a file that was changed from one whose signer nobody here knows.

@@ -21,7 +21,8 @@ const (
 	resultValid      = "valid"
 	resultExtended   = "extended"
 	resultAltered    = "altered"
-	resultForeign    = "foreign" // not ours, and the seal or signature of somebody whom we recognise
+	resultForeign    = "foreign"   // not ours, and the seal or signature of somebody whom we recognise
+	resultPermitted  = "permitted" // likewise, with later changes that the signer allows
 	resultWithdrawn  = "withdrawn"
 	resultNotOurs    = "not_ours"
 	resultUnknown    = "unknown"
@@ -79,7 +80,7 @@ type resultPage struct {
 
 var looks = map[string]string{
 	resultValid: "good", resultExtended: "good", resultAltered: "bad", resultWithdrawn: "bad",
-	resultForeign: "good", resultNotOurs: "open", resultUnknown: "open", resultUnreadable: "open",
+	resultForeign: "good", resultPermitted: "open", resultNotOurs: "open", resultUnknown: "open", resultUnreadable: "open",
 }
 
 var statuses = map[string]int{resultUnknown: http.StatusNotFound}
@@ -162,7 +163,7 @@ func sealChecks(v *visit.Visit, report *Report) []check {
 	}
 	var list []check
 	switch report.Verdict {
-	case Valid, Extended:
+	case Valid, Extended, Permitted:
 		for _, name := range report.People {
 			list = append(list, say("person", "good", "Name", name))
 		}

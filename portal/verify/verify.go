@@ -48,6 +48,7 @@ type Verdict string
 const (
 	Valid      Verdict = "valid"      // every signature holds and leads to a trusted certificate
 	Extended   Verdict = "extended"   // valid; later revisions hold proofs only (DSS, time stamps)
+	Permitted  Verdict = "permitted"  // valid; later revisions did what the signer lets others do: form filling, annotations
 	Altered    Verdict = "altered"    // the bytes or the page are not those that were signed
 	Untrusted  Verdict = "untrusted"  // a signature holds, but of somebody we have no reason to trust
 	Unsigned   Verdict = "unsigned"   // no signature at all
@@ -356,7 +357,7 @@ func (p *Pages) foreign(ctx context.Context, c commune.ID, report Report) (outco
 		}
 		return o, nil
 	}
-	result := map[Verdict]string{Altered: resultAltered, Unreadable: resultUnreadable, Valid: resultForeign, Extended: resultForeign}[report.Verdict]
+	result := map[Verdict]string{Altered: resultAltered, Unreadable: resultUnreadable, Valid: resultForeign, Extended: resultForeign, Permitted: resultPermitted}[report.Verdict]
 	if result == "" {
 		result = resultNotOurs
 	}

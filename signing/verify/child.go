@@ -96,7 +96,7 @@ func Child(ctx context.Context, file *os.File, o Options) *Report {
 // ChildBytes is Child for a PDF in memory.
 func ChildBytes(ctx context.Context, b []byte, o Options) *Report {
 	unknown := func(err error) *Report {
-		r := &Report{Result: Unknown, Findings: []Finding{{Crashed, err.Error()}}, Size: int64(len(b)), At: o.Now.UTC().Truncate(time.Second)}
+		r := &Report{Result: Unknown, Findings: []Finding{{Code: Crashed, Detail: err.Error()}}, Size: int64(len(b)), At: o.Now.UTC().Truncate(time.Second)}
 		r.indicate()
 		return r
 	}

@@ -1,5 +1,7 @@
 package verify
 
+import "slices"
+
 // Code names a finding. Its words are at the message key Code.Key.
 type Code string
 
@@ -12,26 +14,29 @@ func (c Code) Result() Result { return meaning[c] }
 const (
 	// About the file.
 
-	NoSignature Code = "no_signature"
-	NotPDF      Code = "not_pdf"
-	Encrypted   Code = "encrypted"
-	Broken      Code = "broken"
-	TooLarge    Code = "too_large"
-	Crashed     Code = "crashed"
-	TimedOut    Code = "timed_out"
+	NoSignature     Code = "no_signature"
+	HiddenSignature Code = "hidden_signature" // an earlier state of the file had one
+	NotPDF          Code = "not_pdf"
+	Encrypted       Code = "encrypted"
+	Broken          Code = "broken"
+	TooLarge        Code = "too_large"
+	Crashed         Code = "crashed"
+	TimedOut        Code = "timed_out"
 
 	// Attacks on what the signature covers.
 
-	ByteRange Code = "byte_range" // not from the first byte, with another gap, or outside the file
-	Wrapped   Code = "wrapped"    // the signature belongs to another document than the one shown
-	Uncovered Code = "uncovered"  // the signed part does not end where a revision ends
-	Appended  Code = "appended"   // bytes behind the end that are no revision
-	Changed   Code = "altered"    // a later revision changes what is shown
-	Overlay   Code = "overlay"    // a later revision adds something visible
-	FieldSet  Code = "field_set"  // a later revision fills or changes the form
-	Forbidden Code = "forbidden"  // a later signature upon a certified document
-	Visible   Code = "visible"    // a later signature that shows something, which may hide something else
-	Content   Code = "content"    // the bytes are not those that were signed
+	ByteRange        Code = "byte_range"        // not from the first byte, with another gap, or outside the file
+	Wrapped          Code = "wrapped"           // the signature belongs to another document than the one shown
+	Uncovered        Code = "uncovered"         // the signed part does not end where a revision ends
+	Appended         Code = "appended"          // bytes behind the end that are no revision
+	Changed          Code = "altered"           // a later revision changes what is shown
+	Overlay          Code = "overlay"           // a later revision adds something visible
+	FieldSet         Code = "field_set"         // a later revision fills or changes the form
+	Forbidden        Code = "forbidden"         // a later signature upon a certified document
+	Visible          Code = "visible"           // a later signature that shows something, which may hide something else
+	LockedField      Code = "locked_field"      // a field that the signature locks was changed
+	SignatureRemoved Code = "signature_removed" // a signature that was there is gone
+	Content          Code = "content"           // the bytes are not those that were signed
 
 	// The signature itself.
 
@@ -66,6 +71,10 @@ const (
 	ValidationDataAdded  Code = "validation_data_added"
 	StampAdded           Code = "stamp_added"
 	SignatureAdded       Code = "signature_added"
+	FieldFilled          Code = "field_filled"  // a field was filled in, as the signer let others do
+	Annotated            Code = "annotated"     // somebody wrote a mark on a page, likewise
+	FromTemplate         Code = "from_template" // a page was made of one of the file's templates, likewise
+	SeedValue            Code = "seed_value"    // the signature is not as its field asks
 	OldFormat            Code = "old_format"
 	RevocationNotChecked Code = "revocation_not_checked"
 
@@ -75,12 +84,13 @@ const (
 
 // meaning is the verdict each code leads to. Codes that are Valid only inform.
 var meaning = map[Code]Result{
-	NoSignature: NotValid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
+	NoSignature: NotValid, HiddenSignature: NotValid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
 	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
-	Forbidden: NotValid, Content: NotValid, Visible: Unknown,
+	Forbidden: NotValid, LockedField: NotValid, SignatureRemoved: NotValid, Content: NotValid, Visible: Unknown,
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,
 	Weak: NotValid, Unsupported: Unknown, NotForSigning: NotValid, Untrusted: NotValid, NobodyTrusted: Unknown, NotGranted: Unknown, OutOfTime: NotValid, Expired: Unknown, Revoked: NotValid, IssuerRevoked: NotValid,
 	StampWrong: NotValid, StampUntrusted: Valid, StampUnusable: Valid, StampExpired: Valid, StampRevoked: Valid, NoStamp: Valid,
+	FieldFilled: Valid, Annotated: Valid, FromTemplate: Valid, SeedValue: Valid,
 	Certified: Valid, ValidationDataAdded: Valid, StampAdded: Valid, SignatureAdded: Valid, OldFormat: Valid, RevocationNotChecked: Valid, RevocationUnreachable: Valid,
 }
 
@@ -93,11 +103,10 @@ func Codes() []Code {
 	return out
 }
 
-func (s *Signature) find(c Code, detail string) {
-	for _, f := range s.Findings {
-		if f.Code == c && f.Detail == detail {
-			return
-		}
+func (s *Signature) find(c Code, detail string) { s.add(Finding{Code: c, Detail: detail}) }
+
+func (s *Signature) add(f Finding) {
+	if !slices.Contains(s.Findings, f) {
+		s.Findings = append(s.Findings, f)
 	}
-	s.Findings = append(s.Findings, Finding{c, detail})
 }

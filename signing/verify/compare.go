@@ -1,58 +1,71 @@
 package verify
 
 import (
-	"bytes"
-	"io"
+	"errors"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
 )
 
-// comparison walks two revisions of a file side by side from their trailers.
-// Whatever can be reached must be the same, but for what a later revision may
-// add: validation data (/DSS), time stamps and signatures, the latter two in
-// fields of their own that show nothing. Objects that nothing reaches are not shown
-// by any reader and do not matter.
+// comparison holds a revision of a file beside the next one, from their trailers.
+// Whatever can be reached is compared, and each difference becomes a Change; which of
+// them a signature permits is for its permission to say.
+//
+// Fields and annotations are compared on their own, because they may be permitted to
+// change. What a page shows is compared first and without exception, so that nothing
+// can be permitted as part of a field that is drawn as part of a page.
 type comparison struct {
 	before, after *pdf.File
-	certification int
-	seen          map[pair]bool
-	todo          []step
-	added         map[pdf.Ref]bool // fields that a later revision may add
-	found         []Finding
+	strict        walk
+	clean         map[pair]bool // found equal beside fields and annotations; pages, which are compared by themselves
+	handled       map[pair]bool // the dictionaries of fields and annotations, which are compared on their own
+	pairs         int
+	area          Change           // what a difference found now is
+	strictly      int              // differences found by the strict walk
+	added         map[pdf.Ref]bool // fields that the later revision adds
+	grown         []pdf.Object     // what it adds, in it
+	form          form
+	pages         pages
+	notes         []*note
+	changes       []Change
 }
 
-type pair struct{ before, after pdf.Ref }
-
-type step struct {
-	path          string
-	before, after pdf.Object
-}
-
-const (
-	maxPairs    = 1 << 20 // pairs of objects compared
-	maxFindings = 10      // one suffices; ten help an expert
-)
-
-// compare returns what a later revision changed. The certification is that of the earlier one.
-func compare(before, after *pdf.File, certification int) []Finding {
-	c := &comparison{before: before, after: after, certification: certification, seen: map[pair]bool{}, added: map[pdf.Ref]bool{}}
+// compare returns what the later revision changed, in the order of the file.
+func compare(before, after *pdf.File) []Change {
+	c := &comparison{before: before, after: after, clean: map[pair]bool{}, handled: map[pair]bool{}, added: map[pdf.Ref]bool{}}
+	c.strict = walk{comparison: c, seen: map[pair]bool{}, differ: c.differs, skip: c.exempt,
+		done: func() bool { return c.strictly >= maxStrict }}
 	if err := c.run(); err != nil {
-		c.find(Broken, err.Error()) // what cannot be read cannot be compared
+		c.change(Change{Kind: Unreadable, Object: err.Error()})
 	}
-	return c.found
+	return c.changes
 }
 
-func (c *comparison) find(code Code, detail string) {
-	if len(c.found) < maxFindings {
-		c.found = append(c.found, Finding{code, detail})
+func (c *comparison) change(ch Change) {
+	if !slices.Contains(c.changes, ch) {
+		c.changes = append(c.changes, ch)
 	}
 }
+
+// differs notes a difference in what may never change.
+func (c *comparison) differs(at *trail) {
+	c.strictly++
+	ch := c.area
+	ch.Object = at.String()
+	c.change(ch)
+}
+
+// walkOn compares one thing and all below it strictly, as a change of a kind.
+func (c *comparison) walkOn(area Change, at *trail, before, after pdf.Object) error {
+	c.area = area
+	c.strict.push(at, before, after)
+	return c.strict.run()
+}
+
+var errChanges = errors.New("verify: more changes than are counted")
 
 func (c *comparison) run() error {
-	was, is := c.before.Trailer(), c.after.Trailer()
 	before, err := c.before.Catalog()
 	if err != nil {
 		return err
@@ -61,40 +74,135 @@ func (c *comparison) run() error {
 	if err != nil {
 		return err
 	}
-	if err := c.form(before["AcroForm"], after["AcroForm"]); err != nil {
+	if !c.before.SameKey(c.after) {
+		c.change(Change{Kind: SettingsChanged, Object: "/Encrypt"})
+	}
+	root := (*trail)(nil).to("Root")
+	for _, part := range []func(*trail, pdf.Dict, pdf.Dict) error{c.readPages, c.readForm, c.comparePages, c.formKeys, c.catalog} {
+		if err := part(root, before, after); err != nil {
+			return err
+		}
+		if len(c.changes) > maxChanges {
+			return errChanges
+		}
+	}
+	if err := c.info(); err != nil {
 		return err
 	}
-	c.seen[pair{c.before.Root(), c.after.Root()}] = true
-	if err := c.dicts("/Root", before, after); err != nil {
+	if err := c.compareForm(); err != nil {
 		return err
 	}
-	if err := c.info(was["Info"], is["Info"]); err != nil {
+	if err := c.compareNotes(); err != nil {
 		return err
 	}
-	for len(c.todo) > 0 && len(c.found) < maxFindings {
-		next := c.todo[len(c.todo)-1]
-		c.todo = c.todo[:len(c.todo)-1]
-		if err := c.step(next); err != nil {
+	if len(c.changes) > maxChanges {
+		return errChanges
+	}
+	return c.unused(after)
+}
+
+// areas are what the keys of the catalog are about.
+var areas = map[pdf.Name]ChangeKind{
+	"Pages": PageTree, "Parent": PageTree, "OpenAction": ActionChanged, "AA": ActionChanged, "Metadata": MetadataChanged, "Outlines": OutlineChanged,
+	"OCProperties": LayersChanged, "StructTreeRoot": StructureChanged, "MarkInfo": StructureChanged, "AF": AttachmentChanged,
+	"Collection": AttachmentChanged, "JavaScript": ActionChanged, "EmbeddedFiles": AttachmentChanged, "AcroForm": FormSettings,
+}
+
+func areaOf(key pdf.Name) Change {
+	if kind, ok := areas[key]; ok {
+		return Change{Kind: kind}
+	}
+	return Change{Kind: SettingsChanged}
+}
+
+// catalog compares all that is not a page, a form or validation data. /Extensions only
+// names what a file may use.
+func (c *comparison) catalog(root *trail, before, after pdf.Dict) error {
+	if !c.sameDSS(before["DSS"], after["DSS"]) {
+		c.change(Change{Kind: DSSAdded})
+		c.grown = append(c.grown, after["DSS"])
+	}
+	c.clean[pair{c.before.Root(), c.after.Root()}] = true
+	for _, k := range unionOf(before, after) {
+		switch k {
+		case "AcroForm", "Pages":
+			continue
+		case "DSS", "Extensions":
+			if _, ok := c.dictIn(c.after, after[k]); ok || after[k] == nil {
+				continue
+			}
+		case "Names":
+			if err := c.names(root.to(k), before[k], after[k]); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.key(areaOf(k), root, k, before, after); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// info compares what the file says of itself, but for when and with what it was saved last.
-func (c *comparison) info(before, after pdf.Object) error {
+// key compares one entry of two dictionaries. One that was not there is a difference,
+// whatever it is.
+func (c *comparison) key(area Change, at *trail, k pdf.Name, before, after pdf.Dict) error {
+	if _, had := before[k]; !had {
+		c.area = area
+		c.differs(at.to(k))
+		return nil
+	}
+	return c.walkOn(area, at.to(k), before[k], after[k])
+}
+
+// names compares the name dictionary, whose parts are about different things.
+func (c *comparison) names(at *trail, before, after pdf.Object) error {
 	was, is, err := c.bothDicts(before, after)
 	if err != nil {
 		return err
 	}
-	for _, k := range slices.Sorted(maps.Keys(was)) {
-		if k != "ModDate" && k != "Producer" {
-			c.push("/Info/"+string(k), was[k], is[k])
+	if (was == nil) != (is == nil) && len(was)+len(is) == 0 {
+		c.area = areaOf("Names")
+		c.differs(at)
+	}
+	for _, k := range unionOf(was, is) {
+		if err := c.key(areaOf(k), at, k, was, is); err != nil {
+			return err
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(is)) {
-		if _, had := was[k]; !had && k != "ModDate" && k != "Producer" {
-			c.find(Changed, "/Info/"+string(k))
+	return nil
+}
+
+// sameDSS says whether no update has replaced the document security store itself.
+func (c *comparison) sameDSS(before, after pdf.Object) bool {
+	a, ok := before.(pdf.Ref)
+	b, also := after.(pdf.Ref)
+	return after == nil || ok && also && a == b && c.before.Kept(c.after, a)
+}
+
+func unionOf(a, b pdf.Dict) []pdf.Name {
+	keys := slices.Collect(maps.Keys(a))
+	for k := range b {
+		if _, twice := a[k]; !twice {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// info compares what the file says of itself, but for when and with what it was saved last.
+func (c *comparison) info() error {
+	was, is, err := c.bothDicts(c.before.Trailer()["Info"], c.after.Trailer()["Info"])
+	if err != nil {
+		return err
+	}
+	for _, k := range unionOf(was, is) {
+		if k == "ModDate" || k == "Producer" {
+			continue
+		}
+		if err := c.key(Change{Kind: InformationChanged}, (*trail)(nil).to("Info"), k, was, is); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -116,319 +224,114 @@ func (c *comparison) bothArrays(before, after pdf.Object) (was, is pdf.Array, er
 	return was, is, err
 }
 
-func (c *comparison) push(path string, before, after pdf.Object) {
-	c.todo = append(c.todo, step{path, before, after})
-}
-
-// step compares two values. References are followed once per pair, so that
-// circles end; a pair under comparison counts as the same.
-func (c *comparison) step(s step) error {
-	a, isRef := s.before.(pdf.Ref)
-	b, alsoRef := s.after.(pdf.Ref)
-	if isRef && alsoRef {
-		p := pair{a, b}
-		if c.seen[p] {
-			return nil
-		}
-		if c.seen[p] = true; len(c.seen) > maxPairs {
-			return pdf.ErrLimit
-		}
+// exempt says whether the strict walk need not follow a reference: to a field or an
+// annotation that is compared on its own, from where it is only named. In what is drawn
+// nothing is exempt, and it is compared before.
+func (c *comparison) exempt(key pdf.Name, in pdf.Dict, before, after pdf.Object) bool {
+	if c.area.Kind != StructureChanged && c.area.Kind != ActionChanged && c.area.Kind != OutlineChanged {
+		return false
 	}
-	before, err := c.before.Resolve(s.before)
-	if err != nil {
-		return err
-	}
-	after, err := c.after.Resolve(s.after)
-	if err != nil {
-		return err
-	}
-	return c.values(s.path, before, after)
-}
-
-func (c *comparison) values(path string, before, after pdf.Object) error {
-	switch a := before.(type) {
-	case pdf.Dict:
-		b, ok := after.(pdf.Dict)
-		if !ok {
-			break
-		}
-		return c.dicts(path, a, b)
-	case pdf.Array:
-		b, ok := after.(pdf.Array)
-		if !ok || len(a) != len(b) {
-			break
-		}
-		for i := range a {
-			c.push(path+"/"+strconv.Itoa(i), a[i], b[i])
-		}
-		return nil
-	case *pdf.Stream:
-		b, ok := after.(*pdf.Stream)
-		if !ok || !c.sameBytes(a, b) {
-			break
-		}
-		return c.dicts(path, a.Dict, b.Dict)
+	switch {
+	case key == "Obj" && in["Type"] == pdf.Name("OBJR"):
+	case key == "T" && in["S"] == pdf.Name("Hide"):
+	case key == "AN" && in["S"] == pdf.Name("Rendition"):
+	case key == "Fields" && (in["S"] == pdf.Name("ResetForm") || in["S"] == pdf.Name("SubmitForm")):
 	default:
-		if sameScalar(before, after) {
-			return nil
-		}
-	}
-	c.find(Changed, path)
-	return nil
-}
-
-// sameScalar compares what is no container; 612 and 612.0 are the same number.
-func sameScalar(a, b pdf.Object) bool {
-	switch b.(type) { // types that == cannot compare
-	case pdf.Dict, pdf.Array, *pdf.Stream:
 		return false
 	}
-	x, isNumber := number(a)
-	y, alsoNumber := number(b)
-	return a == b || (isNumber && alsoNumber && x == y)
+	return c.allHandled(before, after)
 }
 
-func number(o pdf.Object) (float64, bool) {
-	switch o := o.(type) {
-	case pdf.Integer:
-		return float64(o), true
-	case pdf.Real:
-		return float64(o), true
-	}
-	return 0, false
-}
-
-func (c *comparison) sameBytes(a, b *pdf.Stream) bool {
-	at, length := a.Span()
-	alsoAt, alsoLength := b.Span()
-	if length != alsoLength {
-		return false
-	}
-	if at == alsoAt { // the earlier revision is the beginning of the later file
+// allHandled is isHandled for a reference or a list of them.
+func (c *comparison) allHandled(before, after pdf.Object) bool {
+	if c.isHandled(before, after) {
 		return true
 	}
-	x, y := c.before.Raw(a), c.after.Raw(b)
-	var p, q [4096]byte
-	for {
-		n, err := io.ReadFull(x, p[:])
-		m, _ := io.ReadFull(y, q[:])
-		if n != m || !bytes.Equal(p[:n], q[:m]) {
-			return false
-		}
-		if err != nil {
-			return true
-		}
-	}
-}
-
-// samePlace says whether two references are to one object that no update has replaced.
-func (c *comparison) samePlace(before, after pdf.Object) bool {
-	a, ok1 := before.(pdf.Ref)
-	b, ok2 := after.(pdf.Ref)
-	was, _, ok3 := c.before.Span(a)
-	is, _, ok4 := c.after.Span(b)
-	return ok1 && ok2 && ok3 && ok4 && a == b && was == is
-}
-
-func (c *comparison) dicts(path string, before, after pdf.Dict) error {
-	allowed := func(pdf.Name) bool { return false }
-	switch {
-	case path == "/Root":
-		if after["DSS"] != nil && !c.samePlace(before["DSS"], after["DSS"]) {
-			c.find(ValidationDataAdded, "")
-		}
-		// the form has been compared; extensions only name what a file may use
-		allowed = func(k pdf.Name) bool { return k == "DSS" || k == "Extensions" || k == "AcroForm" }
-	case before["Type"] == pdf.Name("Page") && after["Type"] == pdf.Name("Page"):
-		if err := c.annotations(path, before["Annots"], after["Annots"]); err != nil {
-			return err
-		}
-		_, tabs := before["Tabs"]
-		allowed = func(k pdf.Name) bool { return k == "Annots" || (k == "Tabs" && !tabs) }
-	}
-	for _, k := range slices.Sorted(maps.Keys(before)) { // sorted, so that a report is always the same
-		if !allowed(k) {
-			c.push(path+"/"+string(k), before[k], after[k])
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(after)) {
-		if _, had := before[k]; !had && !allowed(k) {
-			c.find(Changed, path+"/"+string(k))
-		}
-	}
-	return nil
-}
-
-// annotations wants those of before, in their order, and then added fields only.
-func (c *comparison) annotations(path string, before, after pdf.Object) error {
-	was, is, err := c.bothArrays(before, after)
-	if err != nil {
-		return err
-	}
-	if len(is) < len(was) {
-		c.find(Changed, path+"/Annots")
-		return nil
+	was, errBefore := c.before.Array(before)
+	is, errAfter := c.after.Array(after)
+	if errBefore != nil || errAfter != nil || len(was) != len(is) || len(was) == 0 {
+		return false
 	}
 	for i := range was {
-		c.push(path+"/Annots/"+strconv.Itoa(i), was[i], is[i])
-	}
-	for _, o := range is[len(was):] {
-		if r, ok := o.(pdf.Ref); !ok || !c.added[r] {
-			c.find(Overlay, path+"/Annots")
-		}
-	}
-	return nil
-}
-
-// form compares the interactive forms: the fields of before in their order, then
-// signatures and time stamps. It runs first, so that pages know what was added.
-func (c *comparison) form(before, after pdf.Object) error {
-	was, is, err := c.bothDicts(before, after)
-	if err != nil {
-		return err
-	}
-	for _, k := range slices.Sorted(maps.Keys(was)) {
-		if k != "Fields" && k != "SigFlags" {
-			c.push("/Root/AcroForm/"+string(k), was[k], is[k])
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(is)) {
-		_, had := was[k]
-		// a default appearance alone changes nothing that has one
-		looks := (k == "DA" || k == "DR") && was["NeedAppearances"] != true
-		if !had && k != "Fields" && k != "SigFlags" && !looks {
-			c.find(Changed, "/Root/AcroForm/"+string(k))
-		}
-	}
-	old, now, err := c.bothArrays(was["Fields"], is["Fields"])
-	if err != nil {
-		return err
-	}
-	if len(now) < len(old) {
-		c.find(FieldSet, "/Root/AcroForm/Fields")
-		return nil
-	}
-	for i := range old {
-		if err := c.field("/Root/AcroForm/Fields/"+strconv.Itoa(i), old[i], now[i]); err != nil {
-			return err
-		}
-	}
-	for _, o := range now[len(old):] {
-		if err := c.addedField(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// field compares a field that was there. An empty signature field may have been
-// signed, nothing else of it may have changed.
-func (c *comparison) field(path string, before, after pdf.Object) error {
-	was, is, err := c.bothDicts(before, after)
-	if err != nil {
-		return err
-	}
-	if was["FT"] != pdf.Name("Sig") || was["V"] != nil || is["V"] == nil {
-		if kids, err := c.before.Array(was["Kids"]); err == nil && len(kids) > 0 {
-			// a parent: its kids are fields or widgets, and compared as objects
-			c.push(path, before, after)
-			return nil
-		}
-		return c.terminal(path, before, after, was, is)
-	}
-	unsigned := pdf.Dict{}
-	for k, v := range is {
-		if k != "V" {
-			unsigned[k] = v
-		}
-	}
-	if err := c.dicts(path, was, unsigned); err != nil {
-		return err
-	}
-	if a, ok := before.(pdf.Ref); ok {
-		if b, ok := after.(pdf.Ref); ok {
-			c.seen[pair{a, b}] = true
-		}
-	}
-	return c.newSignature(is["V"])
-}
-
-// terminal compares a field whose value a person may have filled in, to give that its own name.
-func (c *comparison) terminal(path string, before, after pdf.Object, was, is pdf.Dict) error {
-	n := len(c.found)
-	if err := c.values(path+"/V", was["V"], is["V"]); err != nil {
-		return err
-	}
-	if len(c.found) > n {
-		c.found[n].Code = FieldSet
-	}
-	c.push(path, before, after)
-	return nil
-}
-
-// addedField checks a field that was not there: a signature or time stamp that
-// does nothing. One that shows something may hide something else: that takes an eye.
-func (c *comparison) addedField(o pdf.Object) error {
-	r, ok := o.(pdf.Ref)
-	d, err := c.after.Dict(o)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !ok || d["FT"] != pdf.Name("Sig") || d["V"] == nil || d["A"] != nil || d["AA"] != nil || d["Kids"] != nil:
-		c.find(FieldSet, "a field that is no signature")
-		return nil
-	}
-	if !c.invisible(d) {
-		c.find(Visible, "")
-	}
-	if was, err := c.before.Get(r); err != nil || was != nil { // an old object, used anew
-		c.find(Changed, r.String())
-		return err
-	}
-	c.added[r] = true
-	return c.newSignature(d["V"])
-}
-
-// invisible says whether a widget has no area or is hidden.
-func (c *comparison) invisible(d pdf.Dict) bool {
-	if flags, ok := c.after.Number(d["F"]); ok && int64(flags)&2 != 0 {
-		return true
-	}
-	rect, err := c.after.Array(d["Rect"])
-	if err != nil {
-		return false
-	}
-	if len(rect) == 0 {
-		return d["Subtype"] == nil // a field without widget
-	}
-	if len(rect) != 4 {
-		return false
-	}
-	var n [4]float64
-	for i := range n {
-		v, ok := c.after.Number(rect[i])
-		if !ok {
+		if !c.isHandled(was[i], is[i]) {
 			return false
 		}
-		n[i] = v
 	}
-	return n[0] == n[2] || n[1] == n[3]
+	return true
 }
 
-// newSignature records what was added. Whether it is any good is said in its own report.
-func (c *comparison) newSignature(o pdf.Object) error {
-	d, err := c.after.Dict(o)
-	if err != nil {
-		return err
+func (c *comparison) isHandled(before, after pdf.Object) bool {
+	a, ok := before.(pdf.Ref)
+	b, also := after.(pdf.Ref)
+	return ok && also && c.handled[pair{a, b}]
+}
+
+// same is where two values, with all that they refer to, first differ; nil where they are equal.
+func (c *comparison) same(at *trail, before, after pdf.Object) (where *trail, err error) {
+	w := walk{comparison: c, seen: map[pair]bool{}, differ: func(at *trail) { where = at }, done: func() bool { return where != nil }}
+	w.skip = func(pdf.Name, pdf.Dict, pdf.Object, pdf.Object) bool { return where != nil }
+	w.todo = append(w.todo, step{at, before, after})
+	if scalar(before) && scalar(after) {
+		if w.todo = nil; !sameScalar(before, after) {
+			where = at
+		}
 	}
-	switch {
-	case d["Type"] == pdf.Name("DocTimeStamp") && d["SubFilter"] == pdf.Name("ETSI.RFC3161"):
-		c.find(StampAdded, "")
-	case c.certification == 1:
-		c.find(Forbidden, "a signature after certification with P 1")
-	default:
-		c.find(SignatureAdded, "")
+	if err := w.run(); err != nil {
+		return nil, err
+	}
+	if where == nil {
+		maps.Copy(c.clean, w.seen)
+	}
+	return where, nil
+}
+
+// unused names the new objects that nothing uses: neither what was changed nor what was
+// added leads to them. They show nothing, and may be there for a later hand.
+func (c *comparison) unused(catalog pdf.Dict) error {
+	fresh := map[pdf.Ref]bool{}
+	list := c.after.Replaced(c.before)
+	for _, r := range list {
+		fresh[r] = true
+	}
+	used := map[pdf.Ref]bool{}
+	todo := append([]pdf.Object{catalog, c.after.Trailer()}, c.grown...)
+	for _, r := range list {
+		if was, err := c.before.Get(r); err == nil && was != nil {
+			todo = append(todo, r)
+		}
+	}
+	for len(todo) > 0 {
+		o := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		switch o := o.(type) {
+		case pdf.Ref:
+			if !fresh[o] || used[o] {
+				continue
+			}
+			used[o] = true
+			v, _ := c.after.Get(o) // one that cannot be read leads nowhere
+			todo = append(todo, v)
+		case pdf.Array:
+			todo = append(todo, o...)
+		case pdf.Dict:
+			for _, v := range o {
+				todo = append(todo, v)
+			}
+		case *pdf.Stream:
+			todo = append(todo, o.Dict)
+		}
+	}
+	for _, r := range list {
+		if used[r] {
+			continue
+		}
+		o, _ := c.after.Get(r)
+		if st, ok := o.(*pdf.Stream); ok && (st.Dict["Type"] == pdf.Name("XRef") || st.Dict["Type"] == pdf.Name("ObjStm")) {
+			continue
+		}
+		if c.change(Change{Kind: UnusedObject, Object: r.String()}); len(c.changes) > maxChanges {
+			return errChanges
+		}
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (r *Report) unreachable(cause error) {
 		s := &r.Signatures[i]
 		for j := range s.Findings {
 			if s.Findings[j].Code == RevocationNotChecked {
-				s.Findings[j] = Finding{RevocationUnreachable, fmt.Sprintf("%s: %.300s", s.Findings[j].Detail, clean(cause.Error()))}
+				s.Findings[j] = Finding{Code: RevocationUnreachable, Detail: fmt.Sprintf("%s: %.300s", s.Findings[j].Detail, clean(cause.Error()))}
 			}
 		}
 	}

@@ -54,6 +54,8 @@ type examined struct {
 	Signature
 	signed *cms.SignedData // nil where its cryptography is not in order
 	token  *tsa.Token      // the document time stamp, likewise
+	// revision is the part of the file that it covers; nil where that is none.
+	revision *signedRevision
 }
 
 // examine looks at one signed field.
@@ -65,7 +67,7 @@ func (c *checker) examine(field pdf.Field) *examined {
 	if err != nil || dict == nil {
 		s.find(SignatureMalformed, "the field names no signature dictionary")
 	} else if r, ok := c.coverage(&s.Signature, ref, dict); ok {
-		c.history(&s.Signature, field, ref, r)
+		c.revision(s, field, ref, r)
 		c.cryptography(s, r)
 	}
 	return s
@@ -92,10 +94,6 @@ func (c *checker) describe(s *Signature, field pdf.Field) {
 			s.ClaimedAt = &at
 		}
 	}
-	s.Certification = certification(c.file, d)
-	if s.Certification > 0 {
-		s.find(Certified, "")
-	}
 }
 
 // clean makes foreign text fit to be shown on one line: no control characters,
@@ -116,26 +114,6 @@ func clean(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// certification is the P of DocMDP, 0 without one.
-func certification(f *pdf.File, signature pdf.Dict) int {
-	list, err := f.Array(signature["Reference"])
-	if err != nil {
-		return 0
-	}
-	for _, o := range list {
-		r, err := f.Dict(o)
-		if err != nil || r["TransformMethod"] != pdf.Name("DocMDP") {
-			continue
-		}
-		params, err := f.Dict(r["TransformParams"])
-		if p, ok := f.Number(params["P"]); err == nil && ok && p >= 1 && p <= 3 {
-			return int(p)
-		}
-		return 2 // the default, ISO 32000-1 table 254
-	}
-	return 0
 }
 
 // ranges is what a signature covers: everything from byte 0 to end but the gap.

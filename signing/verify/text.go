@@ -14,6 +14,7 @@ type Account struct {
 	Summary    string
 	Findings   []string // about the file as a whole
 	Signatures []Told   // the oldest first
+	Revisions  []Later  // what came since the oldest signature, the oldest first
 	Limits     []string // what the report does not prove
 }
 
@@ -26,6 +27,12 @@ type Told struct {
 	Expert   []string // what only experts ask for
 }
 
+// Later is one later revision in words.
+type Later struct {
+	Heading string
+	Changes []string // what it did, object by object
+}
+
 // Tell puts a report into words.
 func Tell(lang i18n.Language, r *Report) Account {
 	a := Account{Summary: i18n.T(lang, "verify.result."+string(r.Result)), Findings: words(lang, r.Findings)}
@@ -34,6 +41,9 @@ func Tell(lang i18n.Language, r *Report) Account {
 		s := &r.Signatures[i]
 		a.Signatures = append(a.Signatures, s.tell(lang))
 		signed = signed || s.Kind == Signing
+	}
+	for i := range r.Revisions {
+		a.Revisions = append(a.Revisions, r.Revisions[i].tell(lang, i+1))
 	}
 	if !signed || r.Result == NotValid {
 		return a
@@ -66,7 +76,7 @@ func (s *Signature) Whole() bool {
 // words are the findings' sentences, each once.
 func words(lang i18n.Language, list []Finding) (out []string) {
 	for _, f := range list {
-		if text := i18n.T(lang, f.Code.Key()); !slices.Contains(out, text) {
+		if text := i18n.T(lang, f.Code.Key(), "Field", clean(f.Field), "Page", f.Page, "Detail", clean(f.Detail)); !slices.Contains(out, text) {
 			out = append(out, text)
 		}
 	}
@@ -128,7 +138,46 @@ func (s *Signature) tell(lang i18n.Language) Told {
 }
 
 // changing are the codes whose detail is an object of the file.
-var changing = []Code{Changed, Overlay, FieldSet, Appended, Forbidden}
+var changing = []Code{Changed, Overlay, FieldSet, LockedField, Appended, Forbidden}
+
+// tell says what a revision did, and whether a signature stands for it.
+func (r *Revision) tell(lang i18n.Language, number int) Later {
+	l := Later{Heading: i18n.T(lang, "verify.revision.unsigned", "Number", number)}
+	if r.SignedBy != "" {
+		l.Heading = i18n.T(lang, "verify.revision.signed", "Number", number, "Field", clean(r.SignedBy))
+	}
+	for _, c := range r.Changes {
+		if text := c.tell(lang); !slices.Contains(l.Changes, text) {
+			l.Changes = append(l.Changes, text)
+		}
+	}
+	if r.More > 0 {
+		l.Changes = append(l.Changes, i18n.T(lang, "verify.revision.more", "Number", r.More))
+	}
+	if len(l.Changes) == 0 {
+		l.Changes = []string{i18n.T(lang, "verify.revision.nothing")}
+	}
+	return l
+}
+
+func (c Change) tell(lang i18n.Language) string {
+	return i18n.T(lang, c.Kind.Key(), "Field", clean(c.Field), "Page", c.Page, "Object", clean(c.Object),
+		"Annotation", i18n.T(lang, "verify.annotation."+annotationWord(c.Annotation)))
+}
+
+// annotationWord groups the subtypes of annotations (ISO 32000-2 table 171) as people know them.
+func annotationWord(subtype string) string {
+	for word, subtypes := range map[string][]string{
+		"note": {"Text", "Popup"}, "text": {"FreeText"}, "highlight": {"Highlight", "Underline", "Squiggly", "StrikeOut", "Caret"},
+		"drawing": {"Line", "Square", "Circle", "Polygon", "PolyLine", "Ink"}, "stamp": {"Stamp", "Watermark"}, "link": {"Link"},
+		"file": {"FileAttachment"}, "media": {"Sound", "Movie", "Screen", "RichMedia", "3D"}, "redaction": {"Redact"}, "field": {"Widget"},
+	} {
+		if slices.Contains(subtypes, subtype) {
+			return word
+		}
+	}
+	return "other"
+}
 
 // what is the key of the heading: a seal or a signature where the lists or the
 // certificate tell, else both.
@@ -188,6 +237,13 @@ func WriteText(w io.Writer, lang i18n.Language, r *Report) error {
 		list("  ", t.Expert)
 		list("  ", t.Findings)
 		list("    ", t.Changes)
+	}
+	if len(a.Revisions) > 0 {
+		b.WriteString("\n" + i18n.T(lang, "verify.revisions") + "\n")
+	}
+	for _, l := range a.Revisions {
+		list("  ", []string{l.Heading})
+		list("    ", l.Changes)
 	}
 	if len(a.Limits) > 0 {
 		b.WriteString("\n" + i18n.T(lang, "verify.limits") + "\n")

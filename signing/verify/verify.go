@@ -5,10 +5,14 @@
 // four languages explain. It refuses to know how our own files are made: it
 // reads them as a stranger would, and signing/pades never imports it. It
 // guarantees that "valid" means: every byte but the signature's own is covered,
-// what came later is validation data, time stamps or further signatures only,
-// and each certificate leads to a root that the caller named; that anything it
+// what came later is validation data, time stamps, further signatures, or what the
+// signer lets others do (DocMDP and FieldMDP, ISO 32000-2, 12.8.2), and each
+// certificate leads to a root that the caller named; that anything it
 // cannot read is "unknown", never "valid"; and, through Child, that a hostile
 // file costs a process, never the server (docs/adr/0005).
+//
+// Each revision is compared with the one before it, object by object (compare.go); what
+// a signature makes of the changes is its permission's to say (permit.go).
 //
 // Time is what stamps prove (past validation, EN 319 102-1, 5.6): whether a
 // certificate had ended or was revoked is asked for the earliest time at which a
@@ -71,6 +75,7 @@ type Report struct {
 	SubIndication SubIndication `json:"sub_indication,omitempty"`
 	Findings      []Finding     `json:"findings,omitempty"`   // about the file as a whole
 	Signatures    []Signature   `json:"signatures,omitempty"` // the oldest first
+	Revisions     []Revision    `json:"revisions,omitempty"`  // those since the oldest signature, the oldest first
 	Size          int64         `json:"size"`
 	At            time.Time     `json:"at"` // the time of checking
 
@@ -81,6 +86,8 @@ type Report struct {
 type Finding struct {
 	Code   Code   `json:"code"`
 	Detail string `json:"detail,omitempty"` // for experts, in English
+	Field  string `json:"field,omitempty"`  // that was changed
+	Page   int    `json:"page,omitempty"`   // that was changed, from 1
 }
 
 // Kind says what a signature is.
@@ -97,8 +104,9 @@ type Changes string
 
 const (
 	Unchanged Changes = "none"
-	Extended  Changes = "extended" // validation data, time stamps, further signatures
-	Altered   Changes = "altered"  // anything else
+	Extended  Changes = "extended"  // validation data, time stamps, further signatures
+	Permitted Changes = "permitted" // besides, what the signer let others do: form filling, annotations
+	Altered   Changes = "altered"   // anything else
 )
 
 // Signature is the report on one signature or document time stamp.
@@ -119,6 +127,7 @@ type Signature struct {
 	Revocation    []Revocation   `json:"revocation,omitempty"`
 	Qualification *Qualification `json:"qualification,omitempty"`
 	Certification int            `json:"certification,omitempty"` // DocMDP P: 1 no changes, 2 form filling, 3 annotations too
+	Locks         []Lock         `json:"locks,omitempty"`         // fields that may not change any more
 	Name          string         `json:"name,omitempty"`
 	Reason        string         `json:"reason,omitempty"`
 	Location      string         `json:"location,omitempty"`
@@ -166,13 +175,21 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 		found = append(found, c.examine(field))
 	}
 	slices.SortStableFunc(found, func(a, b *examined) int { return cmp.Compare(a.end(), b.end()) })
+	r.Revisions = c.history(found)
 	c.judge(found)
 	r.asks = c.asks
 	for _, s := range found {
 		r.Signatures = append(r.Signatures, s.Signature)
 	}
 	r.conclude()
+	if r.notesItself(NoSignature) {
+		c.hidden(r)
+	}
 	return r
+}
+
+func (r *Report) notesItself(code Code) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == code })
 }
 
 // end is where the covered part ends, past every file where that is not known.
@@ -195,7 +212,7 @@ func (r *Report) unread(err error) *Report {
 		code = Encrypted
 	}
 	r.Result = Unknown
-	r.Findings = append(r.Findings, Finding{code, err.Error()})
+	r.Findings = append(r.Findings, Finding{Code: code, Detail: err.Error()})
 	r.indicate()
 	return r
 }

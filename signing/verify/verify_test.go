@@ -305,7 +305,7 @@ func TestAttacks(t *testing.T) {
 		}), "field_set"},
 		"a filled kid": {update(t, sealed, func(f *pdf.File, u *pdf.Update) {
 			u.Set(pdf.Ref{Number: 13}, with(dictOf(t, f, pdf.Ref{Number: 13}), "V", pdf.String("Eve")))
-		}), "altered"},
+		}), "field_set"},
 		"a visible signature":          {addField(t, signed, widget(big, nil)), "visible"},
 		"one upon certification":       {addField(t, sealed, widget(big, nil)), "forbidden"},
 		"a signature with an action":   {addField(t, signed, widget(none, pdf.Dict{"AA": pdf.Dict{}})), "field_set"},
