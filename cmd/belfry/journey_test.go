@@ -167,7 +167,7 @@ func validated(t *testing.T, w *world, commune string, pdf []byte) {
 		t.Errorf("the program is told %s %v %+v", answer.Status, err, report)
 	}
 	stranger := newPerson(t).trusting(w.TLS.CA)
-	stranger.uploadFile(w.origin(commune)+"/fr/verify", pdf)
+	stranger.uploadFile(w.origin(commune)+"/"+official[commune]+"/verify", pdf)
 	drawn := find(stranger.page, func(n *html.Node) bool { return strings.HasPrefix(attr(n, "src"), "data:image/png;base64,") })
 	if drawn == nil || attr(drawn, "alt") == "" {
 		t.Errorf("the page shows no picture of what was sealed:\n%s", stranger.text())
