@@ -65,7 +65,17 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
-	by := clerk.actor()
+	if r.household, err = s.vault.household(c, subject.members); err != nil {
+		return Order{}, err
+	}
+	together, err := s.livesWith(r, clerk) // they may since the order was made
+	if err != nil {
+		return Order{}, err
+	}
+	if together {
+		return Order{}, fault.New(fault.Forbidden, "orders.own", nil)
+	}
+	household, by := r.household, clerk.actor()
 	if r, err = s.begin(ctx, r, by, subject.attention, reason); err != nil {
 		return Order{}, err
 	}
@@ -73,7 +83,7 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
-	f.attention = subject.attention
+	f.attention, f.household = subject.attention, household
 	if err := s.freeze(ctx, r, by, f); err != nil {
 		return Order{}, s.moved(ctx, c, id, err)
 	}
@@ -85,6 +95,7 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 type about struct {
 	holder    string
 	values    map[string]string
+	members   []register.Member
 	attention Attention
 }
 
@@ -102,8 +113,12 @@ func (s *Service) about(ctx context.Context, of *commune.Commune, r row, reason 
 	if err != nil {
 		return about{}, err
 	}
-	attention, err := certifiable(of, r.Surname, residence, reason)
-	return about{holder(residence), registered(residence, r.DocumentLanguage()), attention}, err
+	a := about{holder: holder(residence), values: registered(residence, r.DocumentLanguage())}
+	if a.attention, err = certifiable(of, r.Surname, residence, reason); err != nil {
+		return about{}, err
+	}
+	a.members, err = s.members(ctx, r.Product, number)
+	return a, err
 }
 
 func ownWords(o Order) about {
@@ -289,6 +304,7 @@ type frozen struct {
 	holder    string
 	specimen  bool
 	attention Attention
+	household string
 	at        time.Time
 }
 
@@ -298,7 +314,7 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 		if err := step(tx, r, InReview, by, f.at); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1 WHERE commune = $2 AND id = $3`, string(f.attention), string(r.Commune), r.ID); err != nil {
+		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1, household = $2 WHERE commune = $3 AND id = $4`, string(f.attention), f.household, string(r.Commune), r.ID); err != nil {
 			return err
 		}
 		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5

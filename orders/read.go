@@ -66,7 +66,8 @@ func (s *Service) looked(ctx context.Context, r row, clerk Clerk, action string)
 	})
 }
 
-// Own says whether an order is the clerk's own, about which they do not decide.
+// Own says whether an order is the clerk's own or of somebody they live with: they do not
+// decide about it.
 func (s *Service) Own(ctx context.Context, c commune.ID, id string, clerk Clerk) (bool, error) {
 	r, err := s.load(ctx, c, id)
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Service) Own(ctx context.Context, c commune.ID, id string, clerk Clerk)
 	return s.own(r, clerk)
 }
 
-// own says whether an order is about the clerk. Where the numbers of both are not there
+// own says whether an order is about the clerk or somebody of their household. Where the numbers of both are not there
 // to compare, whoever may be the person by name is held to be.
 func (s *Service) own(r row, clerk Clerk) (bool, error) {
 	person, err := s.vault.person(r.Commune, clerk.Number, clerk.Subject)
@@ -85,7 +86,10 @@ func (s *Service) own(r row, clerk Clerk) (bool, error) {
 	if (clerk.Number.IsZero() || r.numberless()) && mayBe(r.Order, clerk.Name) {
 		return true, nil
 	}
-	return clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person, nil
+	if clerk.Subject == "" || clerk.Subject == r.Subject || person != "" && person == r.person {
+		return true, nil
+	}
+	return s.livesWith(r, clerk)
 }
 
 // Preview returns the frozen bytes that a clerk is to approve, and logs that the clerk

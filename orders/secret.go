@@ -71,15 +71,19 @@ func (v vault) person(c commune.ID, n eid.NationalNumber, subject string) (strin
 	if n.IsZero() && subject == "" {
 		return "", nil
 	}
+	if n.IsZero() { // eleven digits are no subject behind a zero byte
+		mac, err := v.mac(c, "\x00"+subject)
+		return numberless + mac, err
+	}
+	return v.mac(c, n.Reveal())
+}
+
+func (v vault) mac(c commune.ID, text string) (string, error) {
 	key, err := v.key("person", c)
 	if err != nil {
 		return "", err
 	}
 	mac := hmac.New(sha256.New, key)
-	if n.IsZero() { // eleven digits are no subject behind a zero byte
-		mac.Write([]byte("\x00" + subject))
-		return numberless + hex.EncodeToString(mac.Sum(nil)), nil
-	}
-	mac.Write([]byte(n.Reveal()))
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil)), nil
 }

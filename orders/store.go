@@ -52,17 +52,18 @@ func EachFile(ctx context.Context, db *sqldb.DB, c commune.ID, f func(Number, bl
 // row is an order with what does not leave the package.
 type row struct {
 	Order
-	formHash string
-	person   string // HMAC of the national number
-	sealed   []byte // the national number
-	token    string // of the QR; "" while there is no paper
+	formHash  string
+	person    string // HMAC of the national number
+	household string // HMACs of those the person lives with
+	sealed    []byte // the national number
+	token     string // of the QR; "" while there is no paper
 }
 
 // numberless says whether the person is known by their subject only.
 func (r row) numberless() bool { return strings.HasPrefix(r.person, numberless) }
 
 const selectOrder = `SELECT
-	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.number_sealed,
+	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.household, o.number_sealed,
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
 	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at,
 	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
@@ -85,7 +86,7 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		specimen, void                 int64
 	)
 	if err := from.Scan(
-		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.sealed,
+		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.household, &r.sealed,
 		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal,
 		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed,
 		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
@@ -171,12 +172,12 @@ func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
 	}
 	res, err := tx.Exec(`INSERT INTO orders_order (
 		commune, id, reference, product, product_version, state, version, subject, form_key, form_hash, person, number_sealed,
-		given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '')
+		given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal, household)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', $23)
 		ON CONFLICT (commune, subject, form_key) DO NOTHING`,
 		string(r.Commune), r.ID, r.Reference, r.Product.ID, r.Product.Version, string(r.State), r.Version, r.Subject, formKey, r.formHash, r.person, r.sealed,
 		r.GivenNames, r.Surname, searchName, string(r.Language), string(answers), string(r.Attention),
-		sqldb.Micros(r.SubmittedAt), r.DueOn.Format(time.DateOnly), sqldb.Micros(r.ChangedAt), r.ChangedBy)
+		sqldb.Micros(r.SubmittedAt), r.DueOn.Format(time.DateOnly), sqldb.Micros(r.ChangedAt), r.ChangedBy, r.household)
 	if err != nil {
 		return false, err
 	}

@@ -175,7 +175,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 			answers = append(answers, Answer{string(name), typed[name], FromPerson})
 		}
 	}
-	r, err := s.newOrder(of, chosen, p, answers, attention, hash)
+	r, err := s.newOrder(ctx, of, chosen, p, answers, attention, hash)
 	if err != nil {
 		return Order{}, err
 	}
@@ -229,7 +229,8 @@ func (s *Service) made(ctx context.Context, c commune.ID, subject, key, hash str
 	return r.Order, nil
 }
 
-func (s *Service) newOrder(of *commune.Commune, chosen *catalogue.Product, p Person, answers []Answer, a Attention, hash string) (row, error) {
+// newOrder is an order not yet written. It asks the register with whom the person lives.
+func (s *Service) newOrder(ctx context.Context, of *commune.Commune, chosen *catalogue.Product, p Person, answers []Answer, a Attention, hash string) (row, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return row{}, err
@@ -241,6 +242,13 @@ func (s *Service) newOrder(of *commune.Commune, chosen *catalogue.Product, p Per
 		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
 	}}
 	r.ChangedBy = r.Name()
+	members, err := s.members(ctx, chosen, p.Number)
+	if err != nil {
+		return row{}, err
+	}
+	if r.household, err = s.vault.household(of.ID, members); err != nil {
+		return row{}, err
+	}
 	if r.person, err = s.vault.person(of.ID, p.Number, p.Subject); err != nil {
 		return row{}, err
 	}

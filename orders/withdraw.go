@@ -217,7 +217,7 @@ func (s *Service) again(ctx context.Context, old row) (row, error) {
 			answers = append(answers, a)
 		}
 	}
-	r, err := s.newOrder(of, chosen, p, answers, attention, "")
+	r, err := s.newOrder(ctx, of, chosen, p, answers, attention, "")
 	if err != nil {
 		return row{}, err
 	}

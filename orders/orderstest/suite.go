@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"special people":                   special,
 		"a register that does not answer":  registerDown,
 		"a clerk's own order":              ownOrder,
+		"an order of a clerk's household":  ownHousehold,
 		"two clerks":                       twoClerks,
 		"what is approved":                 whatIsApproved,
 		"numbers":                          numbers,

@@ -237,6 +237,7 @@ func (w *World) Work(t testing.TB) {
 type Register struct {
 	mu     sync.Mutex
 	people map[eid.NationalNumber]register.Residence
+	houses map[eid.NationalNumber][]register.Member
 	fail   error
 }
 
@@ -245,6 +246,53 @@ func (r *Register) Move(p orders.Person, to register.Residence) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.people[p.Number] = to
+}
+
+// House has people be registered as one household from now on, the first of whom is the
+// reference person. Somebody who was never housed lives alone.
+func (r *Register) House(members ...register.Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.houses == nil {
+		r.houses = map[eid.NationalNumber][]register.Member{}
+	}
+	for _, m := range members {
+		r.houses[m.Number] = members
+	}
+}
+
+// Member is a person as one of a household.
+func Member(p orders.Person, to register.Relation) register.Member {
+	return register.Member{Number: p.Number, GivenNames: p.GivenNames, Surname: p.Surname, BirthDate: "1985-07-30", Relation: to, Since: "2019-05-01"}
+}
+
+// Household implements register.Source.
+func (r *Register) Household(ctx context.Context, n eid.NationalNumber) ([]register.Member, error) {
+	alone, err := r.Residence(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if house := r.houses[n]; len(house) > 0 {
+		return house, nil
+	}
+	return []register.Member{{Number: n, GivenNames: alone.GivenNames, Surname: alone.Surname, BirthDate: alone.BirthDate, Relation: "reference", Since: alone.Since}}, nil
+}
+
+// History implements register.Source: one stay, where the person lives.
+func (r *Register) History(ctx context.Context, n eid.NationalNumber) ([]register.Stay, error) {
+	at, err := r.Residence(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return []register.Stay{{From: at.Since, Country: register.Belgian, NIS: at.NIS, Commune: at.Commune, Street: at.Street, House: at.House, Box: at.Box, PostalCode: at.PostalCode, Locality: at.Locality}}, nil
+}
+
+// Nationality implements register.Source: everybody is Belgian.
+func (r *Register) Nationality(ctx context.Context, n eid.NationalNumber) ([]register.Nationality, error) {
+	_, err := r.Residence(ctx, n)
+	return []register.Nationality{{Code: register.Belgian}}, err
 }
 
 // Fail has every answer be err from now on, until it is nil.

@@ -44,7 +44,7 @@ type Client struct {
 	http      *http.Client
 }
 
-// maxAnswer bounds what is read of an answer; a real one has some 500 bytes.
+// maxAnswer bounds what is read of an answer; a real one has some 500 bytes, a long history 20 kB.
 const maxAnswer = 64 << 10
 
 // New checks the settings; it asks nothing.
@@ -59,7 +59,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.TokenFile == "" {
 		return nil, errors.New("register: token_file is missing")
 	}
-	c := &Client{address: strings.TrimSuffix(cfg.URL, "/") + "/residence", tokenFile: cfg.TokenFile, timeout: cfg.Timeout}
+	c := &Client{address: strings.TrimSuffix(cfg.URL, "/"), tokenFile: cfg.TokenFile, timeout: cfg.Timeout}
 	if c.timeout == 0 {
 		c.timeout = 8 * time.Second
 	}
@@ -76,34 +76,43 @@ func New(cfg Config) (*Client, error) {
 // (NotFound), register.down (Unreachable), register.refused and
 // register.unreadable (Internal: something is to be repaired).
 func (c *Client) Residence(ctx context.Context, n eid.NationalNumber) (Residence, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	req, err := c.question(ctx, n)
+	body, err := c.ask(ctx, "residence", n)
 	if err != nil {
 		return Residence{}, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return Residence{}, down(err)
-	}
-	defer resp.Body.Close()
-	if err := refusal(resp.StatusCode); err != nil {
-		return Residence{}, err
-	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
-		return Residence{}, unreadable(fmt.Errorf("content type %q", resp.Header.Get("Content-Type")))
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return Residence{}, down(err)
-	}
-	if len(body) > maxAnswer {
-		return Residence{}, unreadable(fmt.Errorf("more than %d bytes", maxAnswer))
 	}
 	return parse(body)
 }
 
-func (c *Client) question(ctx context.Context, n eid.NationalNumber) (*http.Request, error) {
+// ask puts one question about one person, and returns the JSON of the answer.
+func (c *Client) ask(ctx context.Context, question string, n eid.NationalNumber) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := c.question(ctx, question, n)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, down(err)
+	}
+	defer resp.Body.Close()
+	if err := refusal(resp.StatusCode); err != nil {
+		return nil, err
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
+		return nil, unreadable(fmt.Errorf("content type %q", resp.Header.Get("Content-Type")))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, down(err)
+	}
+	if len(body) > maxAnswer {
+		return nil, unreadable(fmt.Errorf("more than %d bytes", maxAnswer))
+	}
+	return body, nil
+}
+
+func (c *Client) question(ctx context.Context, question string, n eid.NationalNumber) (*http.Request, error) {
 	token, err := os.ReadFile(c.tokenFile)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "register.refused", fmt.Errorf("read the token: %w", err))
@@ -112,7 +121,7 @@ func (c *Client) question(ctx context.Context, n eid.NationalNumber) (*http.Requ
 	if err != nil {
 		return nil, fault.New(fault.Internal, "register.unreadable", errors.New("the question cannot be encoded"))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address+"/"+question, bytes.NewReader(body))
 	if err != nil {
 		return nil, fault.New(fault.Internal, "register.unreadable", err)
 	}
@@ -155,6 +164,7 @@ type answer struct {
 	GivenNames string            `json:"given_names"`
 	Surname    string            `json:"surname"`
 	BirthDate  string            `json:"birth_date"`
+	Moves      bool              `json:"declared_move"`
 }
 
 var (
@@ -164,6 +174,8 @@ var (
 
 // maxText bounds a name or a street: nothing longer is printed on a paper.
 const maxText = 200
+
+func tooLong(s string) bool { return utf8.RuneCountInString(s) > maxText }
 
 // parse reads an answer. Its errors never hold the answer's text, which is about a person.
 func parse(body []byte) (Residence, error) {
@@ -177,12 +189,7 @@ func parse(body []byte) (Residence, error) {
 	if a.NIS != "" && !nisCode.MatchString(a.NIS) || a.NIS == "" && located(Status(a.Status)) {
 		return Residence{}, unreadable(errors.New("nis is not five digits"))
 	}
-	r := Residence{Status: Status(a.Status), NIS: a.NIS, Commune: map[i18n.Language]string{}, Website: website(a.Website)}
-	for code, name := range a.Commune {
-		if l, ok := i18n.Parse(code); ok {
-			r.Commune[l] = form.Line(name)
-		}
-	}
+	r := Residence{Status: Status(a.Status), NIS: a.NIS, Commune: communeNames(a.Commune), Website: website(a.Website), DeclaredMove: a.Moves}
 	for _, f := range []struct {
 		to   *string
 		name string
@@ -193,7 +200,7 @@ func parse(body []byte) (Residence, error) {
 		{&r.GivenNames, "given_names", a.GivenNames}, {&r.Surname, "surname", a.Surname},
 	} {
 		*f.to = form.Line(f.from)
-		if utf8.RuneCountInString(*f.to) > maxText {
+		if tooLong(*f.to) {
 			return Residence{}, unreadable(fmt.Errorf("%s is longer than %d characters", f.name, maxText))
 		}
 	}

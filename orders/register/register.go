@@ -1,4 +1,5 @@
-// Package register asks the National Register where a person lives.
+// Package register asks the National Register where a person lives, with whom, and of
+// which nationality they are.
 //
 // It owns the question, the answer as we understand it and the client that asks
 // over HTTP. It refuses to know orders, communes' settings and who may ask: its
@@ -31,8 +32,20 @@
 //	  "since":       "2019-05-01",     // registered at this address; may be absent
 //	  "given_names": "Luc Marie",      // may be "" for those who have none
 //	  "surname":     "Lambert",
-//	  "birth_date":  "1985-07-30"      // unknown parts are 00: "1985-00-00"
+//	  "birth_date":  "1985-07-30",     // unknown parts are 00: "1985-00-00"
+//	  "declared_move": false           // another address was declared and is not yet verified
 //	}
+//
+// Three questions more have the same form and answer with
+//
+//	POST {base}/household    {"members": [{"number": "…", "given_names": "…", "surname": "…", "birth_date": "…",
+//	                           "relation": "reference", "since": "2019-05-01", "lives_elsewhere": false}]}
+//	POST {base}/history      {"stays": [{"from": "2019-05-01", "until": "", "nis": "99001", "commune": {…},
+//	                           "street": "…", "number": "…", "box": "…", "postal_code": "…", "locality": "…", "country": "BE"}]}
+//	POST {base}/nationality  {"nationalities": [{"code": "BE", "since": "1985-07-30"}]}
+//
+// The reference person of a household comes first; of the stays and the nationalities the
+// newest. Countries are those of ISO 3166-1, with two letters.
 //
 // 404: the register does not know this number. 401 and 403: the token is not good.
 // 429 and every 5xx: try again later. Anything else is an answer we cannot use.
@@ -48,9 +61,15 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
 
-// Source tells where a person lives. Its errors are those of Client.Residence.
+// Source tells what the register knows of a person. Its errors are those of Client.Residence.
 type Source interface {
 	Residence(ctx context.Context, n eid.NationalNumber) (Residence, error)
+	// Household lists who is registered in the household of a person, whom it includes.
+	Household(ctx context.Context, n eid.NationalNumber) ([]Member, error)
+	// History lists where a person was registered, the newest first.
+	History(ctx context.Context, n eid.NationalNumber) ([]Stay, error)
+	// Nationality lists a person's nationalities.
+	Nationality(ctx context.Context, n eid.NationalNumber) ([]Nationality, error)
 }
 
 // Status is what the register says about a registration. A value that is none of
@@ -80,6 +99,8 @@ type Residence struct {
 	GivenNames string
 	Surname    string
 	BirthDate  Day
+	// DeclaredMove says that another address was declared, which nobody has verified yet.
+	DeclaredMove bool
 }
 
 // CommuneName is the commune's name in l, else in the first language it has one.
@@ -98,11 +119,15 @@ const noBreak = "\u00a0" // keeps two words on one line
 
 // Address is the address on one line, "" where the register gives none.
 func (r Residence) Address(l i18n.Language) string {
-	street := strings.TrimSpace(r.Street + " " + r.House)
-	if r.Box != "" {
-		street += " " + boxWord[l] + noBreak + r.Box
+	return oneLine(l, r.Street, r.House, r.Box, r.PostalCode, r.Locality)
+}
+
+func oneLine(l i18n.Language, street, house, box, postalCode, locality string) string {
+	street = strings.TrimSpace(street + " " + house)
+	if box != "" {
+		street += " " + boxWord[l] + noBreak + box
 	}
-	place := strings.Trim(r.PostalCode+noBreak+r.Locality, noBreak)
+	place := strings.Trim(postalCode+noBreak+locality, noBreak)
 	return strings.Trim(street+", "+place, ", ")
 }
 
