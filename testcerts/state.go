@@ -1,6 +1,7 @@
 package testcerts
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -191,11 +192,14 @@ func (w *World) makeAll() error {
 	return w.Save()
 }
 
-// sealKinds: one commune seals with each kind of key that devices commonly hold.
-var sealKinds = map[string]p11.KeyKind{"beaumarais": p11.P256, "zandvoorde": p11.RSA2048, "saintaubin": p11.P256}
+// sealKinds: some commune seals with each kind of key that devices commonly hold; the
+// others with P-256.
+var sealKinds = map[string]p11.KeyKind{"zandvoorde": p11.RSA2048}
 
 // DefaultSeal is the seal of a commune in a world of Make.
-func (w *World) DefaultSeal(commune string) *Seal { return w.SealKey(commune, sealKinds[commune]) }
+func (w *World) DefaultSeal(commune string) *Seal {
+	return w.SealKey(commune, cmp.Or(sealKinds[commune], p11.P256))
+}
 
 // DefaultOperatorSeal is the operator's seal of a commune in a world of Make.
 func (w *World) DefaultOperatorSeal(commune string) *Seal {

@@ -18,7 +18,7 @@ func (w *world) servicesHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/cards", w.cardHandler())
 	mux.Handle("/cards/", w.cardHandler())
-	mux.Handle("POST /register/residence", w.register)
+	mux.Handle("POST /register/{question}", w.register)
 	mux.Handle("/control", w.controlHandler())
 	mux.Handle("/control/", w.controlHandler())
 	mux.HandleFunc("GET /world.json", w.serveWorldFile)

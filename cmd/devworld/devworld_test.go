@@ -362,6 +362,22 @@ func (l *live) testRegister(t *testing.T) {
 	if e, _ := ask(l.card("paul").NationalNumber, bearer); e.Status != "undisclosed" || e.Street != "" {
 		t.Errorf("paul: status %q", e.Status)
 	}
+	var house struct{ Members []member }
+	if status := l.call("POST", l.world.Register.URL+"/household", map[string]string{"number": l.card("thomas").NationalNumber}, &house, "Authorization", bearer); status != http.StatusOK ||
+		len(house.Members) != 3 || house.Members[1].Number != l.card("claire").NationalNumber || !house.Members[2].Elsewhere {
+		t.Errorf("the household of thomas: %d, %d members", status, len(house.Members))
+	}
+	var past struct{ Stays []stay }
+	if l.call("POST", l.world.Register.URL+"/history", map[string]string{"number": luc.NationalNumber}, &past, "Authorization", bearer); len(past.Stays) != 4 || past.Stays[0].From != e.Since || past.Stays[2].Country != "FR" || past.Stays[1].Commune["de"] != "Lindenberg" {
+		t.Errorf("luc has %d stays", len(past.Stays))
+	}
+	var belongs struct{ Nationalities []nationality }
+	if l.call("POST", l.world.Register.URL+"/nationality", map[string]string{"number": l.card("amina").NationalNumber}, &belongs, "Authorization", bearer); len(belongs.Nationalities) != 1 || belongs.Nationalities[0].Code != "MA" {
+		t.Errorf("amina is of %d nationalities", len(belongs.Nationalities))
+	}
+	if status := l.call("POST", l.world.Register.URL+"/shoe-size", map[string]string{"number": luc.NationalNumber}, new(string), "Authorization", bearer); status != http.StatusNotFound {
+		t.Errorf("a question that is none: %d", status)
+	}
 	if _, status := ask("00000000000", bearer); status != http.StatusNotFound {
 		t.Errorf("nobody's number: %d", status)
 	}
@@ -522,7 +538,7 @@ func TestChildrenAndResume(t *testing.T) {
 	need(t)
 	dir, args := t.TempDir(), append(portArgs(t), "--bin", bin(t))
 	l := start(t, dir, args...)
-	if clerks := l.world.Clerks; len(clerks) != 4 || clerks[1].Name != "claire" || clerks[1].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" || !clerks[2].Joined || clerks[2].Invitation != "" ||
+	if clerks := l.world.Clerks; len(clerks) != 7 || clerks[1].Name != "claire" || clerks[1].Invitation != "http://beaumarais.example/invite?for=Claire+Louise+Dubois" || clerks[5].Name != "wim" || !clerks[5].Joined || clerks[5].Invitation != "" ||
 		clerks[0].Name != "bruno" || clerks[0].Commune != mairie {
 		t.Errorf("clerks %+v", clerks)
 	}

@@ -21,6 +21,7 @@ const registerService responder.Service = "register"
 // register imitates a National Register reached through an integrator:
 //
 //	POST /register/residence   {"number": "…"}, with a bearer token
+//	POST /register/household, /register/history and /register/nationality
 //
 // The number stands in the body, never in the address, where logs would keep it.
 type register struct {
@@ -33,7 +34,10 @@ type register struct {
 
 // entry is the answer about one person.
 type entry struct {
-	name string // for the page
+	name          string // for the page
+	household     []member
+	stays         []stay
+	nationalities []nationality
 
 	Status     string            `json:"status"`
 	NIS        string            `json:"nis,omitempty"`
@@ -48,6 +52,7 @@ type entry struct {
 	GivenNames string            `json:"given_names"`
 	Surname    string            `json:"surname"`
 	BirthDate  string            `json:"birth_date"`
+	Moves      bool              `json:"declared_move,omitempty"`
 }
 
 func (w *world) registerURL() string { return "http://" + loopback(w.services) + "/register" }
@@ -58,9 +63,11 @@ func newRegister(w *world) *register {
 		e := &entry{
 			name: p.Name, Status: p.Registration, NIS: p.NIS, Street: p.Street, House: p.House, Box: p.Box,
 			PostalCode: p.PostalCode, Locality: p.Locality, Since: p.Since,
-			GivenNames: p.GivenNames, Surname: p.Surname, BirthDate: p.BirthDate,
+			GivenNames: p.GivenNames, Surname: p.Surname, BirthDate: p.BirthDate, Moves: p.DeclaredMove,
+			household: w.householdOf(p), nationalities: nationalityOf(p),
 		}
 		w.place(e)
+		e.stays = w.historyOf(e, p)
 		r.people[p.Number] = e
 	}
 	return r
@@ -103,7 +110,8 @@ func (r *register) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	e, ok := r.people[question.Number]
 	var answer []byte
 	if ok {
-		answer, _ = json.Marshal(e) // strings only
+		answer, _ = json.Marshal(e.about(req.PathValue("question"))) // strings only
+		ok = string(answer) != "null"
 	}
 	r.mu.Unlock()
 	if !ok {
@@ -113,6 +121,21 @@ func (r *register) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Write(answer)
+}
+
+// about is the answer to a question, nil where there is no such question.
+func (e *entry) about(question string) any {
+	switch question {
+	case "residence":
+		return e
+	case "household":
+		return map[string]any{"members": e.household}
+	case "history":
+		return map[string]any{"stays": e.stays}
+	case "nationality":
+		return map[string]any{"nationalities": e.nationalities}
+	}
+	return nil
 }
 
 func (r *register) authorised(req *http.Request) bool {

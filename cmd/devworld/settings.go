@@ -171,8 +171,9 @@ func (w *world) rendererModules() string {
 	return abs
 }
 
-// communes are those that the local Belfry serves. One shares the provider's site, the
-// others have their own, as communes with their own domain do; one of these is French.
+// communes are those that the local Belfry serves, one under each regime of languages that
+// differs much. Two have a site of their own, as communes with their own domain do; one of
+// these is French.
 func (w *world) communes() []*commune.Commune {
 	return []*commune.Commune{
 		{
@@ -204,6 +205,46 @@ func (w *world) communes() []*commune.Commune {
 				Hours: map[i18n.Language]string{
 					i18n.Dutch: "maandag tot vrijdag 9–12 uur; donderdag ook 14–19 uur", i18n.French: "lundi à vendredi, 9 h – 12 h ; jeudi aussi 14 h – 19 h",
 					i18n.German: "Montag bis Freitag 9–12 Uhr; donnerstags auch 14–19 Uhr", i18n.English: "Monday to Friday 9:00–12:00; Thursday also 14:00–19:00",
+				},
+			},
+		},
+		{
+			ID: "montclair", NIS: "99004",
+			Name:           map[i18n.Language]string{i18n.French: "Montclair", i18n.Dutch: "Klaarberg"},
+			Origins:        w.origins("montclair.belfry.localhost"),
+			LanguageRegime: "brussels", EnglishPages: true,
+			Theme: commune.Theme{Brand: "#8a1c3b", OnBrand: "#ffffff", Link: "#8a1c3b", Accent: "#2f9e8f"},
+			Contact: commune.Contact{
+				Street: "Place du Conseil – Raadsplein 3", City: "1999 Montclair – Klaarberg", Phone: "+32 00 00 00 04", Email: "population-bevolking@montclair.example",
+				Hours: map[i18n.Language]string{
+					i18n.French: "lundi à jeudi, 8 h – 13 h ; mardi aussi 15 h – 18 h 30", i18n.Dutch: "maandag tot donderdag 8–13 uur; dinsdag ook 15–18.30 uur",
+					i18n.English: "Monday to Thursday 8:00–13:00; Tuesday also 15:00–18:30",
+				},
+			},
+		},
+		{
+			ID: "ahornfeld", NIS: "99005",
+			Name:           map[i18n.Language]string{i18n.German: "Ahornfeld", i18n.French: "Champ-d’Érable"},
+			Origins:        w.origins("ahornfeld.belfry.localhost"),
+			LanguageRegime: "de",
+			Theme:          commune.Theme{Brand: "#2f5d34", OnBrand: "#ffffff", Link: "#2f5d34", Accent: "#c75b12"},
+			Contact: commune.Contact{
+				Street: "Rathausplatz 4", City: "4998 Ahornfeld", Phone: "+32 00 00 00 05", Email: "buergerdienst@ahornfeld.example",
+				Hours: map[i18n.Language]string{
+					i18n.German: "Montag bis Freitag 8–12 Uhr; donnerstags auch 13–17 Uhr", i18n.French: "lundi à vendredi, 8 h – 12 h ; jeudi aussi 13 h – 17 h",
+				},
+			},
+		},
+		{
+			ID: "wilgenrode", NIS: "99006",
+			Name:           map[i18n.Language]string{i18n.Dutch: "Wilgenrode", i18n.French: "Saulerode"},
+			Origins:        w.origins("wilgenrode.belfry.localhost"),
+			LanguageRegime: "nl-fr",
+			Theme:          commune.Theme{Brand: "#26456b", OnBrand: "#ffffff", Link: "#26456b", Accent: "#9bbf3b"},
+			Contact: commune.Contact{
+				Street: "Gemeenteplein 12", City: "1998 Wilgenrode", Phone: "+32 00 00 00 06", Email: "onthaal@wilgenrode.example",
+				Hours: map[i18n.Language]string{
+					i18n.Dutch: "dinsdag tot zaterdag 9–12.30 uur", i18n.French: "mardi à samedi, 9 h – 12 h 30",
 				},
 			},
 		},

@@ -51,7 +51,7 @@ func (w *world) tellHow(out io.Writer, d description) {
 How to try it, in a browser on this machine:
   1. Order. Open %s and choose the paper, then "Se connecter et commencer",
      then "Lire ma carte". A window of the card reading program opens (allow it, should the
-     browser ask). Choose Luc Lambert, type the PIN %s, "Confirmer". Choose a language,
+     browser ask). Choose Luc Lambert, type the PIN %s, "Confirmer", then
      "Continuer", "Envoyer la demande".
   2. Approve. A clerk is another person: take another browser, or a private window.
      Sign in with the clerk's card (Claire Dubois, PIN %s), open the order,

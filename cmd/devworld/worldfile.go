@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/testcerts"
 )
 
@@ -46,8 +48,10 @@ type describedCommune struct {
 	ID        string            `json:"id"`
 	NIS       string            `json:"nis"`
 	Name      map[string]string `json:"name"`
-	Installed bool              `json:"installed"` // served here
-	Origins   []string          `json:"origins"`   // http, then https
+	Installed bool              `json:"installed"`                // served here
+	Origins   []string          `json:"origins"`                  // http, then https
+	Regime    commune.Regime    `json:"languageRegime,omitempty"` // of a commune served here
+	Languages []i18n.Language   `json:"languages,omitempty"`      // of its pages, the official ones first
 }
 
 type describedCard struct {
@@ -163,7 +167,7 @@ func (w *world) describe() description {
 		described := describedCommune{ID: c.ID, NIS: c.NIS, Name: c.Name, Installed: c.Installed}
 		for _, own := range w.communes() {
 			if string(own.ID) == c.ID {
-				described.Origins = own.Origins
+				described.Origins, described.Regime, described.Languages = own.Origins, own.LanguageRegime, own.Languages()
 			}
 		}
 		d.Communes = append(d.Communes, described)
