@@ -56,7 +56,7 @@ var heights = map[string]int{
 	"cmd": 7, "portal": 6, "orders": 5,
 	"signing": 4, "idp": 4, "testcerts": 4,
 	"internal/eid": 3, "internal": 2, "internal/commune": 1,
-	"internal/fault": 0, "internal/i18n": 0, "internal/clock": 0,
+	"internal/fault": 0, "docs": 0, "internal/i18n": 0, "internal/clock": 0,
 	"": 9,
 }
 

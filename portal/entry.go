@@ -58,7 +58,7 @@ func (p *Portal) entry(w http.ResponseWriter, r *http.Request, v *visit.Visit, e
 		doors = append(doors, door{l, name, inLanguage(l, r.URL)})
 	}
 	frame := v.Frame(w, r, strings.Join(names, " – "))
-	frame.Site, frame.Home, frame.Nav, frame.Languages, frame.Also = strings.Join(names, " – "), "", nil, nil, equal[1:]
+	frame.Site, frame.Home, frame.Nav, frame.About, frame.Languages, frame.Also = strings.Join(names, " – "), "", nil, nil, nil, equal[1:]
 	frame.Person, frame.SignOut = "", ""
 	if v.Notice != "" {
 		var said []string

@@ -149,6 +149,9 @@ func gallery(w *world, l i18n.Language, show func(name string, a *answer)) {
 	show("home", stranger.get(at("/")))
 	show("product", stranger.get(at("/documents/residence")))
 	show("signed out", stranger.get(at("/signed-out")))
+	for _, name := range []string{"contact", "help", "accessibility", "privacy"} {
+		show(name, stranger.get(at("/"+name)))
+	}
 	show("not found", stranger.get(at("/nowhere")))
 	show("cross-site", crossSite(stranger, at("/sign-out")))
 	show("verify", stranger.get(at("/verify")))

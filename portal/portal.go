@@ -36,6 +36,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/about"
 	"github.com/belfry-eid/belfry/portal/citizen"
 	"github.com/belfry-eid/belfry/portal/clerk"
 	"github.com/belfry-eid/belfry/portal/rp"
@@ -126,6 +127,7 @@ func (p *Portal) routes() http.Handler {
 	clerk.New(p.cfg.Orders, p.staff, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV)
 	checks.Routes(paged, p.site)
+	about.New().Routes(paged, p.site)
 	paged.Handle("GET /sign-in", p.site.Page(p.signIn))
 	paged.Handle("POST /sign-out", p.site.Page(p.signOut))
 	paged.Handle("GET /signed-out", p.site.Page(p.signedOut))
@@ -145,6 +147,9 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(p.official))
 	bare.Handle("GET "+clerk.ScriptPath, p.site.Page(clerk.Script))
 	bare.Handle("GET /desk", p.site.Page(p.official))
+	for _, path := range []string{visit.ContactPath, visit.HelpPath, visit.AccessibilityPath, visit.PrivacyPath} {
+		bare.Handle("GET "+path, p.site.Page(p.official))
+	}
 	bare.Handle("/", p.site.Page(web.NotFound))
 	return p.site.Wrap(p.admit(paged, bare))
 }

@@ -141,6 +141,8 @@ type Contact struct {
 	Phone  string                   `toml:"phone"`
 	Email  string                   `toml:"email"`
 	Hours  map[i18n.Language]string `toml:"hours"`
+	// Officer is the mail address of the data protection officer (regulation (EU) 2016/679, article 37).
+	Officer string `toml:"data_protection_officer"`
 }
 
 // NameIn is the commune's name in language l, in its official language where it has none in l.

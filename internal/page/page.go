@@ -71,6 +71,7 @@ type Frame struct {
 	Scripts   []string // addresses of ES modules this page needs
 	NoIndex   bool     // keep search engines away
 	Contact   *commune.Contact
+	About     []Link // at the foot of the page: what a public body owes people to read
 	Notice    string // shown above everything, for example that keys are test keys
 	Wide      bool   // the desk's tables want the whole width
 	// Also are the languages in which the frame's own words stand too, where nobody has

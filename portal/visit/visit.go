@@ -82,7 +82,7 @@ func (v *Visit) Frame(w http.ResponseWriter, r *http.Request, title string) page
 	for _, l := range v.Choices(v.Path) {
 		f.Languages = append(f.Languages, page.LanguageLink{Language: l, Href: v.inLanguage(r, l), Current: l == v.Language})
 	}
-	f.Nav = v.navigation()
+	f.Nav, f.About = v.navigation(), v.about()
 	if v.Desk() {
 		f.Service, f.Home, f.Wide, f.NoIndex = v.T("clerk.service"), v.To("/desk"), true, true
 	}
@@ -129,6 +129,25 @@ func (v *Visit) navigation() []page.Link {
 	add("portal.nav.check", "/verify", under("/verify"))
 	if v.Member != nil {
 		links = append(links, page.Link{Text: v.T("portal.nav.desk"), Href: "/" + string(v.Commune.StaffLanguages()[0]) + "/desk"})
+	}
+	return links
+}
+
+// Pages that every public body owes people (portal/about).
+const (
+	ContactPath       = "/contact"
+	HelpPath          = "/help"
+	AccessibilityPath = "/accessibility"
+	PrivacyPath       = "/privacy"
+)
+
+func (v *Visit) about() []page.Link {
+	var links []page.Link
+	for _, l := range []struct{ key, path string }{
+		{"about.contact.title", ContactPath}, {"about.help.title", HelpPath},
+		{"about.accessibility.title", AccessibilityPath}, {"about.privacy.title", PrivacyPath},
+	} {
+		links = append(links, page.Link{Text: v.T(l.key), Href: v.To(l.path), Current: v.Path == l.path})
 	}
 	return links
 }
