@@ -33,7 +33,7 @@ func Open(src io.ReaderAt, size int64) (*File, error) { return OpenWith(src, siz
 // OpenWith is Open with a password, the user's or the owner's; ErrPassword where it is
 // neither.
 func OpenWith(src io.ReaderAt, size int64, password string) (*File, error) {
-	f := blank(src, size)
+	f := newFile(src, size)
 	if err := f.header(); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func OpenWith(src io.ReaderAt, size int64, password string) (*File, error) {
 	return f, f.open(start, password)
 }
 
-func blank(src io.ReaderAt, size int64) *File {
+func newFile(src io.ReaderAt, size int64) *File {
 	return &File{src: src, size: size, entries: map[uint32]entry{}, placed: map[place]bool{}, packs: map[uint32]*pack{}}
 }
 
@@ -81,21 +81,47 @@ func (f *File) header() error {
 
 // start finds the last startxref.
 func (f *File) start() (int64, error) {
-	tail := make([]byte, min(f.size, maxTail))
-	if _, err := f.src.ReadAt(tail, f.size-int64(len(tail))); err != nil && err != io.EOF {
+	end, err := f.lastByte()
+	if err != nil {
+		return 0, err
+	}
+	tail := make([]byte, min(end, maxTail))
+	if _, err := f.src.ReadAt(tail, end-int64(len(tail))); err != nil && err != io.EOF {
 		return 0, err
 	}
 	i := bytes.LastIndex(tail, []byte("startxref"))
 	if i < 0 {
-		return 0, syntax(f.size, "no startxref in the last %d bytes", maxTail)
+		return 0, syntax(end, "no startxref in the last %d bytes", maxTail)
 	}
-	s := newScanner(f.src, f.size, f.size-int64(len(tail)-i)+int64(len("startxref")))
+	s := newScanner(f.src, f.size, end-int64(len(tail)-i)+int64(len("startxref")))
 	start, err := s.integer()
 	if err != nil {
 		return 0, err
 	}
 	f.end = s.eof()
 	return start, nil
+}
+
+// isTail says whether a byte behind the end of a file means nothing: white space, the
+// padding of disks and tapes, the end-of-file character of old systems.
+func isTail(c byte) bool { return isSpace(c) || c == 0x1a }
+
+// lastByte is behind the last byte that means something.
+func (f *File) lastByte() (int64, error) {
+	var b [4096]byte
+	for end := f.size; end > 0 && f.size-end <= maxBlank; {
+		n := min(end, int64(len(b)))
+		if _, err := f.src.ReadAt(b[:n], end-n); err != nil && err != io.EOF {
+			return 0, err
+		}
+		for ; n > 0; n-- {
+			if !isTail(b[n-1]) {
+				return end, nil
+			}
+			end--
+		}
+	}
+	return f.size, nil
 }
 
 // eof returns where a revision ends whose startxref ends at pos: behind %%EOF
@@ -110,7 +136,7 @@ func (s *scanner) eof() int64 {
 		}
 	}
 	s.pos += 5
-	for c, ok := s.peek(0); ok && isSpace(c); c, ok = s.peek(0) {
+	for c, ok := s.peek(0); ok && isTail(c); c, ok = s.peek(0) {
 		s.pos++
 	}
 	return s.pos
@@ -141,7 +167,7 @@ func (f *File) Version() string {
 // Sections lists the cross-reference sections, the newest first.
 func (f *File) Sections() []Section { return f.sections }
 
-// Closed says whether nothing but white space follows the %%EOF that belongs to
+// Closed says whether nothing but what means nothing follows the %%EOF that belongs to
 // the file's last startxref, as in every complete revision.
 func (f *File) Closed() bool { return f.end == f.size }
 

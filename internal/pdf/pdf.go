@@ -29,6 +29,7 @@ const (
 	maxWork      = 512 << 20  // bytes decoded from one file altogether
 	maxRefs      = 32         // references to references
 	maxTail      = 1024       // where startxref is looked for, as far as other readers do
+	maxBlank     = 1 << 20    // bytes behind the end that mean nothing
 	maxTableSize = 9999999999 // offsets have ten digits in a cross-reference table
 )
 

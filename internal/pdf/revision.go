@@ -10,7 +10,7 @@ import (
 // OpenAt opens a file as it was when the cross-reference section at start was its newest
 // one. size is how far it may be read.
 func OpenAt(src io.ReaderAt, size, start int64, password string) (*File, error) {
-	f := blank(src, size)
+	f := newFile(src, size)
 	if err := f.header(); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,7 @@ func (c reader) Check(ctx context.Context, file []byte) (Report, error) {
 // inWords is a report as far as people can use it.
 func inWords(found *signing.Report, file []byte) Report {
 	r := Report{Verdict: verdict(found), Found: found}
+	file = file[min(max(found.Before, 0), int64(len(file))):]
 	for _, s := range found.Signatures {
 		if end, ok := revision(s, len(file)); ok {
 			r.Revisions = append([]blob.Digest{sha256.Sum256(file[:end])}, r.Revisions...)
@@ -72,7 +73,7 @@ func inWords(found *signing.Report, file []byte) Report {
 		if r.Signer != "" && r.Verdict != Altered {
 			r.People = append(r.People, r.Signer)
 		}
-		if end, ok := revision(s, len(file)); ok && s.Whole() {
+		if end, ok := revision(s, len(file)); ok && s.Whole() && found.Before == 0 {
 			r.Signed = end
 		}
 		r.Signer, r.SignedAt, r.StampedAt, r.StampedBy = "", time.Time{}, time.Time{}, s.StampedBy // the last one's

@@ -16,6 +16,8 @@ const (
 
 	NoSignature     Code = "no_signature"
 	HiddenSignature Code = "hidden_signature" // an earlier state of the file had one
+	BytesBefore     Code = "bytes_before"     // white space before the header
+	Polyglot        Code = "polyglot"         // other bytes before the header: the file may be another one for other programs
 	NotPDF          Code = "not_pdf"
 	Encrypted       Code = "encrypted"
 	Broken          Code = "broken"
@@ -74,6 +76,7 @@ const (
 	FieldFilled          Code = "field_filled"  // a field was filled in, as the signer let others do
 	Annotated            Code = "annotated"     // somebody wrote a mark on a page, likewise
 	FromTemplate         Code = "from_template" // a page was made of one of the file's templates, likewise
+	BytesAfter           Code = "bytes_after"   // white space behind what is covered
 	SeedValue            Code = "seed_value"    // the signature is not as its field asks
 	OldFormat            Code = "old_format"
 	RevocationNotChecked Code = "revocation_not_checked"
@@ -84,7 +87,7 @@ const (
 
 // meaning is the verdict each code leads to. Codes that are Valid only inform.
 var meaning = map[Code]Result{
-	NoSignature: NotValid, HiddenSignature: NotValid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
+	NoSignature: NotValid, HiddenSignature: NotValid, BytesBefore: Valid, Polyglot: Unknown, BytesAfter: Valid, NotPDF: Unknown, Encrypted: Unknown, Broken: Unknown, TooLarge: Unknown, Crashed: Unknown, TimedOut: Unknown,
 	ByteRange: NotValid, Wrapped: NotValid, Uncovered: NotValid, Appended: NotValid, Changed: NotValid, Overlay: NotValid, FieldSet: NotValid,
 	Forbidden: NotValid, LockedField: NotValid, SignatureRemoved: NotValid, Content: NotValid, Visible: Unknown,
 	SignatureMalformed: NotValid, SignatureWrong: NotValid, SignerMissing: NotValid, AttributesWrong: NotValid, NotBound: NotValid,

@@ -186,7 +186,8 @@ func (c *checker) since(s *examined, later [][]Change) {
 	}
 	s.Changes = changes(found)
 	if len(later) == 0 && len(found) == 0 {
-		s.Changes = Unchanged // white space only
+		s.Changes = Unchanged
+		s.find(BytesAfter, fmt.Sprintf("%d bytes", c.file.Size()-s.revision.end))
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return rank(b.Code) - rank(a.Code) })
 	for _, f := range found[:min(len(found), maxFindings)] { // the worst first, none of which is lost

@@ -423,7 +423,7 @@ var bytesChanged = map[string]struct {
 		return b
 	}, []verify.Code{verify.SignatureMalformed, verify.StampWrong}},
 	"SubFilter: PKCS #7 with a digest": {word("/SubFilter /", "/SubFilter /adbe.x%"), []verify.Code{verify.SignatureMalformed}},
-	"head: junk before":                {func(_ testing.TB, b []byte) []byte { return append([]byte("<html><!--\n"), b...) }, []verify.Code{verify.NotPDF}},
+	"head: junk before":                {func(_ testing.TB, b []byte) []byte { return append([]byte("<html><!--\n"), b...) }, []verify.Code{verify.Polyglot}},
 	"head: another version": {func(_ testing.TB, b []byte) []byte {
 		return bytes.Replace(b, []byte("%PDF-1.7"), []byte("%PDF-1.0"), 1)
 	}, []verify.Code{verify.Content}},

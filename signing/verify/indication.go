@@ -133,6 +133,9 @@ func (r *Report) indicate() {
 			r.Indication, r.SubIndication = s.Indication, s.SubIndication
 		}
 	}
+	if r.notesItself(Polyglot) && r.Indication == TotalPassed {
+		r.Indication, r.SubIndication = Indeterminate, SigConstraints
+	}
 	if !signed {
 		r.Indication, r.SubIndication = Indeterminate, SignedDataNotFound
 	}

@@ -25,6 +25,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -77,7 +78,9 @@ type Report struct {
 	Signatures    []Signature   `json:"signatures,omitempty"` // the oldest first
 	Revisions     []Revision    `json:"revisions,omitempty"`  // those since the oldest signature, the oldest first
 	Size          int64         `json:"size"`
-	At            time.Time     `json:"at"` // the time of checking
+	// Before is how many bytes stand before the header. All places in the report count from it.
+	Before int64     `json:"bytes_before,omitempty"`
+	At     time.Time `json:"at"` // the time of checking
 
 	asks []ask // what issuers could still tell
 }
@@ -155,6 +158,10 @@ type Certificate struct {
 // File checks a PDF in this process. Foreign files go through Child.
 func File(src io.ReaderAt, size int64, o Options) *Report {
 	r := &Report{Size: size, At: o.Now.UTC().Truncate(time.Second)}
+	src, size, err := r.lead(src, size)
+	if err != nil {
+		return r.unread(err)
+	}
 	f, err := pdf.OpenWith(src, size, o.Password)
 	if err != nil {
 		return r.unread(err)
@@ -186,6 +193,23 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 		c.hidden(r)
 	}
 	return r
+}
+
+// lead leaves out what stands before the header. No signature covers it, and a program
+// that goes by a file's first bytes may take the whole for something else: a page of the
+// web, a script, an archive.
+func (r *Report) lead(src io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
+	n, blank, err := pdf.Lead(src, size)
+	if err != nil || n == 0 {
+		return src, size, err
+	}
+	code := Polyglot
+	if blank {
+		code = BytesBefore
+	}
+	r.Before = n
+	r.Findings = append(r.Findings, Finding{Code: code, Detail: fmt.Sprintf("%d bytes", n)})
+	return io.NewSectionReader(src, n, size-n), size - n, nil
 }
 
 func (r *Report) notesItself(code Code) bool {
@@ -221,6 +245,9 @@ func (r *Report) unread(err error) *Report {
 func (r *Report) conclude() {
 	signed := false
 	r.Result = Valid
+	for _, f := range r.Findings {
+		r.Result = worse(r.Result, f.Code.Result())
+	}
 	for _, s := range r.Signatures {
 		signed = signed || s.Kind == Signing
 		r.Result = worse(r.Result, s.Result)
