@@ -20,6 +20,18 @@ func Due(at time.Time, n int) time.Time {
 	return day
 }
 
+// Postponed is a promised day after a pause: it moves by the working days that began
+// within the pause. What is asked and answered on one day moves nothing.
+func Postponed(due, from, to time.Time) time.Time {
+	n := 0
+	for day, last := midnight(from).AddDate(0, 0, 1), midnight(to); !day.After(last); day = day.AddDate(0, 0, 1) {
+		if Working(day) {
+			n++
+		}
+	}
+	return Due(due, n)
+}
+
 func midnight(t time.Time) time.Time {
 	y, m, d := t.In(i18n.Brussels()).Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, i18n.Brussels())

@@ -96,3 +96,40 @@ func TestHolidaysAreTenDays(t *testing.T) {
 		}
 	}
 }
+
+func TestAPauseMovesThePromisedDay(t *testing.T) {
+	at := func(s string) time.Time {
+		d, err := time.ParseInLocation(time.DateOnly, s, i18n.Brussels())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for name, c := range map[string]struct{ due, from, to, want string }{
+		"the same day":           {"2026-02-06", "2026-02-03", "2026-02-03", "2026-02-06"},
+		"overnight":              {"2026-02-06", "2026-02-03", "2026-02-04", "2026-02-09"},
+		"over a weekend":         {"2026-02-06", "2026-02-06", "2026-02-09", "2026-02-09"},
+		"within a weekend":       {"2026-02-09", "2026-02-07", "2026-02-08", "2026-02-09"},
+		"over Easter Monday":     {"2026-04-03", "2026-04-03", "2026-04-07", "2026-04-07"},
+		"asked when it was late": {"2026-02-02", "2026-02-04", "2026-02-06", "2026-02-04"},
+		"over the year's end":    {"2026-12-31", "2026-12-30", "2027-01-04", "2027-01-05"},
+	} {
+		if got := orders.Postponed(at(c.due), at(c.from).Add(13*time.Hour), at(c.to).Add(9*time.Hour)).Format(time.DateOnly); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// A pause never brings the day nearer, and two pauses in a row move as much as one over both.
+func TestPausesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := time.Date(2026, 1, 1, 12, 0, 0, 0, i18n.Brussels()).AddDate(0, 0, rapid.IntRange(0, 900).Draw(t, "start"))
+		due := orders.Due(start, rapid.IntRange(0, 20).Draw(t, "promised"))
+		middle := start.AddDate(0, 0, rapid.IntRange(0, 40).Draw(t, "first"))
+		end := middle.AddDate(0, 0, rapid.IntRange(0, 40).Draw(t, "second"))
+		whole := orders.Postponed(due, start, end)
+		if parts := orders.Postponed(orders.Postponed(due, start, middle), middle, end); !parts.Equal(whole) || whole.Before(due) {
+			t.Fatalf("due %s, in parts %s, in one %s", due, parts, whole)
+		}
+	})
+}

@@ -34,5 +34,9 @@
 //	    └──────────────citizen─────────────────┘
 //	issued ──clerk──▶ withdrawn, in whose place another order may be made
 //
+// From submitted and in_review a clerk may ask the person something: the order is
+// awaiting_citizen until they answer (or withdraw it), or a clerk goes on without (or
+// refuses), and then is where it was. The promised day moves by as many working days.
+//
 // approved means "to be sealed", signed means "sealed, time stamp pending".
 package orders

@@ -130,6 +130,7 @@ func (s *Service) query(ctx context.Context, c commune.ID, f Filter) (query, err
 	}
 	if f.Late {
 		q.and("o.due_on < " + q.arg(s.today()))
+		q.and("o.state <> " + q.arg(string(AwaitingCitizen)))
 	}
 	if len(f.Assignees) > 0 {
 		q.in("o.assignee", f.Assignees)
@@ -277,8 +278,8 @@ func (s *Service) Counts(ctx context.Context, c commune.ID, subjects ...string) 
 }
 
 func (s *Service) countStates(ctx context.Context, c commune.ID, counts *Counts) error {
-	rows, err := s.DB.Query(ctx, `SELECT state, COUNT(*), COALESCE(SUM(CASE WHEN due_on < $2 THEN 1 ELSE 0 END), 0)
-		FROM orders_order WHERE commune = $1 AND closed_at = 0 GROUP BY state`, string(c), s.today())
+	rows, err := s.DB.Query(ctx, `SELECT state, COUNT(*), COALESCE(SUM(CASE WHEN due_on < $2 AND state <> $3 THEN 1 ELSE 0 END), 0)
+		FROM orders_order WHERE commune = $1 AND closed_at = 0 GROUP BY state`, string(c), s.today(), string(AwaitingCitizen))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package orders_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestAnyLife(t *testing.T) {
 			clerk := orderstest.Clerk(rapid.IntRange(1, 2).Draw(rt, "clerk"))
 			var err error
 			next := want
-			action := rapid.SampledFrom([]string{"prepare", "prepare", "render fails", "register fails", "approve", "approve wrong", "refuse", "cancel", "own"}).Draw(rt, "action")
+			action := rapid.SampledFrom([]string{"prepare", "prepare", "render fails", "register fails", "approve", "approve wrong", "refuse", "cancel", "own", "ask", "reply", "resume"}).Draw(rt, "action")
 			switch action {
 			case "prepare":
 				_, err = w.Service.Prepare(ctx, o.Commune, o.ID, clerk)
@@ -39,7 +40,7 @@ func TestAnyLife(t *testing.T) {
 				w.Renderer.Fail(boom)
 				_, err = w.Service.Prepare(ctx, o.Commune, o.ID, clerk)
 				w.Renderer.Fail(nil)
-				if errors.Is(err, boom) { // the number is given, the content is not
+				if errors.Is(err, boom) && o.Paper == nil { // the number is given, the content is not
 					want, next, err = orders.InReview, orders.InReview, nil
 				}
 			case "register fails":
@@ -64,6 +65,17 @@ func TestAnyLife(t *testing.T) {
 			case "cancel":
 				_, err = w.Service.Cancel(ctx, o.Commune, o.ID, o.Subject)
 				next = orders.Cancelled
+			case "ask":
+				_, err = w.Service.Ask(ctx, o.Commune, o.ID, clerk, "Quoi ?")
+				next = orders.AwaitingCitizen
+			case "reply":
+				_, err = w.Service.Reply(ctx, o.Commune, o.ID, o.Subject, len(o.Messages), "Ceci "+strings.Repeat("!", i), nil)
+				if want == orders.AwaitingCitizen {
+					next = was(o)
+				}
+			case "resume":
+				_, err = w.Service.Resume(ctx, o.Commune, o.ID, clerk)
+				next = was(o)
 			case "own":
 				_, err = w.Service.Approve(ctx, o.Commune, o.ID, orders.Clerk{Subject: o.Subject}, contentOf(o))
 				if fault.KeyOf(err) != "orders.own" {
@@ -72,10 +84,10 @@ func TestAnyLife(t *testing.T) {
 			}
 			if err == nil {
 				by := orders.ByClerk
-				if action == "cancel" {
+				if action == "cancel" || action == "reply" {
 					by = orders.ByCitizen
 				}
-				if !orders.May(want, next, by) {
+				if !orders.May(want, next, by) && !(action == "reply" && want == next) {
 					rt.Fatalf("step %d: %s made an order that was %s %s", i, action, want, next)
 				}
 				want = next
@@ -83,6 +95,9 @@ func TestAnyLife(t *testing.T) {
 			after := w.Get(t, o.Commune, o.ID)
 			if after.State != want || after.Version < o.Version || len(after.Events) < len(o.Events) {
 				rt.Fatalf("step %d: after %s the order is %s, want %s", i, action, after.State, want)
+			}
+			if after.PausedAt.IsZero() == (want == orders.AwaitingCitizen) || after.DueOn.Before(o.DueOn) || len(after.Messages) < len(o.Messages) {
+				rt.Fatalf("step %d: after %s it waits since %s, is due %s, has %d messages", i, action, after.PausedAt, after.DueOn, len(after.Messages))
 			}
 			if after.Paper != nil {
 				if number != "" && after.Paper.Number != number {
@@ -111,4 +126,12 @@ func contentOf(o orders.Order) (d [32]byte) {
 		d = o.Paper.Content
 	}
 	return d
+}
+
+// was is the state to which an order comes back that waits for the person.
+func was(o orders.Order) orders.State {
+	if o.Paper == nil {
+		return orders.Submitted
+	}
+	return orders.InReview
 }

@@ -145,6 +145,7 @@ type Order struct {
 	// AnsweredAt is when the person wrote last, zero where a clerk has acted since.
 	AnsweredAt time.Time
 
+	PausedAt   time.Time // since when it waits for the person, zero where it does not
 	Assignee   Colleague // who is on it, zero where nobody
 	AssignedAt time.Time // zero where nobody
 
@@ -157,7 +158,9 @@ type Order struct {
 	Replaces       string
 	ReplacesNumber Number
 	// Events in order of time; of Get, ForClerk (all) and ForCitizen (public ones) only.
-	Events []Event
+	Events   []Event
+	Messages []Message // between clerks and the person; of the same methods
+	Notes    []Note    // among clerks; of ForClerk only
 }
 
 // Name is the person's name.
@@ -183,7 +186,7 @@ func (o Order) Email() string { return o.Answer(string(form.Email)) }
 
 // Late says whether the promised day is over and the order still open.
 func (o Order) Late(now time.Time) bool {
-	return o.State.Open() && !now.Before(o.DueOn.AddDate(0, 0, 1))
+	return o.State.Open() && o.State != AwaitingCitizen && !now.Before(o.DueOn.AddDate(0, 0, 1))
 }
 
 // Paper is the paper of an order.
@@ -272,10 +275,15 @@ const (
 	EventWithdrawn   EventKind = "withdrawn"   // the paper no longer stands
 	EventReplacement EventKind = "replacement" // an order was made in its place
 	EventReplaces    EventKind = "replaces"    // this one
+	EventAsked       EventKind = "asked"       // the order waits for the person
+	EventAnswered    EventKind = "answered"    // and goes on
+	EventResumed     EventKind = "resumed"     // without an answer
+	EventAdded       EventKind = "added"       // the person wrote unasked
+	EventNoted       EventKind = "noted"       // for colleagues
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }

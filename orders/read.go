@@ -28,7 +28,10 @@ func (s *Service) get(ctx context.Context, c commune.ID, id string, publicOnly b
 	if err != nil {
 		return Order{}, err
 	}
-	r.Events, err = s.events(ctx, c, id, publicOnly)
+	if r.Events, err = s.events(ctx, c, id, publicOnly); err != nil {
+		return Order{}, err
+	}
+	r.Messages, err = s.messages(ctx, c, id)
 	return r.Order, err
 }
 
@@ -41,6 +44,11 @@ func (s *Service) ForCitizen(ctx context.Context, c commune.ID, id, subject stri
 	}
 	if o.Subject != subject {
 		return Order{}, errNotFound
+	}
+	for i, m := range o.Messages {
+		if !m.FromPerson() {
+			o.Messages[i].By = Colleague{}
+		}
 	}
 	return o, nil
 }
@@ -55,7 +63,16 @@ func (s *Service) ForClerk(ctx context.Context, c commune.ID, id string, clerk C
 	if err := s.looked(ctx, r, clerk, "orders.read"); err != nil {
 		return Order{}, err
 	}
-	r.Events, err = s.events(ctx, c, id, false)
+	if r.Events, err = s.events(ctx, c, id, false); err != nil {
+		return Order{}, err
+	}
+	if r.Messages, err = s.messages(ctx, c, id); err != nil {
+		return Order{}, err
+	}
+	if own, err := s.own(r, clerk); err != nil || own {
+		return r.Order, err
+	}
+	r.Notes, err = s.notes(ctx, c, id)
 	return r.Order, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/belfry-eid/belfry/internal/audit"
@@ -47,6 +48,8 @@ type Sealer interface {
 // Blobs keeps files; blob.Store is one.
 type Blobs interface {
 	Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest, error)
+	PutFrom(ctx context.Context, c commune.ID, write func(io.Writer) error) (blob.Digest, error)
+	Open(ctx context.Context, c commune.ID, d blob.Digest) (blob.File, error)
 	Read(ctx context.Context, c commune.ID, d blob.Digest) ([]byte, error)
 }
 

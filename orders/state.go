@@ -8,19 +8,21 @@ type State string
 const (
 	Submitted State = "submitted"
 	InReview  State = "in_review" // a clerk has prepared it
-	Approved  State = "approved"  // to be sealed
-	Signed    State = "signed"    // sealed, time stamp pending
-	Issued    State = "issued"
-	Refused   State = "refused"
-	Cancelled State = "cancelled"
-	Withdrawn State = "withdrawn" // issued once, and no longer good
+	// AwaitingCitizen: a clerk has asked the person something; the promised day waits too.
+	AwaitingCitizen State = "awaiting_citizen"
+	Approved        State = "approved" // to be sealed
+	Signed          State = "signed"   // sealed, time stamp pending
+	Issued          State = "issued"
+	Refused         State = "refused"
+	Cancelled       State = "cancelled"
+	Withdrawn       State = "withdrawn" // issued once, and no longer good
 )
 
 // States lists every state, in the order of an order's life.
-var States = []State{Submitted, InReview, Approved, Signed, Issued, Refused, Cancelled, Withdrawn}
+var States = []State{Submitted, InReview, AwaitingCitizen, Approved, Signed, Issued, Refused, Cancelled, Withdrawn}
 
 // OpenStates are those in which something is still to be done.
-var OpenStates = []State{Submitted, InReview, Approved, Signed}
+var OpenStates = []State{Submitted, InReview, AwaitingCitizen, Approved, Signed}
 
 // Open says whether something is still to be done.
 func (s State) Open() bool { return slices.Contains(OpenStates, s) }
@@ -54,6 +56,14 @@ var moves = []move{
 	{InReview, Approved, ByClerk},
 	{InReview, Refused, ByClerk},
 	{InReview, Cancelled, ByCitizen},
+	{Submitted, AwaitingCitizen, ByClerk},
+	{InReview, AwaitingCitizen, ByClerk},
+	{AwaitingCitizen, Submitted, ByCitizen}, // an answer
+	{AwaitingCitizen, InReview, ByCitizen},
+	{AwaitingCitizen, Submitted, ByClerk}, // without one
+	{AwaitingCitizen, InReview, ByClerk},
+	{AwaitingCitizen, Refused, ByClerk},
+	{AwaitingCitizen, Cancelled, ByCitizen},
 	{Approved, Signed, ByService},
 	{Approved, Issued, ByService},
 	{Signed, Issued, ByService},

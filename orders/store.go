@@ -65,7 +65,7 @@ func (r row) numberless() bool { return strings.HasPrefix(r.person, numberless) 
 const selectOrder = `SELECT
 	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.household, o.number_sealed,
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
-	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at,
+	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at, o.paused_at,
 	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
 	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
 	COALESCE(p.specimen, 0), COALESCE(p.void, 0)
@@ -81,14 +81,15 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		product, answers, due, refusal string
 		version                        int
 		submitted, changed             sqldb.Time
-		assigned, answered, closed     int64
+		assigned, answered             int64
+		closed, paused                 int64
 		prepared, signed, issued       sqldb.Time
 		specimen, void                 int64
 	)
 	if err := from.Scan(
 		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.household, &r.sealed,
 		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal,
-		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed,
+		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed, &paused,
 		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
 		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
 		&specimen, &void,
@@ -114,7 +115,7 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 	}
 	r.Reference = grouped(r.Reference)
 	r.SubmittedAt, r.ChangedAt = submitted.Time, changed.Time
-	r.AssignedAt, r.AnsweredAt, r.ClosedAt = sinceZero(assigned), sinceZero(answered), sinceZero(closed)
+	r.AssignedAt, r.AnsweredAt, r.ClosedAt, r.PausedAt = sinceZero(assigned), sinceZero(answered), sinceZero(closed), sinceZero(paused)
 	if p.Number != "" {
 		p.PreparedAt, p.SignedAt, p.IssuedAt = prepared.Time, signed.Time, issued.Time
 		p.Specimen, p.Void = specimen == 1, void == 1
@@ -203,9 +204,15 @@ func step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
 	if by.Kind == ByClerk {
 		answered = time.Time{} // whoever goes on has read it
 	}
-	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5
-		WHERE commune = $6 AND id = $7 AND version = $8 AND state = $9`,
-		string(to), sqldb.Micros(at), by.Name, orZero(closed), orZero(answered), string(r.Commune), r.ID, r.Version, string(r.State)))
+	due, paused := r.DueOn, time.Time{}
+	if to == AwaitingCitizen {
+		paused = at
+	} else if !r.PausedAt.IsZero() {
+		due = Postponed(due, r.PausedAt, at)
+	}
+	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5, due_on = $6, paused_at = $7
+		WHERE commune = $8 AND id = $9 AND version = $10 AND state = $11`,
+		string(to), sqldb.Micros(at), by.Name, orZero(closed), orZero(answered), due.Format(time.DateOnly), orZero(paused), string(r.Commune), r.ID, r.Version, string(r.State)))
 }
 
 // sinceZero and orZero keep a time that may be none as 0, which an index can be asked for.

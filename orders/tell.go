@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -14,6 +15,7 @@ type NoticeJob struct {
 	Commune commune.ID  `json:"commune"`
 	Order   string      `json:"order"`
 	About   notice.Kind `json:"about"`
+	Seq     int         `json:"seq,omitempty"` // of the message it is about; 0 where about none
 }
 
 // Kind implements jobs.Args.
@@ -24,7 +26,7 @@ func (s *Service) tell(tx *sqldb.Tx, r row, reached State) error {
 	if s.Mailer == nil || r.Email() == "" {
 		return nil
 	}
-	return s.Jobs.Insert(tx, NoticeJob{r.Commune, r.ID, notice.Kind(reached)})
+	return s.Jobs.Insert(tx, NoticeJob{Commune: r.Commune, Order: r.ID, About: notice.Kind(reached)})
 }
 
 // notify sends one notice. A crash after sending and before noting it sends it again,
@@ -41,6 +43,9 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 	l := pageLanguage(of, r.Language) // what the person chose for this order, while it is offered
 	m := notice.Message{
 		ID: string(j.About) + "." + r.ID, To: r.Email(), From: of.NameIn(l), ReplyTo: of.Contact.Email, Language: l,
+	}
+	if j.Seq > 0 {
+		m.ID = fmt.Sprintf("%s.%d.%s", j.About, j.Seq, r.ID)
 	}
 	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID)
 	kind := EventNotified

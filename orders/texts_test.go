@@ -45,8 +45,11 @@ func TestEveryKeyHasWords(t *testing.T) {
 	for _, k := range notice.Kinds {
 		keys["orders.mail."+string(k)+".subject"], keys["orders.mail."+string(k)+".text"] = true, true
 	}
+	for _, q := range orders.Templates {
+		keys[q.LabelKey()], keys[q.TextKey()] = true, true
+	}
 	before := len(keys)
-	for _, dir := range []string{".", "form", "register"} {
+	for _, dir := range []string{".", "form", "register", "attachment"} {
 		files, err := fs.Glob(os.DirFS(dir), "*.go")
 		if err != nil {
 			t.Fatal(err)

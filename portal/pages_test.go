@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|thread|check|orders|page|fault|register|idp)\.[a-z_]+`)
 	anyNumber = regexp.MustCompile(`\b857[0-9]{8}\b`) // of the people of orderstest
 )
 
@@ -281,6 +281,19 @@ func galleryBatch(w *world, desk *browser, at func(string) string, prepared orde
 	show("batch, missing", desk.get(at("/desk/batches/none")))
 }
 
+// galleryThread shows what a person sees who is asked something.
+func galleryThread(w *world, at func(string) string, o orders.Order, n int, show func(string, *answer)) {
+	b := w.browser(o.Commune)
+	b.signIn("/fr/orders", card(w.Person(o.Commune, n)))
+	page := at("/orders/" + o.ID)
+	show("order, asked", b.get(page))
+	show("orders, asked", b.get(at("/orders")))
+	show("order, no answer", b.write(page, 1, "", nil))
+	show("order, wrong file", b.write(page, 1, "x", map[string][]byte{"a.pdf": []byte("x")}))
+	b.write(page, 1, "Ceci.", map[string][]byte{"a.png": picture(w.t)}).to(w.t)
+	show("order, answered", b.get(page))
+}
+
 // galleryDesk shows the desk.
 func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	ctx, t, c := context.Background(), w.t, orderstest.A
@@ -291,7 +304,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	desk := w.clerk(c, 1000+int(l[0]), staff.Administrator)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
-	for _, tab := range []string{"mine", "team", "answered", "in_review", "sealing", "late", "closed"} {
+	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "late", "closed"} {
 		show("desk, "+tab, desk.get(at("/desk?show="+tab)))
 	}
 	show("desk, sorted", desk.get(at("/desk?sort=name&down=1&rows=200")))
@@ -299,6 +312,14 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	show("desk order, taken", desk.get(at("/desk/orders/"+fresh.ID)))
 	show("desk order, taken meanwhile", desk.post(at("/desk/orders/"+fresh.ID+"/assign"), url.Values{"seen": {"somebody"}}))
 	show("desk given, to nobody", desk.post(at("/desk/assign"), url.Values{"order": {fresh.ID + " clerk-" + fmt.Sprint(1000+int(l[0]))}}))
+	show("ask", desk.get(at("/desk/orders/"+fresh.ID+"/ask?template=call")))
+	show("ask, no text", desk.post(at("/desk/orders/"+fresh.ID+"/ask"), nil))
+	show("desk order, no note", desk.post(at("/desk/orders/"+fresh.ID+"/note"), nil))
+	desk.post(at("/desk/orders/"+fresh.ID+"/note"), url.Values{"note": {"Note."}}).to(t)
+	desk.post(at("/desk/orders/"+fresh.ID+"/ask"), url.Values{"text": {"Quoi ?"}}).to(t)
+	show("desk order, waiting", desk.get(at("/desk/orders/"+fresh.ID)))
+	galleryThread(w, at, fresh, n, show)
+	show("desk order, answered", desk.get(at("/desk/orders/"+fresh.ID)))
 	show("desk order, new", desk.get(at("/desk/orders/"+fresh.ID)))
 	show("desk order, prepared", desk.get(at("/desk/orders/"+ready.ID)))
 	show("desk order, card again", desk.get(at("/desk/orders/"+ready.ID+"?again=1")))

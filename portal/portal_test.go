@@ -139,6 +139,8 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		get("/fr/desk"), get("/fr/desk?show=closed"), get("/fr/desk?q=" + o.Reference), get("/fr/desk/orders/" + o.ID), get("/fr/desk/orders/" + o.ID + "/preview"),
 		post("/fr/desk/orders/"+o.ID+"/prepare", nil), post("/fr/desk/orders/"+o.ID+"/approve", url.Values{"content": {content}}),
 		get("/fr/desk/orders/" + o.ID + "/refuse"), post("/fr/desk/orders/"+o.ID+"/refuse", url.Values{"ground": {"other"}, "text": {"non"}}),
+		get("/fr/orders/" + o.ID + "/message"), post("/fr/orders/"+o.ID+"/message", nil), get("/fr/orders/" + o.ID + "/files/1/1"), get("/fr/desk/orders/" + o.ID + "/files/1/1"),
+		get("/fr/desk/orders/" + o.ID + "/ask"), post("/fr/desk/orders/"+o.ID+"/ask", url.Values{"text": {"Quoi ?"}}), post("/fr/desk/orders/"+o.ID+"/resume", nil), post("/fr/desk/orders/"+o.ID+"/note", url.Values{"note": {"Zoé"}}),
 		get("/fr/desk?show=mine"), post("/fr/desk/orders/"+o.ID+"/assign", url.Values{"seen": {o.Assignee.Subject}}), post("/fr/desk/assign", url.Values{"order": {o.ID + " " + o.Assignee.Subject}}),
 		get("/fr/desk/orders/" + o.ID + "/withdrawal"), post("/fr/desk/orders/"+o.ID+"/withdrawal", url.Values{"cause": {"other"}, "words": {"non"}}),
 		post("/fr/desk/orders/"+o.ID+"/replace", nil),

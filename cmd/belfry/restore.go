@@ -330,13 +330,22 @@ func (in *install) migrateAll(ctx context.Context) error {
 	return errors.Join(orders.Migrate(ctx, in.db), staff.Migrate(ctx, in.db))
 }
 
-// checkDocuments reads every file that a paper names.
+// checkDocuments reads every file that a paper names, or that people have sent.
 func (in *install) checkDocuments(ctx context.Context) error {
 	var missing []error
 	for _, home := range in.settings.Communes {
 		err := orders.EachFile(ctx, in.db, home.ID, func(number orders.Number, file blob.Digest) error {
 			if _, err := in.blobs.Read(ctx, home.ID, file); err != nil {
 				missing = append(missing, fmt.Errorf("paper %s of %s: %w", number, home.ID, err))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = orders.EachAttachment(ctx, in.db, home.ID, func(order string, file blob.Digest) error {
+			if _, err := in.blobs.Read(ctx, home.ID, file); err != nil {
+				missing = append(missing, fmt.Errorf("attachment of order %s of %s: %w", order, home.ID, err))
 			}
 			return nil
 		})

@@ -39,10 +39,11 @@ const (
 	Refused Kind = "refused"
 	// Withdrawn: a paper that the person has no longer stands.
 	Withdrawn Kind = "withdrawn"
+	Asked     Kind = "asked" // the commune has a question
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Issued, Refused, Withdrawn}
+var Kinds = []Kind{Issued, Refused, Withdrawn, Asked}
 
 // Words fills subject and text of a notice: link leads to the order's page, where
 // the person signs in again.

@@ -15,6 +15,9 @@ func isolation(t *testing.T, w *World) {
 	issued := w.Issued(t, A, 1)
 	open := w.Prepared(t, A, 2)
 	token := tokenOf(w.Renderer.Last())
+	written := w.Order(t, A, 3)
+	written, err := w.Service.Reply(ctx, A, written.ID, written.Subject, 0, "", []orders.Upload{Picture("a.png")})
+	ok(t, err)
 	w.setting(t, B, commune.OptionalClerkSignature)
 	before := dump(t, w.DB)
 	s := w.Service
@@ -83,8 +86,20 @@ func isolation(t *testing.T, w *World) {
 			return missing(err)
 		},
 		"Replace": func() bool { _, err := s.Replace(ctx, B, issued.ID, Clerk(1)); return missing(err) },
-		"Cancel":  func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },
-		"Lookup":  func() bool { _, err := s.Lookup(ctx, B, token); return missing(err) },
+		"Ask":     func() bool { _, err := s.Ask(ctx, B, open.ID, Clerk(1), "Quoi ?"); return missing(err) },
+		"Resume":  func() bool { _, err := s.Resume(ctx, B, open.ID, Clerk(1)); return missing(err) },
+		"Reply":   func() bool { _, err := s.Reply(ctx, B, open.ID, open.Subject, 0, "Ceci.", nil); return missing(err) },
+		"AddNote": func() bool { return missing(s.AddNote(ctx, B, open.ID, Clerk(1), "Note.")) },
+		"Attachment": func() bool {
+			_, err := s.Attachment(ctx, B, written.ID, written.Subject, 1, 1)
+			return missing(err)
+		},
+		"AttachmentForClerk": func() bool {
+			_, err := s.AttachmentForClerk(ctx, B, written.ID, Clerk(1), 1, 1)
+			return missing(err)
+		},
+		"Cancel": func() bool { _, err := s.Cancel(ctx, B, open.ID, open.Subject); return missing(err) },
+		"Lookup": func() bool { _, err := s.Lookup(ctx, B, token); return missing(err) },
 		"LookupNumber": func() bool {
 			_, err := s.LookupNumber(ctx, B, string(issued.Paper.Number), issued.Paper.Code)
 			return missing(err)

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -372,6 +373,17 @@ func (b *Blobs) Put(ctx context.Context, c commune.ID, data []byte) (blob.Digest
 		return blob.Digest{}, err
 	}
 	return b.Store.Put(ctx, c, data)
+}
+
+// PutFrom implements blob.Store.
+func (b *Blobs) PutFrom(ctx context.Context, c commune.ID, write func(io.Writer) error) (blob.Digest, error) {
+	b.mu.Lock()
+	err := b.fail
+	b.mu.Unlock()
+	if err != nil {
+		return blob.Digest{}, err
+	}
+	return b.Store.PutFrom(ctx, c, write)
 }
 
 // Auditor is the audit log, and can refuse an entry.

@@ -39,6 +39,8 @@ type Orders interface {
 	ForCitizen(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Cancel(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Document(ctx context.Context, c commune.ID, id, subject string) (orders.File, error)
+	Reply(ctx context.Context, c commune.ID, id, subject string, seen int, text string, files []orders.Upload) (orders.Order, error)
+	Attachment(ctx context.Context, c commune.ID, id, subject string, seq, n int) (orders.AttachedFile, error)
 }
 
 // Pages serves them.
@@ -91,6 +93,9 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	signed("GET /orders/{id}", p.order)
 	signed("GET /orders/{id}/sent", p.sent)
 	signed("GET /orders/{id}/document", p.document)
+	signed("GET /orders/{id}/message", p.toOrder)
+	mux.Handle("POST /orders/{id}/message", site.Upload(visit.Signed(p.message), maxReply))
+	signed("GET /orders/{id}/files/{seq}/{n}", p.file)
 	signed("GET /orders/{id}/cancel", p.askCancel)
 	signed("POST /orders/{id}/cancel", p.cancel)
 }
@@ -187,6 +192,7 @@ type order struct {
 	Contact  commune.Contact
 	ToMine   string
 	Product  string
+	Thread   thread
 }
 
 // load is the order of the page, made by the visitor under any name of theirs.
@@ -209,6 +215,7 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 	if wd := o.Withdrawal; wd != nil && !wd.Replaceable() {
 		c.Instead = v.To("/orders/" + wd.ReplacedBy)
 	}
+	c.Thread = threadOf(v, o)
 	if orders.May(o.State, orders.Cancelled, orders.ByCitizen) {
 		c.Cancel = v.To("/orders/" + o.ID + "/cancel")
 	}
@@ -322,6 +329,8 @@ func timeline(v *visit.Visit, o orders.Order) []page.Step {
 		}
 	}
 	switch o.State {
+	case orders.AwaitingCitizen:
+		steps[1].Text = v.T("thread.step.asked")
 	case orders.InReview:
 		steps[1].Text = v.T("portal.step.prepared")
 	case orders.Approved:

@@ -33,6 +33,7 @@ var views = []view{
 	{"team", orders.Filter{Unassigned: true}, func(c orders.Counts) int { return c.Unassigned }},
 	{allOpen, orders.Filter{}, func(c orders.Counts) int { return inStates(c, orders.OpenStates...) }},
 	{"answered", orders.Filter{Answered: true}, func(c orders.Counts) int { return c.Answered }},
+	{"waiting", orders.Filter{States: []orders.State{orders.AwaitingCitizen}}, func(c orders.Counts) int { return inStates(c, orders.AwaitingCitizen) }},
 	{"in_review", orders.Filter{States: []orders.State{orders.InReview}}, func(c orders.Counts) int { return inStates(c, orders.InReview) }},
 	{"late", orders.Filter{Late: true}, func(c orders.Counts) int { return c.Late }},
 	{"sealing", orders.Filter{States: []orders.State{orders.Approved, orders.Signed}}, func(c orders.Counts) int {
@@ -228,9 +229,10 @@ func (c *inbox) address(v *visit.Visit, asked inboxQuery, counts orders.Counts, 
 	slices.SortFunc(c.Kept, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// daysLate counts days from the promised one to today, in Brussels: 0 on the day itself.
+// daysLate counts days from the promised one to today, in Brussels: 0 on the day itself,
+// -1 where nobody waits for the commune.
 func daysLate(o orders.Order, now time.Time) int {
-	if !o.State.Open() {
+	if !o.State.Open() || o.State == orders.AwaitingCitizen {
 		return -1
 	}
 	day := func(t time.Time) time.Time {

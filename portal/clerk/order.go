@@ -46,6 +46,7 @@ type order struct {
 	Events    []event
 	Waiting   bool // the service is at work; the page is worth loading again
 	Who       who
+	Thread    thread
 }
 
 // order shows everything about an order on one page.
@@ -85,6 +86,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))
 	}
+	c.Thread = p.thread(v, o, own)
 	c.Who, err = p.who(r, o, own)
 	return c, err
 }
@@ -112,6 +114,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order
 			target = "reason"
 		}
 		c.Errors = []page.Fault{{Field: target, Text: c.Problem}}
+	}
+	if c.Thread.Problem != "" {
+		frame.Failed = true
+		c.Errors = append(c.Errors, page.Fault{Field: "note", Text: c.Thread.Problem})
 	}
 	web.Allow(w, "frame-src", "'self'")
 	return p.render(w, status, "order", frame, c)

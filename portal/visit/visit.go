@@ -9,6 +9,7 @@ package visit
 
 import (
 	"context"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -246,9 +248,9 @@ func (v *Visit) staffSignIn(r *http.Request) string {
 }
 
 // FormOf is the page whose form posted to path: "/desk/orders/7" for
-// "/desk/orders/7/approve". A refusal and a withdrawal have pages of their own.
+// "/desk/orders/7/approve". A refusal, a withdrawal and a question have pages of their own.
 func FormOf(path string) string {
-	if strings.HasSuffix(path, "/refuse") || strings.HasSuffix(path, "/withdrawal") {
+	if strings.HasSuffix(path, "/refuse") || strings.HasSuffix(path, "/withdrawal") || strings.HasSuffix(path, "/ask") {
 		return path
 	}
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
@@ -260,6 +262,19 @@ func FormOf(path string) string {
 // Download sends a file to be saved, under a name that is safe in a header.
 func Download(w http.ResponseWriter, name, mediaType string, data []byte) error {
 	return send(w, "attachment", name, mediaType, data)
+}
+
+// Attachment sends a file that somebody else made, to be saved: a browser that opens it
+// all the same is allowed nothing. It closes the file.
+func Attachment(w http.ResponseWriter, name, mediaType string, f blob.File) error {
+	defer f.Close()
+	h := w.Header()
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("Content-Length", strconv.FormatInt(f.Size(), 10))
+	_, err := io.Copy(w, f)
+	return err
 }
 
 // Inline sends a file to be shown within a page of ours. The policy of its answer
