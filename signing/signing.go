@@ -11,6 +11,9 @@ package signing
 
 import (
 	"context"
+	"crypto"
+	_ "crypto/sha256" // registers the hashes of an Imprint
+	_ "crypto/sha512"
 	"slices"
 	"time"
 
@@ -148,9 +151,22 @@ type Stamp struct {
 	Authority string    // the common name of the authority's certificate
 }
 
-// Stamper asks a time-stamping authority for a stamp upon a SHA-256 digest.
+// Imprint is what a time-stamping authority stamps: a digest, by SHA-256, SHA-384 or SHA-512.
+type Imprint struct {
+	Hash crypto.Hash
+	Sum  []byte
+}
+
+// ImprintOf hashes some bytes to be stamped; a signature's stamp is upon its value.
+func ImprintOf(hash crypto.Hash, b []byte) Imprint {
+	h := hash.New()
+	h.Write(b)
+	return Imprint{hash, h.Sum(nil)}
+}
+
+// Stamper asks a time-stamping authority for a stamp.
 // An implementation returns only stamps it has checked, and an error of kind
 // fault.Unreachable where asking again later may help. signing/tsa implements it.
 type Stamper interface {
-	Stamp(ctx context.Context, digest [32]byte) (Stamp, error)
+	Stamp(ctx context.Context, what Imprint) (Stamp, error)
 }

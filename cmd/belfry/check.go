@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,7 +170,11 @@ func (in *install) checkStamps(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stamp, err := client.Stamp(ctx, sha256.Sum256([]byte("belfry check")))
+	policy, err := in.settings.Lasting.policy()
+	if err != nil {
+		return "", err
+	}
+	stamp, err := client.Stamp(ctx, signing.ImprintOf(policy.Hash(), []byte("belfry check")))
 	if err != nil {
 		return "", err
 	}

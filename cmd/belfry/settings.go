@@ -194,7 +194,8 @@ type LastingSettings struct {
 	// again; "2160h", 90 days, where empty.
 	RenewBefore string `toml:"renew_before"`
 	// Ends are the days after which an algorithm no longer proves anything, for example
-	// "RSA-2048" = "2029-12-31": documents that rest on it are stamped again before.
+	// "RSA-2048" = "2029-12-31": documents that rest on it are stamped again before. Where
+	// it is that of "SHA-256" stamps are upon SHA-384.
 	Ends map[string]string `toml:"ends"`
 }
 

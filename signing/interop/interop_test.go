@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"crypto"
 	_ "embed"
 	"encoding/json"
 	"image"
@@ -16,6 +17,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/internal/verapdf"
+	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/mark"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
@@ -99,7 +101,7 @@ func sign(t *testing.T, content []byte, id signingtest.Identity, o pades.Options
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := c.Stamp(t.Context(), pades.StampDigest(signature))
+		s, err := c.Stamp(t.Context(), signing.ImprintOf(crypto.SHA256, signature))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"crypto"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -111,6 +112,16 @@ func passes(t *testing.T, file []byte, roots, level string, at time.Time, more .
 	}
 	if s := v.Signatures[0]; !s.OK || s.Level != level || s.Certification != 1 {
 		t.Errorf("%v: %+v", more, s)
+	}
+}
+
+// pyHanko passes files that were renewed under another hash.
+func TestInteropPyHankoAfterAnotherHash(t *testing.T) {
+	python(t)
+	for _, hash := range []crypto.Hash{crypto.SHA384, crypto.SHA512} {
+		w := newLasting(t)
+		file := stampedUnder(w, hash)
+		passes(t, file, w.WriteRoots(t), signing.LevelBLTA, w.Base.AddDate(2, -1, 0).Add(5*time.Minute))
 	}
 }
 

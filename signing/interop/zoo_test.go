@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"crypto"
 	"maps"
 	"os"
 	"os/exec"
@@ -12,11 +13,14 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
 	"github.com/belfry-eid/belfry/signing"
+	"github.com/belfry-eid/belfry/signing/cms"
 	"github.com/belfry-eid/belfry/signing/ltv"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
+	"github.com/belfry-eid/belfry/signing/tsa"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
 
@@ -190,6 +194,77 @@ func TestEveryLevelAndKeyBeforeOthers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// stampedUnder is a file of the highest level that was renewed under a hash, and the clock
+// long after SHA-256 has ended.
+func stampedUnder(w *signingtest.Maker, hash crypto.Hash) []byte {
+	old := w.File(pdftest.Build(pdftest.Table, pdftest.Fields()), "P-256", signing.LevelBLTA, certified)
+	end := w.Base.AddDate(2, 0, 0)
+	w.Clock.Add(end.AddDate(0, -1, 0).Sub(w.Clock.Now()))
+	w.Policy.Ends, w.Authority.Hash = map[string]time.Time{"SHA-256": end}, hash
+	if hash == crypto.SHA512 {
+		w.Policy.Ends["SHA-384"] = end
+	}
+	file := w.Raise(old, signing.LevelBLTA)
+	w.Clock.Add(end.AddDate(1, 0, 0).Sub(w.Clock.Now()))
+	return file
+}
+
+// Files that were renewed under another hash than SHA-256 before it ended, and files that
+// were sealed after, are good when it has ended.
+func TestAfterTheEndOfSHA256(t *testing.T) {
+	for _, hash := range []crypto.Hash{crypto.SHA384, crypto.SHA512} {
+		w := newLasting(t)
+		kept := stampedUnder(w, hash)
+		for name, file := range map[string][]byte{"renewed": kept, "new": w.File(pdftest.Build(pdftest.Stream, pdftest.Fields()), "P-384", signing.LevelBLTA, certified)} {
+			r := verify.File(bytes.NewReader(file), int64(len(file)), verify.Options{Roots: w.Roots(), Now: w.Clock.Now()})
+			if r.Result != verify.Valid || r.Indication != verify.TotalPassed || r.Signatures[0].Level != signing.LevelBLTA {
+				t.Errorf("%s, %v: %+v", name, hash, r)
+			}
+			signingtest.Outside(t, w.Lasting, signing.LevelBLTA, file)
+			for _, token := range stamps(t, file, w.Base.AddDate(1, 0, 0)) {
+				if token.Hash != hash || token.SignatureHash() != hash {
+					t.Errorf("%s: a stamp of %v upon %v, signed by %v", name, token.Time, token.Hash, token.SignatureHash())
+				}
+			}
+		}
+	}
+}
+
+// stamps are the document time stamps of a file since a time; there is one at least.
+func stamps(t *testing.T, file []byte, since time.Time) (list []*tsa.Token) {
+	t.Helper()
+	f, err := pdf.Bytes(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := f.Fields()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range fields {
+		d, err := f.Dict(field.Value)
+		if err != nil || d["SubFilter"] != pdf.Name("ETSI.RFC3161") {
+			continue
+		}
+		contents := []byte(d["Contents"].(pdf.String))
+		_, rest, err := cms.Parse(contents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := tsa.Parse(contents[:len(contents)-len(rest)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token.Time.After(since) {
+			list = append(list, token)
+		}
+	}
+	if len(list) == 0 {
+		t.Error("no document time stamp")
+	}
+	return list
 }
 
 // A signer's own name in any script is what others print.

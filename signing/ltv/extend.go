@@ -2,6 +2,7 @@ package ltv
 
 import (
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -251,11 +252,12 @@ func (e *Extender) stamp(ctx context.Context, g *growing, marks []mark, x *Exten
 	if e.Stamper == nil {
 		return nil, errors.New("ltv: there is no time-stamping authority")
 	}
-	p, err := pades.PrepareStamp(g, g.Size(), pades.StampOptions{Room: roomAfter(marks), Password: e.Password})
+	p, err := pades.PrepareStamp(g, g.Size(), pades.StampOptions{Room: roomAfter(marks), Password: e.Password, Hash: e.Policy.Hash()})
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.Stamper.Stamp(ctx, p.Digest())
+	hash, digest := p.Imprint()
+	s, err := e.Stamper.Stamp(ctx, signing.Imprint{Hash: hash, Sum: digest})
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +302,7 @@ func (e *Extender) rests(x *Extension, m mark) {
 // rests is the first end of a certificate on the path, the root's left out, and the
 // names of all algorithms used.
 func rests(path []*x509.Certificate, token *tsa.Token) (end time.Time, names []string) {
-	end, names = path[0].NotAfter, []string{token.Hash.String()}
+	end, names = path[0].NotAfter, []string{token.Hash.String(), token.SignatureHash().String()}
 	for i, c := range path {
 		if (i == 0 || i < len(path)-1) && c.NotAfter.Before(end) {
 			end = c.NotAfter
@@ -320,6 +322,22 @@ func (p Policy) end(certificates time.Time, algorithms []string) time.Time {
 		}
 	}
 	return end.UTC()
+}
+
+// Hash is the one upon which stamps are asked for: the first of SHA-256, SHA-384 and
+// SHA-512 whose end is not known, else the one that ends last.
+func (p Policy) Hash() crypto.Hash {
+	best, end := crypto.Hash(0), time.Time{}
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		at, ends := p.Ends[h.String()]
+		if !ends {
+			return h
+		}
+		if best == 0 || at.After(end) {
+			best, end = h, at
+		}
+	}
+	return best
 }
 
 // DueBy says which files are to be renewed at a time: those whose stamps' certificates

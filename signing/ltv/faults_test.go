@@ -2,12 +2,14 @@ package ltv_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -295,6 +297,42 @@ func TestRenewal(t *testing.T) {
 	}
 	if _, x, err := w.TryRaise(file, signing.LevelBLTA); err != nil || x.StampedAt.Before(w.Clock.Now().Add(-time.Second)) {
 		t.Fatal(err)
+	}
+}
+
+// When SHA-256 is known to end, files that rest on it are due before, new stamps are upon
+// SHA-384, and only an authority that does not sign by SHA-256 itself makes them last.
+func TestRenewalUnderAnotherHash(t *testing.T) {
+	w := own(t, nil)
+	old, x := w.mustExtend(w.sign(plain(), "P-384", true, true), signing.LevelBLTA)
+	if !slices.Contains(x.Algorithms, "SHA-256") || w.Policy.Hash() != crypto.SHA256 {
+		t.Fatalf("it rests on %v, stamps are upon %v", x.Algorithms, w.Policy.Hash())
+	}
+	end := w.Base.AddDate(2, 0, 0)
+	w.Policy.Ends = map[string]time.Time{"SHA-256": end}
+	if _, by := w.Policy.DueBy(end.Add(-89 * day)); !slices.Equal(by, []string{"SHA-256"}) {
+		t.Errorf("due by %v", by)
+	}
+	w.Clock.Add(end.Sub(w.Clock.Now()) - 60*day)
+	if _, y := w.mustExtend(old, signing.LevelBLTA); !y.RenewBefore.Equal(end) || w.Policy.Better(y, x.EndsAt, x.Algorithms) {
+		t.Errorf("an authority that signs by SHA-256 makes it last until %v", y.RenewBefore)
+	}
+	w.Authority.Hash = crypto.SHA384
+	file, y := w.mustExtend(old, signing.LevelBLTA)
+	if !y.RenewBefore.Equal(w.TSA.Cert.NotAfter) || !w.Policy.Better(y, x.EndsAt, x.Algorithms) || slices.Contains(y.Algorithms, "SHA-256") {
+		t.Errorf("it lasts until %v, by %v", y.RenewBefore, y.Algorithms)
+	}
+	if !bytes.HasPrefix(file, old) {
+		t.Error("the file does not begin with the old one")
+	}
+	for ends, want := range map[string]crypto.Hash{"": crypto.SHA256, "SHA-256": crypto.SHA384, "SHA-384": crypto.SHA256, "SHA-256 SHA-384": crypto.SHA512, "SHA-512 SHA-384 SHA-256": crypto.SHA256} {
+		p := ltv.Policy{Ends: map[string]time.Time{}}
+		for n, name := range strings.Fields(ends) {
+			p.Ends[name] = end.AddDate(n, 0, 0)
+		}
+		if got := p.Hash(); got != want {
+			t.Errorf("with the end of %q: %v", ends, got)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ type Policy struct {
 	AfterStamp bool
 	// Ends are the days after which algorithms no longer prove anything, by the names
 	// that Algorithms gives them: "SHA-256", "RSA-2048", "P-256". A file is renewed
-	// before.
+	// before, and stamps are upon another hash as soon as the end of one is known.
 	Ends map[string]time.Time
 	// Lead is how long before its last stamp ends a file is due for renewal; 90 days
 	// where zero.

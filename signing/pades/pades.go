@@ -276,9 +276,6 @@ func (p *Prepared) Check(signature []byte) error {
 	return nil
 }
 
-// StampDigest is what a time-stamping authority is asked to stamp for a signature.
-func StampDigest(signature []byte) [32]byte { return sha256.Sum256(signature) }
-
 // ErrRoom says that the signature with its stamp is longer than the room left for it.
 var ErrRoom = errors.New("pades: the signature does not fit into its room")
 
@@ -286,7 +283,7 @@ var ErrRoom = errors.New("pades: the signature does not fit into its room")
 var ErrContent = errors.New("pades: the content is not the one that was prepared")
 
 // Embed writes the finished file: the content, then what is appended with the
-// signature in it. token is the DER of a time stamp upon StampDigest, or nil;
+// signature in it. token is the DER of a time stamp upon the signature, or nil;
 // embedding the same signature again with a token raises it from B-B to B-T.
 // After an error what was written is to be thrown away.
 func (p *Prepared) Embed(w io.Writer, content io.Reader, signature, token []byte) error {

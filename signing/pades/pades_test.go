@@ -2,6 +2,7 @@ package pades_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -24,6 +25,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
+	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
@@ -71,7 +73,7 @@ func stamp(t testing.TB, signature []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Stamp(t.Context(), pades.StampDigest(signature))
+	s, err := c.Stamp(t.Context(), signing.ImprintOf(crypto.SHA256, signature))
 	if err != nil {
 		t.Fatal(err)
 	}

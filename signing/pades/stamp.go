@@ -1,7 +1,7 @@
 package pades
 
 import (
-	"crypto/sha256"
+	"crypto"
 	"fmt"
 	"io"
 
@@ -15,6 +15,7 @@ type StampOptions struct {
 	Room  int    // how many bytes the token may have; 0 means 8192
 	// Password opens an encrypted file; "" where none is needed.
 	Password string
+	Hash     crypto.Hash // of the imprint; SHA-256 where zero
 }
 
 // PreparedStamp is a document time stamp (ISO 32000-2, 12.8.5) that only lacks
@@ -22,7 +23,8 @@ type StampOptions struct {
 type PreparedStamp struct {
 	head, foot []byte // appended, before and behind the token
 	room       int    // hexadecimal digits between them
-	digest     [32]byte
+	hash       crypto.Hash
+	digest     []byte
 }
 
 // PrepareStamp lays out a document time stamp upon all of a file. A certified
@@ -47,18 +49,21 @@ func PrepareStamp(content io.ReaderAt, size int64, o StampOptions) (*PreparedSta
 	if p.head, p.foot, err = l.encode(); err != nil {
 		return nil, readFault(err)
 	}
-	h := sha256.New()
+	if o.Hash == 0 {
+		o.Hash = crypto.SHA256
+	}
+	h := o.Hash.New()
 	if _, err := io.Copy(h, io.NewSectionReader(content, 0, size)); err != nil {
 		return nil, fmt.Errorf("pades: read the content: %w", err)
 	}
 	h.Write(p.head)
 	h.Write(p.foot)
-	h.Sum(p.digest[:0])
+	p.hash, p.digest = o.Hash, h.Sum(nil)
 	return p, nil
 }
 
-// Digest is the SHA-256 that the authority is asked to stamp.
-func (p *PreparedStamp) Digest() [32]byte { return p.digest }
+// Imprint is the digest that the authority is asked to stamp, and its hash.
+func (p *PreparedStamp) Imprint() (crypto.Hash, []byte) { return p.hash, p.digest }
 
 // Append returns the bytes to append to the file that was prepared.
 func (p *PreparedStamp) Append(token []byte) ([]byte, error) {

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"crypto"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -144,7 +145,7 @@ func BenchmarkLasting(b *testing.B) {
 		defer benchtest.CPU(b)()
 		for b.Loop() {
 			for i := range 2 {
-				if _, err := w.cfg.Stamper.Stamp(ctx, [32]byte{byte(i)}); err != nil {
+				if _, err := w.cfg.Stamper.Stamp(ctx, signing.ImprintOf(crypto.SHA256, []byte{byte(i)})); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -74,9 +74,9 @@ func (w *work) checkClock(ctx context.Context, key Key) error {
 		return nil
 	}
 	if w.ticks.ask(now) {
-		var nothing [32]byte
-		rand.Read(nothing[:])
-		_, err := w.Stamper.Stamp(ctx, nothing)
+		nothing := make([]byte, 32)
+		rand.Read(nothing)
+		_, err := w.Stamper.Stamp(ctx, signing.ImprintOf(w.stampHash(), nothing))
 		w.ticks.heard(w.Clock(), err)
 	}
 	if err := w.ticks.doubt(); err != nil {

@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/ltv"
-	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingsql"
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
@@ -60,7 +60,7 @@ func (w *work) finish(ctx context.Context) error {
 
 // stamp asks for the time stamp upon the signature. Where more will be asked it is kept first.
 func (w *work) stamp(ctx context.Context) error {
-	stamp, err := w.Stamper.Stamp(ctx, pades.StampDigest(w.attempt.Signature))
+	stamp, err := w.Stamper.Stamp(ctx, signing.ImprintOf(w.stampHash(), w.attempt.Signature))
 	w.ticks.heard(w.Clock(), err)
 	if errors.Is(err, tsa.ErrTime) && w.fresh {
 		return w.giveUp(ctx, "it was signed by a clock that is not the time-stamping authority's", err)
@@ -86,6 +86,14 @@ func (w *work) stamp(ctx context.Context) error {
 	return w.advance(ctx, r, "seal.stamped", w.stampDetail(r), func(tx *sqldb.Tx) error {
 		return w.store.Stamp(tx, w.g.Commune, w.g.ID, w.attempt.N, stamp.Token, r)
 	})
+}
+
+// stampHash is the hash of the stamp upon a signature, as that of the stamps upon a document.
+func (w *work) stampHash() crypto.Hash {
+	if w.Extender == nil {
+		return crypto.SHA256
+	}
+	return w.Extender.Policy.Hash()
 }
 
 func (w *work) stampDetail(r signing.Receipt) map[string]string {

@@ -2,10 +2,12 @@ package seal
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -589,6 +591,54 @@ func TestRenewal(t *testing.T) {
 		if due() != 1 {
 			t.Error("not due before the end of an algorithm")
 		}
+	})
+}
+
+// When the end of SHA-256 is made known, every stamp is upon another hash, what rests on
+// SHA-256 is due, and once it is renewed no more.
+func TestRenewalUnderAnotherHash(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newLastingWorld(t, db, signing.LevelBLTA, "P-384")
+		var upon []crypto.Hash
+		w.tsa.Bend = func(s *timestamp.Timestamp) { upon = append(upon, s.HashAlgorithm) }
+		grant := w.grant(paper(t.Name(), 1000))
+		first, err := w.seal(grant)
+		if err != nil || !slices.Contains(upon, crypto.SHA256) {
+			t.Fatal(err, upon)
+		}
+		w.cfg.Extender.Policy.Ends = map[string]time.Time{"SHA-256": w.clock.Now().AddDate(0, 2, 0)}
+		due := func() int {
+			t.Helper()
+			list, err := w.Due(ctx, here, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		if due() != 1 {
+			t.Fatal("not due before the end of SHA-256")
+		}
+		renew := func() (signing.Receipt, error) {
+			return w.Renew(ctx, here, grant, func(tx *sqldb.Tx, r signing.Receipt) error {
+				_, err := tx.Exec(`UPDATE recorded SET document = $1 WHERE id = $2 AND stage = 'finished'`, r.Document, grant)
+				return err
+			})
+		}
+		if r, err := renew(); fault.KindOf(err) != fault.Unreachable || r.Document != first.Document {
+			t.Fatalf("an authority that signs by SHA-256: %+v, %v", r, err)
+		}
+		upon, w.tsa.Hash = nil, crypto.SHA384
+		r, err := renew()
+		if err != nil || r.Document == first.Document || due() != 0 || !bytes.HasPrefix(w.file(r), w.file(first)) {
+			t.Fatalf("%+v, %v, %d due", r, err, due())
+		}
+		if _, err := w.seal(w.grant(paper("after", 1000))); err != nil || due() != 0 {
+			t.Error(err, due())
+		}
+		if slices.ContainsFunc(upon, func(h crypto.Hash) bool { return h != crypto.SHA384 }) || len(upon) < 3 {
+			t.Errorf("stamps upon %v", upon)
+		}
+		w.neverTooMuch(grant)
 	})
 }
 

@@ -314,14 +314,14 @@ func TestAStrangerIsNotFooled(t *testing.T) {
 // stamper answers the same to everybody.
 type stamper signing.Stamp
 
-func (s stamper) Stamp(context.Context, [32]byte) (signing.Stamp, error) {
+func (s stamper) Stamp(context.Context, signing.Imprint) (signing.Stamp, error) {
 	return signing.Stamp(s), nil
 }
 
 // A Stamper that breaks its own promise does not get a document out.
 func TestAStamperThatLies(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBT, signingtest.Shared().P256)
-	honest, err := w.cfg.Stamper.Stamp(ctx, [32]byte{1})
+	honest, err := w.cfg.Stamper.Stamp(ctx, signing.ImprintOf(crypto.SHA256, []byte{1}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (m *Maker) SignAs(id Identity, content []byte, level string, o pades.Option
 	}
 	var token []byte
 	if level != signing.LevelBB {
-		s, err := m.Stamper.Stamp(m.TB.Context(), pades.StampDigest(signature))
+		s, err := m.Stamper.Stamp(m.TB.Context(), signing.ImprintOf(m.Policy.Hash(), signature))
 		if err != nil {
 			m.TB.Fatal(err)
 		}

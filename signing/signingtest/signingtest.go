@@ -152,6 +152,7 @@ type Authority struct {
 	Server *httptest.Server
 	Unit   Identity
 	Clock  func() time.Time
+	Hash   crypto.Hash // by which it signs, whatever it stamps; SHA-256 where zero
 	// Bend changes what is stamped, before it is signed.
 	Bend func(*timestamp.Timestamp)
 	// Answer takes the place of the normal answer.
@@ -182,7 +183,11 @@ func (a *Authority) Stamp(request []byte) ([]byte, error) {
 	if a.Bend != nil {
 		a.Bend(stamp)
 	}
-	return stamp.CreateResponseWithOpts(a.Unit.Cert, a.Unit.Key, crypto.SHA256)
+	hash := a.Hash
+	if hash == 0 {
+		hash = crypto.SHA256
+	}
+	return stamp.CreateResponseWithOpts(a.Unit.Cert, a.Unit.Key, hash)
 }
 
 func (a *Authority) serve(w http.ResponseWriter, r *http.Request) {

@@ -20,9 +20,12 @@ import (
 var (
 	oidTSTInfo     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}
 	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-	oidSHA256      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
-	oidSHA384      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}
-	oidSHA512      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}
+)
+
+// imprints are the hashes upon which a stamp proves something, and imprintOIDs their names.
+var (
+	imprints    = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
+	imprintOIDs = []asn1.ObjectIdentifier{{2, 16, 840, 1, 101, 3, 4, 2, 1}, {2, 16, 840, 1, 101, 3, 4, 2, 2}, {2, 16, 840, 1, 101, 3, 4, 2, 3}}
 )
 
 // Token is a time-stamp token that was parsed. Nothing of it is to be believed
@@ -43,6 +46,9 @@ type Token struct {
 
 // Certificates are those inside the token.
 func (t *Token) Certificates() []*x509.Certificate { return t.signed.Certificates }
+
+// SignatureHash is the one by which the authority signed, whatever it stamped.
+func (t *Token) SignatureHash() crypto.Hash { return t.signed.Hash }
 
 // Size is the length of the token in bytes.
 func (t *Token) Size() int { return t.size }
@@ -115,15 +121,11 @@ func hashOf(algorithm cryptobyte.String) (crypto.Hash, bool) {
 	if !algorithm.ReadASN1ObjectIdentifier(&oid) {
 		return 0, false
 	}
-	switch {
-	case oid.Equal(oidSHA256):
-		return crypto.SHA256, true
-	case oid.Equal(oidSHA384):
-		return crypto.SHA384, true
-	case oid.Equal(oidSHA512):
-		return crypto.SHA512, true
+	i := slices.IndexFunc(imprintOIDs, oid.Equal)
+	if i < 0 {
+		return 0, false
 	}
-	return 0, false
+	return imprints[i], true
 }
 
 // generalizedTime reads genTime, which unlike times in certificates may have a fraction of a second.

@@ -12,7 +12,6 @@ package tsa
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/asn1"
@@ -23,6 +22,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -117,13 +117,12 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Stamp asks one authority after the other for a stamp upon a SHA-256 digest. If
-// none gives an honest one the error is of kind fault.Unreachable and joins what
-// each did wrong.
-func (c *Client) Stamp(ctx context.Context, digest [32]byte) (signing.Stamp, error) {
+// Stamp asks one authority after the other for a stamp. If none gives an honest one
+// the error is of kind fault.Unreachable and joins what each did wrong.
+func (c *Client) Stamp(ctx context.Context, what signing.Imprint) (signing.Stamp, error) {
 	var faults []error
 	for i := range c.authorities {
-		stamp, err := c.ask(ctx, i, digest)
+		stamp, err := c.ask(ctx, i, what)
 		if err == nil {
 			return stamp, nil
 		}
@@ -135,13 +134,13 @@ func (c *Client) Stamp(ctx context.Context, digest [32]byte) (signing.Stamp, err
 	return signing.Stamp{}, fault.New(fault.Unreachable, "tsa.unavailable", errors.Join(faults...))
 }
 
-func (c *Client) ask(ctx context.Context, i int, digest [32]byte) (signing.Stamp, error) {
+func (c *Client) ask(ctx context.Context, i int, what signing.Imprint) (signing.Stamp, error) {
 	a := c.authorities[i]
 	nonce, err := newNonce()
 	if err != nil {
 		return signing.Stamp{}, err
 	}
-	query, err := request(digest, nonce, a.Policy)
+	query, err := request(what, nonce, a.Policy)
 	if err != nil {
 		return signing.Stamp{}, err
 	}
@@ -158,7 +157,7 @@ func (c *Client) ask(ctx context.Context, i int, digest [32]byte) (signing.Stamp
 		return signing.Stamp{}, err
 	}
 	switch {
-	case t.Hash != crypto.SHA256 || !bytes.Equal(t.Imprint, digest[:]):
+	case t.Hash != what.Hash || !bytes.Equal(t.Imprint, what.Sum):
 		return signing.Stamp{}, ErrImprint
 	case t.Nonce == nil || t.Nonce.Cmp(nonce) != 0:
 		return signing.Stamp{}, ErrNonce
@@ -184,16 +183,20 @@ func newNonce() (*big.Int, error) {
 }
 
 // request is the DER of a TimeStampReq that asks for the unit's certificate too.
-func request(digest [32]byte, nonce *big.Int, policy asn1.ObjectIdentifier) ([]byte, error) {
+func request(what signing.Imprint, nonce *big.Int, policy asn1.ObjectIdentifier) ([]byte, error) {
+	i := slices.Index(imprints, what.Hash)
+	if i < 0 || len(what.Sum) != what.Hash.Size() {
+		return nil, fmt.Errorf("tsa: no stamp upon %d bytes of %v", len(what.Sum), what.Hash)
+	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(oidSHA256)
+				b.AddASN1ObjectIdentifier(imprintOIDs[i])
 				b.AddASN1NULL()
 			})
-			b.AddASN1OctetString(digest[:])
+			b.AddASN1OctetString(what.Sum)
 		})
 		if policy != nil {
 			b.AddASN1ObjectIdentifier(policy)

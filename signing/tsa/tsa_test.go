@@ -2,7 +2,7 @@ package tsa_test
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -18,11 +18,12 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
 )
 
-var digest = sha256.Sum256([]byte("signature"))
+var digest = signing.ImprintOf(crypto.SHA256, []byte("signature"))
 
 func client(t testing.TB, change func(*tsa.Config), urls ...string) *tsa.Client {
 	t.Helper()
@@ -67,6 +68,32 @@ func TestAnHonestStamp(t *testing.T) {
 	}
 }
 
+// Stamps are upon any hash that proves something, and upon no other.
+func TestHashes(t *testing.T) {
+	a := signingtest.NewAuthority(t, signingtest.Shared().TSA)
+	c := client(t, nil, a.Server.URL)
+	for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		a.Hash = hash
+		stamp, err := c.Stamp(t.Context(), signing.ImprintOf(hash, []byte("signature")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := tsa.Parse(stamp.Token)
+		if err != nil || token.Hash != hash || token.SignatureHash() != hash || !token.Covers([]byte("signature")) {
+			t.Errorf("%v: %+v, %v", hash, token, err)
+		}
+	}
+	asked := a.Count()
+	for _, bad := range []signing.Imprint{{}, {Hash: crypto.SHA1, Sum: make([]byte, 20)}, {Hash: crypto.SHA512, Sum: digest.Sum}, {Hash: crypto.SHA3_256, Sum: make([]byte, 32)}} {
+		if _, err := c.Stamp(t.Context(), bad); err == nil {
+			t.Errorf("%+v: stamped", bad)
+		}
+	}
+	if a.Count() != asked {
+		t.Error("the authority was asked")
+	}
+}
+
 // Every lie has its own name, is refused, and the next authority is asked.
 func TestLies(t *testing.T) {
 	w := signingtest.Shared()
@@ -92,6 +119,7 @@ func TestLies(t *testing.T) {
 		"another nonce":        {want: tsa.ErrNonce, bend: func(s *timestamp.Timestamp) { s.Nonce = big.NewInt(7) }},
 		"no nonce":             {want: tsa.ErrNonce, bend: func(s *timestamp.Timestamp) { s.Nonce = nil }},
 		"another digest":       {want: tsa.ErrImprint, bend: func(s *timestamp.Timestamp) { s.HashedMessage = make([]byte, 32) }},
+		"a longer digest":      {want: tsa.ErrImprint, bend: func(s *timestamp.Timestamp) { s.HashAlgorithm, s.HashedMessage = crypto.SHA512, make([]byte, 64) }},
 		"another policy":       {want: tsa.ErrPolicy, bend: func(s *timestamp.Timestamp) { s.Policy = asn1.ObjectIdentifier{1, 2, 3} }},
 		"old time":             {want: tsa.ErrTime, bend: later(-6 * time.Minute)},
 		"time ahead":           {want: tsa.ErrTime, bend: later(6 * time.Minute)},

@@ -257,7 +257,8 @@ func TestStampFromBeforeItsUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := believer.Stamp(t.Context(), p.Digest()); err == nil {
+	hash, digest := p.Imprint()
+	if _, err := believer.Stamp(t.Context(), signing.Imprint{Hash: hash, Sum: digest}); err == nil {
 		t.Error("a stamp from before its unit was taken")
 	}
 }

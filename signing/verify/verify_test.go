@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -21,6 +22,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/pdf"
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
+	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/tsa"
@@ -58,7 +60,7 @@ func sign(t testing.TB, content []byte, id signingtest.Identity, h how) []byte {
 	}
 	var token []byte
 	if h.stamped {
-		digest := pades.StampDigest(signature)
+		digest := sha256.Sum256(signature)
 		token = stamp(t, h.unit, digest)
 	}
 	var b bytes.Buffer
@@ -81,7 +83,7 @@ func stamp(t testing.TB, unit signingtest.Identity, digest [32]byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Stamp(t.Context(), digest)
+	s, err := c.Stamp(t.Context(), signing.Imprint{Hash: crypto.SHA256, Sum: digest[:]})
 	if err != nil {
 		t.Fatal(err)
 	}
