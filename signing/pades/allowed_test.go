@@ -87,8 +87,28 @@ func TestSeedValues(t *testing.T) {
 		"/Cert<</Ff 2/Issuer[" + other + "]>>":                        false,
 		"/Cert<</Ff 4/OID[(1.2)]>>":                                   false,
 		"/Cert<</Ff 0/Subject[" + other + "]>>/V 2/Ff 4":              true,
-		"/V 9/Ff 4":              false,
-		"/Ff 2/SubFilter 99 0 R": false,
+		"/V 9/Ff 4":                                 false,
+		"/Ff 256/AppearanceFilter(x)":               false,
+		"/Ff 128/LockDocument/true":                 false,
+		"/Ff 128/LockDocument/false":                true,
+		"/Ff 128/LockDocument/auto":                 true,
+		"/Ff 32/AddRevInfo false":                   true,
+		"/Ff 64/DigestMethod[(sha-256)]":            true,
+		"/Ff 512":                                   false, // a duty that nobody knows
+		"/Ff 2/SubFilter/ETSI.CAdES.detached":       true,
+		"/Ff/x":                                     false,
+		"/Cert<</Ff 8/SubjectDN[<</cn(Nobody)>>]>>": false,
+		"/Cert<</Ff 8/SubjectDN[<</cn(Nobody)>><</O(Belfry Test)>>]>>":      true,
+		"/Cert<</Ff 8/SubjectDN[<</2.5.4.10(Belfry Test)/C(FR)>>]>>":        false,
+		"/Cert<</Ff 8/SubjectDN[<<>>]>>":                                    false,
+		"/Cert<</Ff 32/KeyUsage[(0)(X1)]>>":                                 true,
+		"/Cert<</Ff 32/KeyUsage[(XXXXX1)]>>":                                false, // to sign certificates
+		"/Cert<</Ff 32/KeyUsage[]>>":                                        false,
+		"/Cert<</Ff 64/URL(http://a.invalid)>>":                             true,
+		"/Cert<</Ff 256>>":                                                  false,
+		"/Cert 7":                                                           false,
+		"/MDP<</P 3>>":                                                      false,
+		"/Ff 2/SubFilter 99 0 R":                                            false,
 		"/Ff 66/SubFilter[/ETSI.CAdES.detached]/DigestMethod[(SHA384)]":     false,
 		"/Ff 67/SubFilter[/ETSI.CAdES.detached]/DigestMethod[(SHA256)]/F 1": false,
 	} {
@@ -96,6 +116,21 @@ func TestSeedValues(t *testing.T) {
 		if (got == "") != ok || (!ok && got != "pades.seed_value") {
 			t.Errorf("%.80s: %q", sv, got)
 		}
+	}
+	for asked, want := range map[string]int{"/MDP<</P 1>>": 1, "/MDP<</P 2>>": 2, "/MDP<</P 3>>": 3, "/Ff 128/LockDocument/true": 1, "": 1} {
+		o := with(func(o *pades.Options) { o.Certify = true })
+		f := open(t, sign(t, withField("/SV<</Type/SV"+asked+">>"), w.P256, o))
+		catalog, err := f.Catalog()
+		if err != nil {
+			t.Fatal(err)
+		}
+		references, _ := f.Array(dict(t, f, dict(t, f, catalog["Perms"])["DocMDP"])["Reference"])
+		if got := dict(t, f, dict(t, f, references[0])["TransformParams"])["P"]; got != pdf.Integer(want) {
+			t.Errorf("%s: certified with P %v", asked, got)
+		}
+	}
+	if got := prepareError(withField("/SV<</MDP<</P 0>>>>"), with(func(o *pades.Options) { o.Certify = true })); got != "pades.seed_value" {
+		t.Errorf("a certification where none may be: %q", got)
 	}
 	reasons := withField("/SV<</Ff 8/Reasons[(I approve)]>>")
 	if got := prepareError(reasons, with(func(o *pades.Options) { o.Reason = "I approve" })); got != "" {

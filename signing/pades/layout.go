@@ -18,6 +18,7 @@ type layout struct {
 	fields   []pdf.Field
 	fill     *pdf.Field // the empty field to fill; nil adds one
 	lock     pdf.Dict   // what that field locks; nil is nothing
+	permits  int        // what a certification lets others do, the P of DocMDP; 0 is none
 	ranges   *pdf.Hole
 	contents *pdf.Hole
 }
@@ -51,6 +52,9 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	l := &layout{file: f, o: o, kind: k, update: f.Update(), catalog: maps.Clone(catalog), fields: fields}
 	l.ranges = &pdf.Hole{Text: "[" + strings.Repeat(" ", len("0 0000000000 0000000000 0000000000")) + "]"}
 	l.contents = &pdf.Hole{Text: "<" + strings.Repeat("0", room) + ">"}
+	if o.Certify {
+		l.permits = 1
+	}
 	dict := l.signature
 	if k == stamping {
 		dict = l.stamp
@@ -75,9 +79,14 @@ func newLayout(f *pdf.File, o Options, k kind, room int) (*layout, error) {
 	return l, nil
 }
 
+const (
+	handler = "Adobe.PPKLite"
+	format  = "ETSI.CAdES.detached"
+)
+
 func (l *layout) signature() pdf.Dict {
 	d := pdf.Dict{
-		"Type": pdf.Name("Sig"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.CAdES.detached"),
+		"Type": pdf.Name("Sig"), "Filter": pdf.Name(handler), "SubFilter": pdf.Name(format),
 		"M": pdf.Date(l.o.At), "ByteRange": l.ranges, "Contents": l.contents,
 	}
 	for key, text := range map[pdf.Name]string{"Name": l.o.Name, "Reason": l.o.Reason, "Location": l.o.Location} {
@@ -86,7 +95,7 @@ func (l *layout) signature() pdf.Dict {
 		}
 	}
 	if l.o.Certify {
-		params := pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(1), "V": pdf.Name("1.2")}
+		params := pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(l.permits), "V": pdf.Name("1.2")}
 		d["Reference"] = pdf.Array{pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": pdf.Name("DocMDP"), "TransformParams": params}}
 	}
 	if l.lock != nil {
@@ -99,7 +108,7 @@ func (l *layout) signature() pdf.Dict {
 // stamp is the dictionary of a document time stamp, EN 319 142-1, clause 5.4.3.
 func (l *layout) stamp() pdf.Dict {
 	return pdf.Dict{
-		"Type": pdf.Name("DocTimeStamp"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.RFC3161"),
+		"Type": pdf.Name("DocTimeStamp"), "Filter": pdf.Name(handler), "SubFilter": pdf.Name("ETSI.RFC3161"),
 		"ByteRange": l.ranges, "Contents": l.contents,
 	}
 }

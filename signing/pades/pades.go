@@ -40,7 +40,7 @@ type Options struct {
 	Chain   []*x509.Certificate // the signer's first, then its issuers; the root is not needed
 	At      time.Time           // /M, what the signer's clock says; to the second
 	PSS     bool                // an RSA key signs with RSASSA-PSS, not PKCS #1 v1.5
-	Certify bool                // certify the document: no later change but validation data and time stamps (DocMDP, P 1)
+	Certify bool                // certify the document: no later change but validation data and time stamps (DocMDP, P 1), unless Field asks for another P
 	Field   string              // an empty signature field to fill, or OnlyEmpty; "" adds a field of a new name
 	Label   string              // what a screen reader says of the field; "" means the signer's common name
 	// Visible is what people see of it; nil shows nothing. It is not for Field.

@@ -13,6 +13,8 @@ type signedRevision struct {
 	file    *pdf.File
 	end     int64
 	section int // the place of its newest cross-reference section among the file's, the newest being 0
+	field   pdf.Dict
+	dict    pdf.Dict // of the signature
 	permission
 }
 
@@ -42,7 +44,7 @@ func (c *checker) revision(s *examined, field pdf.Field, ref pdf.Ref, r ranges) 
 		refuse(Broken, err.Error())
 		return
 	}
-	s.revision = &signedRevision{file: signed, end: r.end, section: section}
+	s.revision = &signedRevision{file: signed, end: r.end, section: section, field: own, dict: dict}
 	s.Certification, s.revision.permission = permissionOf(signed, own, dict)
 	s.Locks = s.revision.locks
 	if s.Certification > 0 {

@@ -70,20 +70,15 @@ func handSign(t testing.TB, file []byte, permission int, make func(covered []byt
 // handSignWith is handSign with more entries in the signature dictionary.
 func handSignWith(t testing.TB, file []byte, permission int, more pdf.Dict, make func(covered []byte) []byte) []byte {
 	t.Helper()
-	ranges := &pdf.Hole{Text: "[" + strings.Repeat(" ", 40) + "]"}
-	contents := &pdf.Hole{Text: "<" + strings.Repeat("0", 16000) + ">"}
-	out := update(t, file, func(f *pdf.File, u *pdf.Update) {
+	if permission > 0 {
+		more = with(more, "Reference", pdf.Array{pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": pdf.Name("DocMDP"),
+			"TransformParams": pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(permission), "V": pdf.Name("1.2")}}})
+	}
+	return handSigned(t, file, make, func(f *pdf.File, u *pdf.Update, signature pdf.Ref) {
 		page, dict, _, err := f.FirstPage()
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := pdf.Dict{"Type": pdf.Name("Sig"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.CAdES.detached"), "ByteRange": ranges, "Contents": contents}
-		if permission > 0 {
-			d["Reference"] = pdf.Array{pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": pdf.Name("DocMDP"),
-				"TransformParams": pdf.Dict{"Type": pdf.Name("TransformParams"), "P": pdf.Integer(permission), "V": pdf.Name("1.2")}}}
-		}
-		maps.Copy(d, more)
-		signature := u.Add(d)
 		none := pdf.Array{pdf.Integer(0), pdf.Integer(0), pdf.Integer(0), pdf.Integer(0)}
 		field := u.Add(pdf.Dict{"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Sig"), "T": pdf.String("Hand"), "V": signature, "P": page, "F": pdf.Integer(132), "Rect": none})
 		annots, _ := f.Array(dict["Annots"])
@@ -95,6 +90,18 @@ func handSignWith(t testing.TB, file []byte, permission int, more pdf.Dict, make
 		if permission > 0 {
 			u.Set(f.Root(), with(catalog, "Perms", pdf.Dict{"DocMDP": signature}))
 		}
+	}, more)
+}
+
+// handSigned appends a signature dictionary, with more entries, that place puts somewhere.
+func handSigned(t testing.TB, file []byte, make func(covered []byte) []byte, place func(f *pdf.File, u *pdf.Update, signature pdf.Ref), more pdf.Dict) []byte {
+	t.Helper()
+	ranges := &pdf.Hole{Text: "[" + strings.Repeat(" ", 40) + "]"}
+	contents := &pdf.Hole{Text: "<" + strings.Repeat("0", 16000) + ">"}
+	out := update(t, file, func(f *pdf.File, u *pdf.Update) {
+		d := pdf.Dict{"Type": pdf.Name("Sig"), "Filter": pdf.Name("Adobe.PPKLite"), "SubFilter": pdf.Name("ETSI.CAdES.detached"), "ByteRange": ranges, "Contents": contents}
+		maps.Copy(d, more)
+		place(f, u, u.Add(d))
 	})
 	from := contents.Offset()
 	to := from + int64(len(contents.Text))

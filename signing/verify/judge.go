@@ -103,6 +103,7 @@ func (c *checker) judgeSignature(s *examined) {
 		s.find(NotForSigning, "")
 	}
 	paths, err := c.chains(signer, c.roots, s.signed.Certificates, at, x509.ExtKeyUsageAny)
+	c.seedValues(s, s.pathOf(paths))
 	switch {
 	case err == nil:
 		c.listed(s, paths, at)
