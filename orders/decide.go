@@ -425,7 +425,11 @@ func (s *Service) Refuse(ctx context.Context, c commune.ID, id string, clerk Cle
 		return Order{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("ground %q", reasons.Ground))
 	}
 	at := s.now()
-	refusal, err := json.Marshal(Refusal{Ground: reasons.Ground, Text: text, By: clerk.Name, At: at})
+	of, err := s.commune(c)
+	if err != nil {
+		return Order{}, err
+	}
+	refusal, err := json.Marshal(Refusal{Ground: reasons.Ground, Text: text, By: clerk.Name, At: at, Appeal: appealText(of, r.Language)})
 	if err != nil {
 		return Order{}, err
 	}

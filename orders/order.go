@@ -214,6 +214,9 @@ type Refusal struct {
 	Text   string    `json:"text"` // the clerk's own words, in the person's language
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
+	// Appeal says where, within which time and how to appeal, in the person's language, as
+	// it was said then; "" of refusals before this was kept.
+	Appeal string `json:"appeal,omitempty"`
 }
 
 // Ground is the kind of reason of a refusal.

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|thread|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|thread|appeal|staff|figures|check|orders|page|fault|register|idp)\.[a-z_]+`)
 	anyNumber = regexp.MustCompile(`\b857[0-9]{8}\b`) // of the people of orderstest
 )
 

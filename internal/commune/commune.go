@@ -74,6 +74,10 @@ type Commune struct {
 	ClerkSignature ClerkSignature `toml:"clerk_signature"`
 	Theme          Theme          `toml:"theme"`
 	Contact        Contact        `toml:"contact"`
+	// Appeal is what a refusal says about appealing (which body, within which time, how), by
+	// language, in place of what the law of the country says. Those in the official
+	// languages must be there where there is any.
+	Appeal map[i18n.Language]string `toml:"appeal"`
 	// Products say what the commune asks of the sign-in of whoever orders a product, by the
 	// product's ID; the catalogue's own demand where it says nothing.
 	Products map[string]Demand `toml:"product"`
@@ -153,6 +157,15 @@ func (c *Commune) NameIn(l i18n.Language) string {
 	return c.Name[c.Languages()[0]]
 }
 
+// AppealIn is the commune's own text about appeals in l, in its first language where it
+// has none in l; "" where the commune leaves it to the law.
+func (c *Commune) AppealIn(l i18n.Language) string {
+	if text := c.Appeal[l]; text != "" {
+		return text
+	}
+	return c.Appeal[c.Languages()[0]]
+}
+
 // ClerksMaySign says whether the commune has clerks sign with their own eID, at will or always.
 func (c *Commune) ClerksMaySign() bool {
 	return c.ClerkSignature == OptionalClerkSignature || c.ClerksMustSign()
@@ -219,6 +232,13 @@ func (c *Commune) Check() error {
 	for _, o := range c.Origins {
 		if _, err := HostOf(o); err != nil {
 			bad("origins: %v", err)
+		}
+	}
+	if len(c.Appeal) > 0 {
+		for _, l := range c.Official() {
+			if strings.TrimSpace(c.Appeal[l]) == "" {
+				bad("appeal.%s is missing", l)
+			}
 		}
 	}
 	switch c.ClerkSignature {

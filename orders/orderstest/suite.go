@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"asked and answered":               askedAndAnswered,
 		"what people write":                written,
 		"a note to colleagues":             noteToColleagues,
+		"a commune's own way to appeal":    ownAppeal,
 		"the lists of the desk":            lists,
 		"what the person sees":             personSees,
 		"mail":                             mail,
@@ -317,6 +318,9 @@ func elsewhere(t *testing.T, w *World) {
 	ok(t, err)
 	if o.State != orders.Refused || o.Refusal.Text != "Vous habitez Lindenberg." || o.Refusal.By != "Claire 1" {
 		t.Errorf("refused %+v", o.Refusal)
+	}
+	if !strings.Contains(o.Refusal.Appeal, "Conseil d’État") || !strings.Contains(o.Refusal.Appeal, "soixante jours") {
+		t.Errorf("about appeals it says %q", o.Refusal.Appeal)
 	}
 }
 

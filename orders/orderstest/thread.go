@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
@@ -238,5 +239,36 @@ func noteToColleagues(t *testing.T, w *World) {
 				t.Errorf("%s in %s", q, l)
 			}
 		}
+	}
+}
+
+// ownAppeal is a commune's own text about appeals, in the person's language, as it was said.
+func ownAppeal(t *testing.T, w *World) {
+	of, _ := w.Communes.ByID(B)
+	of.Appeal = map[i18n.Language]string{i18n.Dutch: "Ga naar de gouverneur.", i18n.French: "Allez chez le gouverneur."}
+	refuse := func(l i18n.Language, n int) orders.Order {
+		f := w.Form(B)
+		f.Language = l
+		o, err := w.Service.Submit(ctx, B, w.Person(B, n), f)
+		ok(t, err)
+		o, err = w.Service.Refuse(ctx, B, o.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "nee"})
+		ok(t, err)
+		return o
+	}
+	first := refuse(i18n.French, 1)
+	for o, want := range map[string]string{first.Refusal.Appeal: "Allez chez le gouverneur.", refuse(i18n.English, 2).Refusal.Appeal: "Ga naar de gouverneur."} {
+		if o != want {
+			t.Errorf("%q, want %q", o, want)
+		}
+	}
+	of.Appeal = nil
+	if now := w.Get(t, B, first.ID); now.Refusal.Appeal != first.Refusal.Appeal {
+		t.Errorf("what was said then is now %q", now.Refusal.Appeal)
+	}
+	there := w.Order(t, B, 3)
+	of.Country = commune.France
+	there, err := w.Service.Refuse(ctx, B, there.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+	if err != nil || !strings.Contains(there.Refusal.Appeal, "tribunal administratif") && !strings.Contains(there.Refusal.Appeal, "bestuursrechtbank") {
+		t.Errorf("under French law: %+v, %v", there.Refusal, err)
 	}
 }
