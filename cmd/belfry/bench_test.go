@@ -5,15 +5,17 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
+	"fmt"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/belfry-eid/belfry/internal/benchtest"
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/p11"
+	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/document"
@@ -25,7 +27,7 @@ import (
 
 // BenchmarkOrder measures the whole way of an order, from the form to the sealed
 // paper, with a real typesetter, a key in SoftHSM and a durable SQLite file; and
-// beside it its parts alone, from as many goroutines on the same machine: the same
+// beside it its parts alone, from as many goroutines on the same machine: such a
 // paper set, the token's signature, a file of its size on disk.
 func BenchmarkOrder(b *testing.B) {
 	typst, err := document.NewTypst(document.TypstConfig{Modules: nodeModules(b), Recycle: 1 << 30})
@@ -40,13 +42,15 @@ func BenchmarkOrder(b *testing.B) {
 	}
 	defer token.Close()
 	last := &lastRendered{Renderer: typst}
+	issued := &issued{}
 	w := orderstest.New(b, sqldbtest.SQLite(b), func(w *orderstest.World, cfg *orders.Config) {
 		sealer, err := seal.New(seal.Config{DB: w.DB, Blobs: w.Blobs, Audit: w.Audit, Clock: w.Clock.Now,
 			Keys: map[commune.ID]seal.Key{orderstest.A: {Kind: signing.Approval, Level: signing.LevelBB, Tokens: []seal.Token{{Signer: key, Chain: sealKey.Chain[:2]}}}}})
 		if err != nil {
 			b.Fatal(err)
 		}
-		cfg.Renderer, cfg.Sealer = last, sealer
+		issued.Sealer = sealer
+		cfg.Renderer, cfg.Sealer = last, issued
 	})
 	if err := w.Jobs.Start(context.Background()); err != nil {
 		b.Fatal(err)
@@ -55,13 +59,14 @@ func BenchmarkOrder(b *testing.B) {
 	var n atomic.Int64
 	whole := func() error {
 		o := w.Approved(b, orderstest.A, int(n.Add(1)))
-		for o.State != orders.Issued {
-			time.Sleep(20 * time.Millisecond) // looking is not the work
-			o = w.Get(b, orderstest.A, o.ID)
-		}
+		<-issued.order(o.ID)
 		return nil
 	}
-	whole() // and both typesetters, or one, are there
+	var warm sync.WaitGroup // both typesetters are there, and have set what all papers share
+	for range 32 {
+		warm.Go(func() { whole() })
+	}
+	warm.Wait()
 	b.Run("whole", func(b *testing.B) { manyAtOnce(b, whole) })
 	parts := func() error { return last.parts(key, w.Blobs, n.Add(1)) }
 	b.Run("parts", func(b *testing.B) { manyAtOnce(b, parts) })
@@ -94,10 +99,13 @@ func (l *lastRendered) Render(ctx context.Context, d document.Document) ([]byte,
 	return l.Renderer.Render(ctx, d)
 }
 
-// parts sets the same paper, signs and keeps it, and does nothing else.
+// parts sets another paper like the last, signs and keeps it, and does nothing else. The
+// same one again would cost the typesetter a third: it remembers.
 func (l *lastRendered) parts(key crypto.Signer, blobs blob.Store, n int64) error {
 	ctx := context.Background()
-	paper, err := l.Renderer.Render(ctx, *l.asked.Load())
+	d := *l.asked.Load()
+	d.Number, d.Verify.URL = fmt.Sprintf("2026-%06d", n%1_000_000), d.Verify.URL+strconv.FormatInt(n, 36)
+	paper, err := l.Renderer.Render(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -105,6 +113,33 @@ func (l *lastRendered) parts(key crypto.Signer, blobs blob.Store, n int64) error
 	if _, err := key.Sign(rand.Reader, digest[:], crypto.SHA256); err != nil {
 		return err
 	}
-	_, err = blobs.Put(ctx, orderstest.A, binary.BigEndian.AppendUint64(paper, uint64(n))) // a file nobody has kept yet
+	_, err = blobs.Put(ctx, orderstest.A, paper)
 	return err
+}
+
+// issued is a Sealer that tells when an order's paper is sealed: looking for it again and
+// again would be measured too.
+type issued struct {
+	orders.Sealer
+	orders sync.Map // of grants
+	done   sync.Map // channels of orders
+}
+
+func (s *issued) order(id string) chan struct{} {
+	c, _ := s.done.LoadOrStore(id, make(chan struct{}))
+	return c.(chan struct{})
+}
+
+func (s *issued) Grant(tx *sqldb.Tx, g signing.Grant) error {
+	s.orders.Store(g.ID, g.Reference)
+	return s.Sealer.Grant(tx, g)
+}
+
+func (s *issued) Seal(ctx context.Context, c commune.ID, grant string, record func(*sqldb.Tx, signing.Receipt) error) (signing.Receipt, error) {
+	r, err := s.Sealer.Seal(ctx, c, grant, record)
+	if err == nil {
+		id, _ := s.orders.Load(grant)
+		close(s.order(id.(string)))
+	}
+	return r, err
 }
