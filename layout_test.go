@@ -155,7 +155,6 @@ var doors = map[string][]string{
 	"github.com/redis/go-redis":           {"internal/kv/redis"},
 	"github.com/jackc/pgx":                {"internal/sqldb"},
 	"modernc.org/sqlite":                  {"internal/sqldb"},
-	"github.com/riverqueue/river":         {"internal/jobs"},
 	"github.com/nicksnyder/go-i18n":       {"internal/i18n"},
 	"github.com/piglig/go-qr":             {"internal/qr"},
 	"github.com/alecthomas/kong":          {"cmd"},

@@ -37,12 +37,8 @@ func (b *broken) approved(citizen, desk *person) *deal {
 // hurry makes jobs that wait for a later time due now.
 func (b *broken) hurry(db *sqldb.DB) {
 	b.t.Helper()
-	past := `now()`
-	if db.Engine() == sqldb.SQLite {
-		past = `datetime('now', 'subsec')`
-	}
 	err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE river_job SET state = 'available', scheduled_at = ` + past + ` WHERE state IN ('scheduled', 'retryable')`)
+		_, err := tx.Exec(`UPDATE jobs_job SET due = $1 WHERE due > $2 AND every = 0`, time.Now().UnixMicro(), time.Now().UnixMicro())
 		return err
 	})
 	if err != nil {
@@ -55,7 +51,7 @@ func (b *broken) waits(db *sqldb.DB, n int) {
 	b.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var have int
-		err := db.QueryRow(context.Background(), `SELECT COUNT(*) FROM river_job WHERE kind = 'orders.seal' AND state IN ('scheduled', 'retryable')`).Scan(&have)
+		err := db.QueryRow(context.Background(), `SELECT COUNT(*) FROM jobs_job WHERE kind = 'orders.seal' AND due > $1`, time.Now().UnixMicro()).Scan(&have)
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -274,6 +274,109 @@ func TestSeveralProcessesOnPostgres(t *testing.T) {
 	t.Logf("%d and %d jobs", byProcess[0].Load(), byProcess[1].Load())
 }
 
+// What is done again and again is one row, whoever adds it: processes take turns.
+func TestEvery(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		var runs, atOnce atomic.Int32
+		var queues []*jobs.Queue
+		for range 2 {
+			q := newQueue(t, db)
+			jobs.Handle(q, func(ctx context.Context, a count) error {
+				if atOnce.Add(1) > 1 {
+					t.Error("two at once")
+				}
+				defer atOnce.Add(-1)
+				if runs.Add(1) == 1 {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+			jobs.Every(q, count{"again"}, 200*time.Millisecond)
+			queues = append(queues, q)
+		}
+		if db.Engine() == sqldb.SQLite {
+			queues = queues[:1]
+		}
+		for _, q := range queues {
+			start(t, q)
+		}
+		for end := time.Now().Add(20 * time.Second); runs.Load() < 4; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("done %d times", runs.Load())
+			}
+		}
+		var rows int
+		if err := db.QueryRow(context.Background(), `SELECT count(*) FROM jobs_job`).Scan(&rows); err != nil || rows != 1 {
+			t.Errorf("%d rows, %v", rows, err)
+		}
+	})
+}
+
+// A backlog of more than a process takes at once is worked off by several, each job once.
+func TestBacklog(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		const n = 500
+		var done [n]atomic.Int32
+		q := newQueue(t, db)
+		jobs.Handle(q, func(ctx context.Context, a count) error {
+			var i int
+			fmt.Sscan(a.ID, &i)
+			done[i].Add(1)
+			return nil
+		})
+		err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
+			for i := range n {
+				if err := q.Insert(tx, count{fmt.Sprint(i)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, q)
+		idle(t, q)
+		for i := range done {
+			if times := done[i].Load(); times != 1 {
+				t.Errorf("job %d ran %d times", i, times)
+			}
+		}
+	})
+}
+
+// What waits in the tables of the queue that was used before is taken over.
+func TestInherit(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
+			if _, err := tx.Exec(`CREATE TABLE river_job (id BIGINT, kind TEXT, args ` + jsonOf(db) + `, state TEXT)`); err != nil {
+				return err
+			}
+			for id, state := range []string{"available", "completed", "retryable", "discarded", "running"} {
+				args := []byte(fmt.Sprintf(`{"id": "%s"}`, state))
+				if _, err := tx.Exec(`INSERT INTO river_job (id, kind, args, state) VALUES ($1, 'test.count', $2, $3)`, id, args, state); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newQueue(t, db)
+		q := newQueue(t, db) // a second start finds nothing more
+		var done sync.Map
+		jobs.Handle(q, func(ctx context.Context, a count) error { done.Store(a.ID, true); return nil })
+		start(t, q)
+		idle(t, q)
+		for state, want := range map[string]bool{"available": true, "completed": false, "retryable": true, "discarded": false, "running": true} {
+			if _, ok := done.Load(state); ok != want {
+				t.Errorf("a job that was %s: done %v", state, ok)
+			}
+		}
+	})
+}
+
 // A process killed in the middle of a job: the next one does it at once.
 func TestKilledProcess(t *testing.T) {
 	if address := os.Getenv("BELFRY_JOBS_TEST_CHILD"); address != "" {
@@ -389,4 +492,12 @@ func BenchmarkJobs(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 		})
 	}
+}
+
+// jsonOf is the type of River's arguments.
+func jsonOf(db *sqldb.DB) string {
+	if db.Engine() == sqldb.Postgres {
+		return "JSONB"
+	}
+	return "BLOB"
 }

@@ -67,8 +67,7 @@ func fromEngine(err error) bool {
 
 // collided says that nothing is wrong with the transaction and it is to run
 // again: PostgreSQL could not order it among others (serialization failure,
-// deadlock), or SQLite was interrupted, which can only have been meant for a
-// statement of River's before us on this connection.
+// deadlock), or SQLite was interrupted, which is never meant for a closure.
 func collided(err error) bool {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code()&0xff == sqlite3.SQLITE_INTERRUPT

@@ -111,8 +111,9 @@ func (db *DB) Engine() Engine { return db.engine }
 // Path is the SQLite file, "" on PostgreSQL.
 func (db *DB) Path() string { return db.path }
 
-// Writer is the pool that writes: one connection on SQLite. Only internal/jobs
-// uses it, because River keeps its own rows; everybody else calls Write.
+// Writer is the pool that writes: one connection on SQLite. Only internal/jobs uses it,
+// on PostgreSQL, for a session of its own and for rows that no transaction reads;
+// everybody else calls Write.
 func (db *DB) Writer() *sql.DB { return db.writer }
 
 // Close refuses new writes, waits for those begun and closes the connections.

@@ -11,7 +11,7 @@ import (
 const statementsMax = 300
 
 // preparing makes SQLite connections that keep their prepared statements: preparing
-// one anew took a third of the time of a write, River's own included. (pgx does so by
+// one anew took a third of the time of a write. (pgx does so by
 // itself.)
 type preparing struct{ driver.Connector }
 

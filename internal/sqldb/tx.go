@@ -75,10 +75,6 @@ func (r *Row) Scan(dest ...any) error {
 // rolled back.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
-// Raw is the transaction itself. Only internal/jobs uses it, to let River insert
-// a job; whoever does asks Err first.
-func (tx *Tx) Raw() *sql.Tx { return tx.raw }
-
 // Err says why the Tx is spent, nil while it is not.
 func (tx *Tx) Err() error {
 	if tx.err == nil && tx.lost.Load() {
@@ -87,7 +83,7 @@ func (tx *Tx) Err() error {
 	return tx.err
 }
 
-// Fail spends the Tx because of err; for statements run through Raw.
+// Fail spends the Tx because of err: whatever its closure returns, nothing of it is kept.
 func (tx *Tx) Fail(err error) { tx.note(err) }
 
 func (tx *Tx) note(err error) error {
