@@ -18,7 +18,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
-	"github.com/belfry-eid/belfry/orders/register"
 	"github.com/belfry-eid/belfry/signing"
 )
 
@@ -90,59 +89,6 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	return s.Get(ctx, c, id)
 }
 
-// about is what a paper says of a person, in its language, and what a clerk has had to
-// look at.
-type about struct {
-	holder    string
-	values    map[string]string
-	members   []register.Member
-	attention Attention
-}
-
-// about asks the register; where a paper rests on none, the order's own answers are what
-// the clerk has verified.
-func (s *Service) about(ctx context.Context, of *commune.Commune, r row, reason string) (about, error) {
-	if !r.Product.Registered() {
-		return ownWords(r.Order), nil
-	}
-	number, err := s.vault.open(r.Commune, r.ID, r.sealed)
-	if err != nil {
-		return about{}, err
-	}
-	residence, err := s.Register.Residence(ctx, number)
-	if err != nil {
-		return about{}, err
-	}
-	a := about{holder: holder(residence), values: registered(residence, r.DocumentLanguage())}
-	if a.attention, err = certifiable(of, r.Surname, residence, reason); err != nil {
-		return about{}, err
-	}
-	a.members, err = s.members(ctx, r.Product, number)
-	return a, err
-}
-
-func ownWords(o Order) about {
-	a := about{holder: o.Name(), values: map[string]string{}}
-	for _, answer := range o.Answers {
-		a.values[answer.Name] = answer.In(o.DocumentLanguage())
-	}
-	return a
-}
-
-// registered are the facts of the register, as a paper in l prints them.
-func registered(residence register.Residence, l i18n.Language) map[string]string {
-	values := map[string]string{
-		Surname: residence.Surname, GivenNames: residence.GivenNames,
-		BirthDate: residence.BirthDate.In(l), Since: residence.Since.In(l),
-	}
-	if residence.Status == register.ReferenceAddress {
-		values[ReferenceAddress] = residence.Address(l)
-	} else {
-		values[Address] = residence.Address(l)
-	}
-	return values
-}
-
 // draw makes the paper's bytes and keeps them; nothing refers to them yet.
 func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about) (frozen, error) {
 	seal, err := s.Sealer.Describe(of.ID)
@@ -150,7 +96,7 @@ func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject 
 		return frozen{}, err
 	}
 	f := frozen{holder: subject.holder, specimen: seal.Specimen, at: s.now()}
-	data, err := s.Renderer.Render(ctx, paperOf(of, r, subject.values, seal, f.at))
+	data, err := s.Renderer.Render(ctx, paperOf(of, r, subject, seal, f.at))
 	if err != nil {
 		return frozen{}, err
 	}
@@ -197,23 +143,6 @@ func movedFault(r row) error {
 		With("State", string(r.State))
 }
 
-// certifiable says whether the register's answer can stand on a paper of this commune,
-// and what a clerk has had to look at. A reason is one for going on in spite of it.
-func certifiable(of *commune.Commune, surname string, r register.Residence, reason string) (Attention, error) {
-	if err := inside(of, r); err != nil {
-		return "", err
-	}
-	attention := attentionOf(r, surname)
-	nothing := attention == StruckOff || attention == Deceased || attention == OtherStatus || r.Address(i18n.French) == ""
-	switch {
-	case nothing:
-		return "", fault.New(fault.Forbidden, "orders.nothing_to_certify", nil).With("Attention", string(attention))
-	case attention != NoAttention && reason == "":
-		return "", fault.New(fault.Conflict, "orders.needs_reason", nil).With("Attention", string(attention))
-	}
-	return attention, nil
-}
-
 // begin takes an order into review, where its number is allocated, and notes the
 // reason of the clerk. It returns the order as it stands then.
 func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attention, reason string) (row, error) {
@@ -257,8 +186,6 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 	return s.load(ctx, r.Commune, r.ID)
 }
 
-func holder(r register.Residence) string { return strings.TrimSpace(r.GivenNames + " " + r.Surname) }
-
 // authority is the message key of what issues the paper.
 func authority(of *commune.Commune) string {
 	if of.French() {
@@ -268,7 +195,7 @@ func authority(of *commune.Commune) string {
 }
 
 // paperOf is all that stands on the paper.
-func paperOf(of *commune.Commune, r row, values map[string]string, seal signing.Seal, at time.Time) document.Document {
+func paperOf(of *commune.Commune, r row, subject about, seal signing.Seal, at time.Time) document.Document {
 	l := r.DocumentLanguage()
 	text := r.Product.Paper
 	fill := strings.NewReplacer("{commune}", of.NameIn(l), "{date}", i18n.Date(l, at))
@@ -291,8 +218,21 @@ func paperOf(of *commune.Commune, r row, values map[string]string, seal signing.
 		}
 	}
 	for _, row := range text.Rows {
-		if v := values[row.Fact]; v != "" {
+		if v := subject.values[row.Fact]; v != "" {
 			d.Facts = append(d.Facts, document.Fact{Label: row.In(l), Value: v})
+		}
+	}
+	if list := text.List; list != nil {
+		d.List.Title = list.Title.In(l)
+		for _, c := range list.Columns {
+			d.List.Columns = append(d.List.Columns, document.Column{Label: c.In(l), Width: c.Width})
+		}
+		for _, line := range subject.lines {
+			var cells []string
+			for _, c := range list.Columns {
+				cells = append(cells, line[c.Fact])
+			}
+			d.List.Rows = append(d.List.Rows, cells)
 		}
 	}
 	return d

@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -42,10 +43,13 @@ func lifeForm() orders.Submission {
 // At a mairie the paper says what sign-in and person tell and a clerk has verified.
 func TestPaperOfAMairie(t *testing.T) {
 	w := atMairie(t)
-	for c, want := range map[commune.ID]string{mairie: "fr_life", orderstest.A: "residence"} {
-		list := w.Service.Products(c)
-		if len(list) != 1 || list[0].ID != want {
-			t.Errorf("%s offers %v", c, list)
+	for c, want := range map[commune.ID]string{mairie: "fr_life", orderstest.A: "residence household residence_history life nationality"} {
+		var ids []string
+		for _, p := range w.Service.Products(c) {
+			ids = append(ids, p.ID)
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s offers %s", c, got)
 		}
 	}
 	for c, other := range map[commune.ID]string{mairie: "residence", orderstest.A: "fr_life"} {

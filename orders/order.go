@@ -55,6 +55,14 @@ const (
 	Address          = "address"           // of the main residence, on one line
 	ReferenceAddress = "reference_address" // in place of Address
 	Since            = "since"             // a register.Day
+	Household        = "household"         // first names of those who are registered together
+)
+
+// Facts that papers say beside the answers.
+const (
+	Members          = "members" // how many the household has
+	Nationality      = "nationality"
+	NationalitySince = "nationality_since"
 )
 
 // Answer is one value of an order and where it comes from.
@@ -94,7 +102,12 @@ const (
 	Deceased           Attention = "deceased"          // somebody uses the card of a dead person
 	NameDiffers        Attention = "name_differs"      // card and register disagree on the surname
 	OtherStatus        Attention = "other_status"      // the register says something this program does not know
+	MoveDeclared       Attention = "move_declared"     // another address was declared and is not verified yet
+	OddHousehold       Attention = "odd_household"     // a child lives there by turns, or a relation has no word
 )
+
+// Attentions lists every reason.
+var Attentions = []Attention{AtReferenceAddress, Undisclosed, StruckOff, Deceased, NameDiffers, OtherStatus, MoveDeclared, OddHousehold}
 
 // Key is the message key of the note to the clerk.
 func (a Attention) Key() string { return "orders.attention." + string(a) }

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,17 +66,39 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 	if err := inside(of, r); err != nil {
 		return nil, "", err
 	}
-	attention := attentionOf(r, p.Surname)
+	if chosen.OnlyBelgians {
+		if _, err := s.belgian(ctx, p.Number); err != nil {
+			return nil, "", err
+		}
+	}
 	answers := []Answer{
 		{GivenNames, form.Line(p.GivenNames), FromCard},
 		{Surname, form.Line(p.Surname), FromCard},
 	}
+	answers = slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" }) // some people have one name
 	for _, f := range facts(r, of.Languages()[0]) {
-		if f.name != Surname && f.name != GivenNames {
+		if f.name != Surname && f.name != GivenNames && chosen.Paper.Says(f.name) {
 			answers = append(answers, Answer{f.name, f.value, FromRegister})
 		}
 	}
-	return answers, attention, nil
+	var members []register.Member
+	if chosen.Paper.Lists(catalogue.Household) && (r.Status == register.Registered || r.Status == register.ReferenceAddress) {
+		if members, err = s.members(ctx, chosen, p.Number); err != nil {
+			return nil, "", err
+		}
+		answers = append(answers, Answer{Household, firstNames(living(members)), FromRegister})
+	}
+	return answers, attentionFor(chosen, r, p.Surname, members), nil
+}
+
+// firstNames is enough for somebody to see whether everybody is there.
+func firstNames(members []register.Member) string {
+	var names []string
+	for _, m := range members {
+		first, _, _ := strings.Cut(m.GivenNames, " ")
+		names = append(names, cmp.Or(first, m.Surname))
+	}
+	return strings.Join(names, ", ")
 }
 
 // told are the answers of somebody whom no register knows: what their sign-in tells.

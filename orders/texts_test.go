@@ -11,6 +11,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/notice"
+	"github.com/belfry-eid/belfry/orders/register"
 )
 
 var faultKey = regexp.MustCompile(`(?:fault\.New\([^"\n]*"((?:orders|register|withdrawal)\.[a-z_.]+)"|"(orders\.form\.[a-z_]+)")`)
@@ -30,13 +31,16 @@ func TestEveryKeyHasWords(t *testing.T) {
 	for _, g := range orders.Grounds {
 		keys[g.Key()] = true
 	}
-	for _, a := range []orders.Attention{orders.AtReferenceAddress, orders.Undisclosed, orders.StruckOff, orders.Deceased, orders.NameDiffers, orders.OtherStatus} {
+	for _, a := range orders.Attentions {
 		keys[a.Key()] = true
+	}
+	for _, r := range register.Relations {
+		keys["orders.relation."+string(r)] = true
 	}
 	for _, o := range []orders.Origin{orders.FromCard, orders.FromSignIn, orders.FromRegister, orders.FromPerson} {
 		keys[o.Key()] = true
 	}
-	for _, n := range []string{orders.GivenNames, orders.Surname, orders.BirthDate, orders.Address, orders.ReferenceAddress, orders.Since} {
+	for _, n := range []string{orders.GivenNames, orders.Surname, orders.BirthDate, orders.Address, orders.ReferenceAddress, orders.Since, orders.Household} {
 		keys[orders.Answer{Name: n}.LabelKey()] = true
 	}
 	for _, n := range form.Names {

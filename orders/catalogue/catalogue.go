@@ -51,9 +51,13 @@ type Product struct {
 	Source     string `toml:"source"`
 	SourceCode string `toml:"source_code"`
 	// Template names the drawing of orders/document.
-	Template    string `toml:"template"`
-	PriceCents  int64  `toml:"price_cents"`  // 0 is free
-	WorkingDays int    `toml:"working_days"` // promised at most, the day after the order being the first
+	Template string `toml:"template"`
+	// Rank orders the products on a page, the lowest first.
+	Rank int `toml:"rank"`
+	// OnlyBelgians says that the paper certifies the Belgian nationality: others have none.
+	OnlyBelgians bool  `toml:"only_belgians"`
+	PriceCents   int64 `toml:"price_cents"`  // 0 is free
+	WorkingDays  int   `toml:"working_days"` // promised at most, the day after the order being the first
 	// SignIn is what is asked of the sign-in of whoever orders it; a commune may ask otherwise.
 	SignIn commune.Demand `toml:"sign_in"`
 
@@ -95,7 +99,41 @@ type Paper struct {
 	Introduction Text  `toml:"introduction"` // {commune} and {date} stand for values
 	Legal        Text  `toml:"legal"`
 	Rows         []Row `toml:"rows"`
+	List         *List `toml:"list"` // nil where the paper has none
 }
+
+// List is a table of several lines below the facts.
+type List struct {
+	Of      string   `toml:"of"` // Household or History
+	Title   Text     `toml:"title"`
+	Columns []Column `toml:"columns"`
+}
+
+// What a List may be of.
+const (
+	Household = "household" // who lives with the person
+	History   = "history"   // where the person was registered
+)
+
+// Column is one of a List: the label of a fact of each line.
+type Column struct {
+	Row
+	Width int `toml:"width"` // beside the others; 1 where 0
+}
+
+// columns are the facts of each line, by what the list is of.
+var columns = map[string][]string{
+	Household: {"name", "birth_date", "relation", "since"},
+	History:   {"from", "until", "where"},
+}
+
+// Says whether a fact stands on the paper.
+func (p Paper) Says(fact string) bool {
+	return slices.ContainsFunc(p.Rows, func(r Row) bool { return r.Fact == fact })
+}
+
+// Lists whether the paper has a list of this kind.
+func (p Paper) Lists(of string) bool { return p.List != nil && p.List.Of == of }
 
 // Row is the label of one fact; a fact without a value prints no row.
 type Row struct {
@@ -222,6 +260,17 @@ func (p *Product) check(file string) error {
 	if len(p.Paper.Rows) == 0 {
 		bad("paper.rows: at least one")
 	}
+	if l := p.Paper.List; l != nil {
+		full("paper.list.title", l.Title, printed)
+		for i, c := range l.Columns {
+			if c.Width < 0 || !slices.Contains(columns[l.Of], c.Fact) || slices.ContainsFunc(printed, func(l i18n.Language) bool { return c.In(l) == "" }) {
+				bad("paper.list.columns[%d] has a gap, or a fact that a list of %q has not", i, l.Of)
+			}
+		}
+		if len(l.Columns) == 0 {
+			bad("paper.list.columns: at least one")
+		}
+	}
 	if err := p.SignIn.Check(); err != nil {
 		bad("sign_in: %v", err)
 	}
@@ -236,7 +285,7 @@ func (p *Product) check(file string) error {
 	return errors.Join(faults...)
 }
 
-// Current lists the newest version of each product.
+// Current lists the newest version of each product, by rank.
 func (c *Catalogue) Current() []*Product {
 	var newest []*Product
 	for i, p := range c.products {
@@ -244,6 +293,7 @@ func (c *Catalogue) Current() []*Product {
 			newest = append(newest, p)
 		}
 	}
+	slices.SortStableFunc(newest, func(a, b *Product) int { return a.Rank - b.Rank })
 	return newest
 }
 

@@ -21,6 +21,8 @@ const (
 	maxValue = 1000
 	maxText  = 4000
 	maxFacts = 60
+	maxCols  = 8
+	maxRows  = 400
 	maxHead  = 6
 	maxURL   = 300
 )
@@ -142,9 +144,38 @@ func (c *checker) lists(d *Document) {
 		c.line("Facts.Label", &d.Facts[i].Label, maxLine)
 		c.line("Facts.Value", &d.Facts[i].Value, maxValue)
 	}
+	c.list(&d.List)
 	d.Commune.Address = append([]string(nil), d.Commune.Address...)
 	for i := range d.Commune.Address {
 		c.line("Commune.Address", &d.Commune.Address[i], maxLine)
+	}
+}
+
+func (c *checker) list(l *List) {
+	if len(l.Columns) > maxCols || len(l.Rows) > maxRows {
+		c.refuse("document.too_long", "List")
+		return
+	}
+	c.line("List.Title", &l.Title, maxLine)
+	l.Columns = append([]Column(nil), l.Columns...)
+	for i := range l.Columns {
+		c.line("List.Columns", &l.Columns[i].Label, maxLine)
+		c.need("List.Columns", l.Columns[i].Label)
+		l.Columns[i].Width = min(max(l.Columns[i].Width, 1), 20)
+	}
+	rows := make([][]string, len(l.Rows))
+	for i, row := range l.Rows {
+		if len(row) != len(l.Columns) {
+			c.refuse("document.incomplete", "List.Rows")
+			return
+		}
+		rows[i] = append([]string(nil), row...)
+		for j := range rows[i] {
+			c.line("List.Rows", &rows[i][j], maxValue)
+		}
+	}
+	if l.Rows = rows; len(l.Columns) > 0 {
+		c.need("List.Title", l.Title)
 	}
 }
 

@@ -30,7 +30,7 @@ type Renderer interface {
 // Document is everything that is printed, in the order of the paper. All text is
 // plain; line breaks are kept in Legal and Intro only.
 type Document struct {
-	// Template names the layout; "residence" is a heading, a table of facts and a legal mention.
+	// Template names the layout; "residence" is a heading, a table of facts, a list and a legal mention.
 	Template string
 	// Language of every text here and of the fixed words: fr, nl or de.
 	Language i18n.Language
@@ -48,6 +48,8 @@ type Document struct {
 	Intro string
 	// Facts are the rows of the table.
 	Facts []Fact
+	// List stands under the facts; no list where it has no columns.
+	List List
 	// Legal stands under the table: legal basis, purpose, how long the paper is good for.
 	Legal string
 	// Seal is what the paper says about its electronic seal.
@@ -67,6 +69,19 @@ type Commune struct {
 
 // Fact is one row of the table.
 type Fact struct{ Label, Value string }
+
+// List is a table with a heading: each row has a cell for each column.
+type List struct {
+	Title   string
+	Columns []Column
+	Rows    [][]string
+}
+
+// Column is one of a List.
+type Column struct {
+	Label string
+	Width int // beside the others; 1 where 0
+}
 
 // Seal is what the paper says about the seal it will carry.
 type Seal struct {

@@ -20,6 +20,8 @@ func TestInteropVeraPDF(t *testing.T) {
 			d.Facts = append(d.Facts, Fact{"Ĳ ﬁ Ω ё ½", "</x> & \\ (paren) ] } \u0301"})
 		}
 		pdfs[string(l)+"-specimen"] = render(t, r, d)
+		pdfs[string(l)+"-household"] = render(t, r, household(l, 4))
+		pdfs[string(l)+"-household-long"] = render(t, r, household(l, 60))
 	}
 	bare := residence(i18n.French)
 	bare.Facts, bare.Commune.Address, bare.Verify, bare.Legal = nil, nil, Verify{}, ""

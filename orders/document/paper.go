@@ -22,6 +22,7 @@ type paper struct {
 	FactLabel    string      `json:"fact_label"`
 	ValueLabel   string      `json:"value_label"`
 	Facts        []paperFact `json:"facts"`
+	List         paperList   `json:"list"`
 	Legal        string      `json:"legal"`
 	Made         string      `json:"made"`
 	Seal         string      `json:"seal"`
@@ -43,6 +44,13 @@ type created struct {
 type paperFact struct {
 	Label string `json:"label"`
 	Value string `json:"value"`
+}
+
+type paperList struct {
+	Title   string     `json:"title"`
+	Columns []string   `json:"columns"`
+	Widths  []int      `json:"widths"`
+	Rows    [][]string `json:"rows"`
 }
 
 type paperCheck struct {
@@ -76,6 +84,10 @@ func layOut(d Document) (paper, error) {
 	}
 	for _, f := range d.Facts {
 		p.Facts = append(p.Facts, paperFact(f))
+	}
+	p.List = paperList{Title: d.List.Title, Columns: []string{}, Widths: []int{}, Rows: append([][]string{}, d.List.Rows...)}
+	for _, c := range d.List.Columns {
+		p.List.Columns, p.List.Widths = append(p.List.Columns, c.Label), append(p.List.Widths, c.Width)
 	}
 	if d.Specimen {
 		p.Specimen, p.SpecimenMark, p.SpecimenNote = true, "SPECIMEN", i18n.T(l, "document.specimen")

@@ -30,6 +30,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"too many open orders":             tooMany,
 		"somebody who lives elsewhere":     elsewhere,
 		"special people":                   special,
+		"what each paper says":             papers,
+		"papers that need a clerk":         oddPapers,
 		"a register that does not answer":  registerDown,
 		"a clerk's own order":              ownOrder,
 		"an order of a clerk's household":  ownHousehold,

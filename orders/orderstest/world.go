@@ -162,6 +162,14 @@ func (w *World) Form(c commune.ID) orders.Submission {
 	}
 }
 
+// FormOf is a form filled in for another paper, in a language.
+func (w *World) FormOf(c commune.ID, product string, l i18n.Language) orders.Submission {
+	f := w.Form(c)
+	f.Product = product
+	f.Answers[form.DocumentLanguage] = string(l)
+	return f
+}
+
 // Order makes an order by a new person n.
 func (w *World) Order(t testing.TB, c commune.ID, n int) orders.Order {
 	t.Helper()
@@ -239,6 +247,8 @@ type Register struct {
 	mu     sync.Mutex
 	people map[eid.NationalNumber]register.Residence
 	houses map[eid.NationalNumber][]register.Member
+	stays  map[eid.NationalNumber][]register.Stay
+	other  map[eid.NationalNumber][]register.Nationality
 	fail   error
 }
 
@@ -281,19 +291,51 @@ func (r *Register) Household(ctx context.Context, n eid.NationalNumber) ([]regis
 	return []register.Member{{Number: n, GivenNames: alone.GivenNames, Surname: alone.Surname, BirthDate: alone.BirthDate, Relation: "reference", Since: alone.Since}}, nil
 }
 
-// History implements register.Source: one stay, where the person lives.
+// Lived tells where a person was registered, instead of where they live alone.
+func (r *Register) Lived(p orders.Person, stays ...register.Stay) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stays == nil {
+		r.stays = map[eid.NationalNumber][]register.Stay{}
+	}
+	r.stays[p.Number] = stays
+}
+
+// Belongs gives a person other nationalities than the Belgian one.
+func (r *Register) Belongs(p orders.Person, to ...register.Nationality) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.other == nil {
+		r.other = map[eid.NationalNumber][]register.Nationality{}
+	}
+	r.other[p.Number] = to
+}
+
+// History implements register.Source.
 func (r *Register) History(ctx context.Context, n eid.NationalNumber) ([]register.Stay, error) {
 	at, err := r.Residence(ctx, n)
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if stays := r.stays[n]; len(stays) > 0 {
+		return stays, nil
+	}
 	return []register.Stay{{From: at.Since, Country: register.Belgian, NIS: at.NIS, Commune: at.Commune, Street: at.Street, House: at.House, Box: at.Box, PostalCode: at.PostalCode, Locality: at.Locality}}, nil
 }
 
-// Nationality implements register.Source: everybody is Belgian.
+// Nationality implements register.Source.
 func (r *Register) Nationality(ctx context.Context, n eid.NationalNumber) ([]register.Nationality, error) {
-	_, err := r.Residence(ctx, n)
-	return []register.Nationality{{Code: register.Belgian}}, err
+	if _, err := r.Residence(ctx, n); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other := r.other[n]; len(other) > 0 {
+		return other, nil
+	}
+	return []register.Nationality{{Code: register.Belgian, Since: "1985-07-30"}}, nil
 }
 
 // Fail has every answer be err from now on, until it is nil.
