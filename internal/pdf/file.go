@@ -23,6 +23,8 @@ type File struct {
 	work     int64  // bytes decoded so far
 	lengths  int    // streams being read whose length is itself an object
 	crypt    *crypt // nil where the file is not encrypted
+	password string
+	shared   *shared // nil where nothing is
 }
 
 // Open reads the cross-reference sections of a file of this size. It does not
@@ -56,6 +58,7 @@ func (f *File) open(start int64, password string) error {
 	if _, ok := f.Trailer()["Root"].(Ref); !ok {
 		return syntax(f.sections[0].Offset, "the trailer names no /Root")
 	}
+	f.password = password
 	if f.Trailer()["Encrypt"] != nil {
 		return f.unlock(password)
 	}
@@ -201,7 +204,14 @@ func (f *File) indirect(offset int64, want *Ref) (Object, error) {
 
 // extent is indirect that says where the object ends.
 func (f *File) extent(offset int64, want *Ref) (Object, int64, error) {
-	return f.extentBy(newScanner(f.src, f.size, offset), want)
+	if o, ok := f.known(offset, want); ok {
+		return o.object, o.end, nil
+	}
+	o, end, err := f.extentBy(newScanner(f.src, f.size, offset), want)
+	if err == nil && want != nil {
+		f.keep(offset, found{*want, o, end})
+	}
+	return o, end, err
 }
 
 // extentBy is extent for a scanner that stands where the object begins.

@@ -3,6 +3,7 @@ package pdf
 import (
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -273,33 +274,50 @@ func (s *scanner) name() (Object, error) {
 	}
 }
 
+// hexes are the values of hexadecimal digits; blank is white space, and nothing is all else.
+var hexes = func() (t [256]byte) {
+	for i := range t {
+		t[i] = nothing
+		if d, ok := unhex(byte(i)); ok {
+			t[i] = d
+		} else if isSpace(byte(i)) {
+			t[i] = blank
+		}
+	}
+	return t
+}()
+
+const (
+	blank   = 0xfe
+	nothing = 0xff
+)
+
+// hex reads a hexadecimal string, window by window: signatures are long ones.
 func (s *scanner) hex() (Object, error) {
 	s.pos++ // the bracket
 	var out []byte
 	half, have := byte(0), false
 	for {
-		c, ok := s.peek(0)
-		if !ok {
+		if _, ok := s.peek(0); !ok {
 			return nil, s.fail("the file ends inside a string")
 		}
-		s.pos++
-		if c == '>' {
-			if have {
-				out = append(out, half<<4)
+		for _, c := range s.buf[s.pos-s.base:] {
+			s.pos++
+			switch d := hexes[c]; {
+			case d == blank:
+			case c == '>':
+				if have {
+					out = append(out, half<<4)
+				}
+				return String(out), nil
+			case d == nothing:
+				return nil, s.fail("%q in a hexadecimal string", c)
+			case have:
+				out, have = append(out, half<<4|d), false
+			default:
+				half, have = d, true
 			}
-			return String(out), nil
 		}
-		if isSpace(c) {
-			continue
-		}
-		d, ok := unhex(c)
-		if !ok {
-			return nil, s.fail("%q in a hexadecimal string", c)
-		}
-		if have {
-			out = append(out, half<<4|d)
-		}
-		half, have = d, !have
 		if len(out) > maxString {
 			return nil, limit("a string longer than %d bytes", maxString)
 		}
@@ -380,7 +398,7 @@ func (s *scanner) array(depth int) (Object, error) {
 		s.skip()
 		if c, _ := s.peek(0); c == ']' {
 			s.pos++
-			return out, nil
+			return slices.Clip(out), nil // who appends to it has an array of its own
 		}
 		o, err := s.object(depth + 1)
 		if err != nil {

@@ -31,7 +31,7 @@ func (c *checker) hidden(r *Report) {
 		}
 		end := from + int64(at+len(mark))
 		tail = tail[:at]
-		f, err := pdf.OpenWith(io.NewSectionReader(c.src, 0, end), end, c.o.Password)
+		f, err := c.file.Prefix(end)
 		if err != nil {
 			continue
 		}

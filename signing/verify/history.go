@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/belfry-eid/belfry/internal/pdf"
@@ -25,7 +24,7 @@ func (c *checker) revision(s *examined, field pdf.Field, ref pdf.Ref, r ranges) 
 		s.find(code, detail)
 		s.Changes = Altered
 	}
-	signed, err := pdf.OpenWith(io.NewSectionReader(c.src, 0, r.end), r.end, c.o.Password)
+	signed, err := c.file.Prefix(r.end)
 	if err != nil {
 		refuse(Uncovered, err.Error())
 		return
@@ -160,7 +159,7 @@ func (c *checker) state(section int, list []*examined) (*pdf.File, int64, error)
 		return c.file, c.file.Size(), nil
 	}
 	at := c.file.Sections()[section]
-	f, err := pdf.OpenAt(c.src, c.file.Size(), at.Offset, c.o.Password)
+	f, err := c.file.AsOf(at)
 	return f, c.file.Ends(at), err
 }
 

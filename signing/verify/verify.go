@@ -166,6 +166,7 @@ func File(src io.ReaderAt, size int64, o Options) *Report {
 	if err != nil {
 		return r.unread(err)
 	}
+	f.Share()
 	fields, err := f.Fields()
 	if err != nil {
 		return r.unread(err)
