@@ -153,6 +153,7 @@ var doors = map[string][]string{
 	"github.com/coreos/go-oidc":           {"portal/rp", "idp/method/upstream"},
 	"github.com/digitorus":                {"signing/plain", "signing/signingtest", "testcerts"},
 	"github.com/redis/go-redis":           {"internal/kv/redis"},
+	"github.com/minio/minio-go":           {"internal/blob/s3"},
 	"github.com/jackc/pgx":                {"internal/sqldb"},
 	"modernc.org/sqlite":                  {"internal/sqldb"},
 	"github.com/nicksnyder/go-i18n":       {"internal/i18n"},

@@ -11,14 +11,15 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 )
 
@@ -103,23 +104,9 @@ func (in *install) backup(ctx context.Context, w io.Writer) (documents int, err 
 	if err := in.backupDatabase(ctx, a); err != nil {
 		return 0, err
 	}
-	blobs := in.blobDir()
-	err = filepath.WalkDir(blobs, func(file string, e fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		if e.IsDir() {
-			if strings.HasPrefix(e.Name(), ".") { // what is being written
-				return fs.SkipDir
-			}
-			return nil
-		}
-		name, err := filepath.Rel(blobs, file)
-		if err != nil {
-			return err
-		}
+	err = in.blobs.Each(ctx, func(c commune.ID, d blob.Digest) error {
 		documents++
-		return a.file(file, path.Join(backupBlobs, filepath.ToSlash(name)))
+		return a.blob(ctx, in.blobs, c, d)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("documents: %w", err)
@@ -170,6 +157,20 @@ func (a *archive) file(from, name string) error {
 		return err
 	}
 	return a.entry(name, info.Size(), f)
+}
+
+// blob copies a document, which is checked on its way: a damaged one is no backup.
+func (a *archive) blob(ctx context.Context, from blob.Store, c commune.ID, d blob.Digest) error {
+	name, err := blob.Name(c, d)
+	if err != nil {
+		return err
+	}
+	f, err := from.Open(ctx, c, d)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return a.entry(path.Join(backupBlobs, name), f.Size(), f)
 }
 
 func (a *archive) entry(name string, size int64, content io.Reader) error {

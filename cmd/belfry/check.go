@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/idp/client"
+	"github.com/belfry-eid/belfry/internal/blob/s3"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv/redis"
@@ -72,6 +73,9 @@ func (in *install) questions() []question {
 		{"register", in.checkRegister},
 		{"documents", in.checkRenderer},
 		{"provider " + in.settings.Provider.Issuers[0], in.checkProvider},
+	}
+	if store, ok := in.blobs.(*s3.Store); ok {
+		list = append(list, question{"s3", func(ctx context.Context) (string, error) { return in.settings.S3.Bucket, store.Ping(ctx) }})
 	}
 	if store, ok := in.kv.(*redis.Store); ok {
 		list = append(list, question{"redis", func(ctx context.Context) (string, error) {

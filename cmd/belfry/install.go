@@ -17,6 +17,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/blob/s3"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
@@ -78,8 +79,8 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 	if in.kv, err = in.openKV(); err != nil {
 		return nil, err
 	}
-	if in.blobs, err = blob.NewDir(in.blobDir()); err != nil {
-		return nil, fmt.Errorf("server.data: %w", err)
+	if in.blobs, err = s.openBlobs(); err != nil {
+		return nil, err
 	}
 	in.audit, err = audit.New(in.db, filepath.Join(s.Server.Data, "heads"))
 	return in, err
@@ -119,8 +120,32 @@ func (in *install) openKV() (kv.Store, error) {
 	return store, nil
 }
 
-// blobDir is where the documents lie.
-func (in *install) blobDir() string { return filepath.Join(in.settings.Server.Data, backupBlobs) }
+// openBlobs opens what keeps the documents: an S3-compatible store where the settings name
+// one, else a folder.
+func (s *Settings) openBlobs() (blob.Store, error) {
+	if s.S3 == nil {
+		store, err := blob.NewDir(filepath.Join(s.Server.Data, backupBlobs))
+		if err != nil {
+			return nil, fmt.Errorf("server.data: %w", err)
+		}
+		return store, nil
+	}
+	secret, err := readSecret(s.S3.SecretKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("s3.secret_key_file: %w", err)
+	}
+	scheme, host, _ := strings.Cut(s.S3.Endpoint, "://")
+	cfg := s3.Config{
+		Endpoint: strings.TrimSuffix(host, "/"), Plain: scheme == "http", Region: s.S3.Region, Bucket: s.S3.Bucket, Prefix: s.S3.Prefix,
+		AccessKey: s.S3.AccessKey, SecretKey: secret,
+	}
+	if s.S3.Roots != "" {
+		if cfg.Roots, err = readPool(s.S3.Roots); err != nil {
+			return nil, fmt.Errorf("s3.roots: %w", err)
+		}
+	}
+	return s3.New(cfg)
+}
 
 func (in *install) onClose(f func() error) { in.closers = append(in.closers, f) }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/belfry-eid/belfry/internal/blob/s3"
 	"github.com/belfry-eid/belfry/internal/kv/redis"
 	"github.com/belfry-eid/belfry/signing/seal"
 )
@@ -33,6 +34,12 @@ func (in *install) ready(w http.ResponseWriter, r *http.Request) {
 	state, status := map[string]string{"database": "ok"}, http.StatusOK
 	if err := in.db.QueryRow(ctx, `SELECT 1`).Scan(&one); err != nil {
 		state["database"], status = err.Error(), http.StatusServiceUnavailable
+	}
+	if store, ok := in.blobs.(*s3.Store); ok {
+		state["s3"] = "ok"
+		if err := store.Ping(ctx); err != nil { // orders are taken, and wait to be sealed
+			state["s3"] = err.Error()
+		}
 	}
 	if store, ok := in.kv.(*redis.Store); ok {
 		state["redis"] = "ok"

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -49,7 +48,7 @@ func (c *restoreCmd) Run() error {
 	}
 	r := &restore{settings: s}
 	if c.Try {
-		s.Redis = nil // people are signed in there
+		s.Redis, s.S3 = nil, nil // people are signed in there, and read their papers
 		dir, err := os.MkdirTemp("", "belfry-try-*")
 		if err != nil {
 			return err
@@ -87,8 +86,9 @@ type restore struct {
 	manifest manifest
 	stage    string   // where the database waits until all has been read
 	made     []string // what undo removes
-	seen     int      // documents
-	shelved  bool     // the database is looked at and not loaded: a server has no spare one
+	blobs    blob.Store
+	seen     int  // documents
+	shelved  bool // the database is looked at and not loaded: a server has no spare one
 }
 
 // run puts the documents in their places and then, when all sums are right, the database.
@@ -96,7 +96,7 @@ func (r *restore) run(ctx context.Context, from io.Reader) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	if err := r.read(tar.NewReader(from)); err != nil {
+	if err := r.read(ctx, tar.NewReader(from)); err != nil {
 		return err
 	}
 	database := filepath.Join(r.stage, backupDatabase)
@@ -129,20 +129,22 @@ func (r *restore) prepare() error {
 	}
 	r.stage = filepath.Join(data, ".restore")
 	r.made = append(r.made, r.stage, filepath.Join(data, backupBlobs))
-	return os.MkdirAll(r.stage, 0o700)
+	if err := os.MkdirAll(r.stage, 0o700); err != nil {
+		return err
+	}
+	r.blobs, err = r.settings.openBlobs()
+	return err
 }
 
+// undo leaves nothing behind, but documents in an S3 store, which nothing names.
 func (r *restore) undo() {
 	for _, path := range r.made {
 		os.RemoveAll(path)
 	}
 }
 
-// blobName is a document in a backup: nothing else finds its way to the disk.
-var blobName = regexp.MustCompile(`^blobs/([a-z0-9-]{1,64})/([0-9a-f]{2})/([0-9a-f]{64})$`)
-
 // read takes the archive apart, and believes it only at its end.
-func (r *restore) read(in *tar.Reader) error {
+func (r *restore) read(ctx context.Context, in *tar.Reader) error {
 	var sums strings.Builder
 	for {
 		h, err := in.Next()
@@ -163,7 +165,7 @@ func (r *restore) read(in *tar.Reader) error {
 			return nil
 		}
 		sum := sha256.New()
-		err = r.entry(h.Name, io.TeeReader(in, sum))
+		err = r.entry(ctx, h.Name, io.TeeReader(in, sum))
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return notWhole(err)
 		}
@@ -177,7 +179,7 @@ func (r *restore) read(in *tar.Reader) error {
 func notWhole(err error) error { return fmt.Errorf("this is no backup, or not a whole one: %w", err) }
 
 // entry takes one file of the archive.
-func (r *restore) entry(name string, content io.Reader) error {
+func (r *restore) entry(ctx context.Context, name string, content io.Reader) error {
 	switch {
 	case name == backupManifest:
 		return r.readManifest(content)
@@ -187,18 +189,22 @@ func (r *restore) entry(name string, content io.Reader) error {
 		_, err := io.Copy(io.Discard, content)
 		return err
 	case name == backupDatabase:
-		return writeSynced(filepath.Join(r.stage, backupDatabase), content, "")
+		return writeSynced(filepath.Join(r.stage, backupDatabase), content)
 	}
-	m := blobName.FindStringSubmatch(name)
-	if m == nil || m[2] != m[3][:2] {
+	rest, inBlobs := strings.CutPrefix(name, backupBlobs+"/")
+	c, d, ok := blob.ParseName(rest)
+	if !inBlobs || !ok { // nothing else finds its way to the disk
 		return errors.New("nothing of that name belongs into a backup")
 	}
 	r.seen++
-	path := filepath.Join(r.settings.Server.Data, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	put, err := r.blobs.PutFrom(ctx, c, func(w io.Writer) error {
+		_, err := io.Copy(w, content)
 		return err
+	})
+	if err == nil && put != d {
+		err = errors.New("the document is damaged")
 	}
-	return writeSynced(path, content, m[3])
+	return err
 }
 
 func (r *restore) readManifest(content io.Reader) error {
@@ -228,17 +234,13 @@ func (r *restore) readManifest(content io.Reader) error {
 	return nil
 }
 
-// writeSynced writes a new file; where sum is given it is the SHA-256 it must have.
-func writeSynced(path string, content io.Reader, sum string) error {
+// writeSynced writes a new file.
+func writeSynced(path string, content io.Reader) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, h), content)
-	if err == nil && sum != "" && fmt.Sprintf("%x", h.Sum(nil)) != sum {
-		err = errors.New("the document is damaged")
-	}
+	_, err = io.Copy(f, content)
 	return errors.Join(err, f.Sync(), f.Close())
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/ltv"
 )
@@ -33,6 +34,8 @@ type Settings struct {
 	Test     bool             `toml:"test"`
 	Server   ServerSettings   `toml:"server"`
 	Database DatabaseSettings `toml:"database"`
+	// S3 keeps the documents where several nodes serve; without it server.data does.
+	S3 *S3Settings `toml:"s3"`
 	// Redis keeps sessions where several nodes serve; without it the database does.
 	Redis    *RedisSettings   `toml:"redis"`
 	Provider ProviderSettings `toml:"provider"`
@@ -88,6 +91,18 @@ type ServerSettings struct {
 type DatabaseSettings struct {
 	// URL is "sqlite:belfry.db" or "postgres://user@host/name".
 	URL string `toml:"url"`
+}
+
+// S3Settings name the S3-compatible store that keeps the documents.
+type S3Settings struct {
+	// Endpoint is "https://s3.example.be"; plain http is refused but on this machine.
+	Endpoint      string `toml:"endpoint"`
+	Region        string `toml:"region"` // "us-east-1" where empty
+	Bucket        string `toml:"bucket"` // which exists, and keeps old versions or not as you like
+	Prefix        string `toml:"prefix"` // of every object
+	AccessKey     string `toml:"access_key"`
+	SecretKeyFile string `toml:"secret_key_file"`
+	Roots         string `toml:"roots"` // PEM file of the CA of its certificate, where the system does not know it
 }
 
 // RedisSettings name the Redis that keeps sessions, limits and caches.
@@ -295,6 +310,9 @@ func (s *Settings) defaults() {
 	if t := s.Server.TLS; t != nil {
 		t.Certificate, t.Key = s.path(t.Certificate), s.path(t.Key)
 	}
+	if o := s.S3; o != nil {
+		o.SecretKeyFile, o.Roots = s.path(o.SecretKeyFile), s.path(o.Roots)
+	}
 	if r := s.Redis; r != nil {
 		r.PasswordFile, r.SentinelPasswordFile, r.Roots = s.path(r.PasswordFile), s.path(r.SentinelPasswordFile), s.path(r.Roots)
 	}
@@ -350,6 +368,14 @@ func (s *Settings) check() error {
 	if t := s.Server.TLS; t != nil {
 		need("server.tls.certificate", t.Certificate)
 		need("server.tls.key", t.Key)
+	}
+	if o := s.S3; o != nil {
+		need("s3.bucket", o.Bucket)
+		need("s3.access_key", o.AccessKey)
+		need("s3.secret_key_file", o.SecretKeyFile)
+		if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback.Is(u.Hostname())) {
+			faults = append(faults, fmt.Errorf("s3.endpoint %q: an address like https://s3.example.be; plain http on this machine alone", o.Endpoint))
+		}
 	}
 	need("database.url", s.Database.URL)
 	need("cards.roots", s.Cards.Roots)

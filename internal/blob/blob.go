@@ -1,7 +1,7 @@
 // Package blob keeps immutable files, each under the SHA-256 of its content.
 //
-// It owns the digest type, the store's contract and its implementation in a
-// folder. It refuses to know what the files are. It guarantees that a Put that
+// It owns the digest type, the names, the store's contract and its implementation in a
+// folder; another is in s3. It refuses to know what the files are. It guarantees that a Put that
 // returned is on disk, that no half file is ever visible, and that what is read
 // is what was put: content that no longer hashes to its name is an error, never
 // an answer. Each commune has a folder of its own.
@@ -42,4 +42,7 @@ type Store interface {
 	Open(ctx context.Context, c commune.ID, d Digest) (File, error)
 	// Read returns the content; ErrMissing, ErrCorrupt.
 	Read(ctx context.Context, c commune.ID, d Digest) ([]byte, error)
+	// Each calls f with every file of every commune, in no order: for a backup, which is
+	// all communes'. It ends with f's first error.
+	Each(ctx context.Context, f func(commune.ID, Digest) error) error
 }

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,37 +21,6 @@ func newDir(t *testing.T) *Dir {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func TestDirKeepsAndTellsCommunesApart(t *testing.T) {
-	s, ctx := newDir(t), context.Background()
-	data := []byte("a document")
-	d, err := s.Put(ctx, "beaumarais", data)
-	if err != nil || d != Sum(data) {
-		t.Fatal(d, err)
-	}
-	if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
-		t.Fatalf("%q, %v", got, err)
-	}
-	r, err := s.Open(ctx, "beaumarais", d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
-		t.Fatalf("%q, %v", got, err)
-	}
-	if _, err := s.Read(ctx, "zandvoorde", d); !errors.Is(err, ErrMissing) {
-		t.Errorf("another commune reads it: %v", err)
-	}
-	if _, err := s.Open(ctx, "zandvoorde", d); !errors.Is(err, ErrMissing) {
-		t.Errorf("another commune opens it: %v", err)
-	}
-	for _, c := range []string{"", "..", "../beaumarais", "a/b"} {
-		if _, err := s.Put(ctx, "../"+"x", data); err == nil {
-			t.Errorf("commune %q accepted", c)
-		}
-	}
 }
 
 func TestDirNoticesAndMendsDamage(t *testing.T) {
@@ -75,34 +42,6 @@ func TestDirNoticesAndMendsDamage(t *testing.T) {
 	}
 	if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("after putting it again: %q, %v", got, err)
-	}
-}
-
-func TestDirFromManyAtOnce(t *testing.T) {
-	s, ctx := newDir(t), context.Background()
-	var wg sync.WaitGroup
-	for i := range 40 {
-		wg.Go(func() {
-			data := bytes.Repeat([]byte{byte(i % 5)}, 100_000)
-			d, err := s.Put(ctx, "beaumarais", data)
-			if err != nil {
-				t.Error(err)
-			}
-			if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
-				t.Error("read back something else", err)
-			}
-		})
-	}
-	wg.Wait()
-	left := 0
-	filepath.WalkDir(s.root, func(path string, e fs.DirEntry, err error) error {
-		if !e.IsDir() {
-			left++
-		}
-		return err
-	})
-	if left != 5 {
-		t.Errorf("%d files, want 5: something was left behind", left)
 	}
 }
 

@@ -56,11 +56,8 @@ func (s *Dir) sweep() error {
 }
 
 func (s *Dir) path(c commune.ID, d Digest) (string, error) {
-	if err := c.Check(); err != nil {
-		return "", fmt.Errorf("blobs: %w", err)
-	}
-	name := d.String()
-	return filepath.Join(s.root, string(c), name[:2], name), nil
+	name, err := Name(c, d)
+	return filepath.Join(s.root, filepath.FromSlash(name)), err
 }
 
 // Put implements Store. The order is the one that survives a power cut: write
@@ -200,6 +197,29 @@ func (s *Dir) Read(_ context.Context, c commune.ID, d Digest) ([]byte, error) {
 		return nil, wrap(fmt.Errorf("%w: %s of %s", ErrCorrupt, d, c))
 	}
 	return data, nil
+}
+
+// Each implements Store.
+func (s *Dir) Each(ctx context.Context, f func(commune.ID, Digest) error) error {
+	return filepath.WalkDir(s.root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || ctx.Err() != nil:
+			return errors.Join(err, ctx.Err())
+		case path == s.fresh():
+			return fs.SkipDir
+		case e.IsDir():
+			return nil
+		}
+		name, err := filepath.Rel(s.root, path)
+		if err != nil {
+			return err
+		}
+		c, d, ok := ParseName(filepath.ToSlash(name))
+		if !ok {
+			return fmt.Errorf("blobs: %s is not ours", path)
+		}
+		return f(c, d)
+	})
 }
 
 func wrap(err error) error {
