@@ -98,3 +98,60 @@ func TestTheInboxGoesOn(t *testing.T) {
 		t.Errorf("after nothing: %d", a.status)
 	}
 }
+
+// Whoever prepares does not decide, and does not see where to.
+func TestAClerkPreparesAndAnApproverDecides(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	boss, desk := w.clerk(orderstest.A, 4, staff.Administrator), w.clerk(orderstest.A, 5, staff.Clerk)
+	at := "/fr/desk/orders/" + o.ID
+	desk.post(at+"/prepare", nil).to(t)
+	page := desk.get(at)
+	if said := text(page.doc); !strings.Contains(said, "un approbateur doit encore décider") || strings.Contains(page.body, "/approve") || strings.Contains(page.body, "/refuse") || !strings.Contains(page.body, "/preview") {
+		t.Errorf("the page offers a decision: %s", said)
+	}
+	content := w.Get(t, orderstest.A, o.ID).Paper.Content.String()
+	for path, form := range map[string]url.Values{
+		at + "/approve": {"content": {content}}, at + "/refuse": {"ground": {"other"}, "text": {"non"}},
+		"/fr/desk/ready/begin": {"order": {o.ID + " " + content}}, "/fr/desk/staff/role": {"subject": {"clerk-5"}, "role": {"administrator"}},
+	} {
+		if a := desk.post(path, form); a.status != 403 {
+			t.Errorf("a clerk at %s: %d", path, a.status)
+		}
+	}
+	if a := desk.get("/fr/desk/ready"); a.status != 403 || strings.Contains(desk.get("/fr/desk").body, "/desk/ready") {
+		t.Errorf("the list of what is ready: %d", a.status)
+	}
+	boss.post("/fr/desk/staff/role", url.Values{"subject": {"clerk-5"}, "role": {"approver"}}).to(t)
+	desk.post(at+"/approve", url.Values{"content": {content}}).to(t)
+	if a := boss.post("/fr/desk/staff/role", url.Values{"subject": {"clerk-4"}, "role": {"clerk"}}); a.status != 403 || !strings.Contains(text(a.doc), "dernier administrateur") {
+		t.Errorf("the last administrator: %d", a.status)
+	}
+}
+
+// While somebody is away their orders are their deputy's too.
+func TestADeputySeesWhatSomebodyAwayHasInHand(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	boss, away, deputy := w.clerk(orderstest.A, 4, staff.Administrator), w.clerk(orderstest.A, 5, staff.Clerk), w.clerk(orderstest.A, 6, staff.Clerk)
+	away.post("/fr/desk/orders/"+o.ID+"/assign", url.Values{"seen": {""}, "to": {"clerk-5"}}).to(t)
+	form := url.Values{"deputy": {"clerk-6"}, "from": {"2026-02-03"}, "to": {"2026-02-20"}}
+	if a := away.post("/fr/desk/absence", url.Values{"deputy": {""}, "from": {"2026-02-03"}, "to": {"2026-02-20"}}); a.status != 422 || !strings.Contains(text(a.doc), "Choisissez un collègue") {
+		t.Errorf("without a deputy: %d", a.status)
+	}
+	away.post("/fr/desk/absence", form).to(t)
+	form.Set("subject", "clerk-4")
+	if a := deputy.post("/fr/desk/absence", form); a.status != 403 {
+		t.Errorf("a clerk says that somebody else is away: %d", a.status)
+	}
+	if said := text(deputy.get("/fr/desk?show=mine").doc); !strings.Contains(said, "Les miennes (1)") || !strings.Contains(said, "Lambertb") {
+		t.Errorf("the deputy has %s", said)
+	}
+	if said := text(deputy.get("/fr/desk/orders/" + o.ID).doc); !strings.Contains(said, "Absent jusqu’au 20 février 2026, remplacé par Claire 6") {
+		t.Errorf("the order says %s", said)
+	}
+	boss.post("/fr/desk/absence/end", url.Values{"subject": {"clerk-5"}}).to(t)
+	if said := text(deputy.get("/fr/desk?show=mine").doc); !strings.Contains(said, "Les miennes (0)") {
+		t.Errorf("afterwards the deputy has %s", said)
+	}
+}

@@ -53,7 +53,7 @@ func TestAPersonOrdersAndTheCommuneIssues(t *testing.T) {
 		t.Errorf("the confirmation names neither reference nor day: %s", said)
 	}
 
-	desk := w.clerk(orderstest.A, 1, staff.Clerk)
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
 	if a := desk.get("/fr/desk"); !strings.Contains(text(a.doc), p.Surname) {
 		t.Error("the order is not in the inbox")
 	}
@@ -147,6 +147,8 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		get("/fr/desk/ready"), post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"approve"}}),
 		post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"sign"}}),
 		get("/fr/desk/batches/none"), post("/fr/desk/batches/none/prepare", nil), post("/fr/desk/batches/none/finish", nil), post("/fr/desk/batches/none/failed", nil),
+		get("/fr/desk/absence"), post("/fr/desk/absence", url.Values{"subject": {"clerk-1"}, "deputy": {"clerk-7"}, "from": {"2026-02-03"}, "to": {"2026-03-03"}}), post("/fr/desk/absence/end", url.Values{"subject": {"clerk-1"}}),
+		post("/fr/desk/staff/role", url.Values{"subject": {"clerk-1"}, "role": {"clerk"}}),
 		get("/fr/desk/staff"), post("/fr/desk/staff/invite", url.Values{"name": {"X"}, "role": {"clerk"}}),
 		post("/fr/desk/staff/remove", url.Values{"subject": {"clerk-1"}}), post("/fr/desk/staff/withdraw", url.Values{"id": {"x"}}),
 		post("/fr/verify", url.Values{"number": {"2026-000001"}, "code": {"2222222222"}}),
@@ -409,7 +411,7 @@ func TestASessionEnds(t *testing.T) {
 func TestAClerkUsesTheCardAgain(t *testing.T) {
 	w := newWorld(t)
 	o := w.Prepared(t, orderstest.A, 1)
-	desk := w.clerk(orderstest.A, 2, staff.Clerk)
+	desk := w.clerk(orderstest.A, 2, staff.Approver)
 	page := "/fr/desk/orders/" + o.ID
 	w.Clock.Add(visit.DeskIdle + time.Minute)
 	if to := desk.get(page).to(t); !strings.HasPrefix(to, "/fr/sign-in?desk=1") {
@@ -449,7 +451,7 @@ func TestAClerkUsesTheCardAgain(t *testing.T) {
 
 func TestALowerLevelDoesNotOpenTheDesk(t *testing.T) {
 	w := newWorld(t)
-	w.clerk(orderstest.A, 1, staff.Clerk)
+	w.clerk(orderstest.A, 1, staff.Approver)
 	low := clerkCard(1)
 	low.ACR = "http://eidas.europa.eu/LoA/substantial"
 	if a := w.browser(orderstest.A).signIn("/fr/desk", low); a.status != 403 {
@@ -460,7 +462,7 @@ func TestALowerLevelDoesNotOpenTheDesk(t *testing.T) {
 func TestTheSecondClerkHearsWhoWasFirst(t *testing.T) {
 	w := newWorld(t)
 	o := w.Prepared(t, orderstest.A, 1)
-	first, second := w.clerk(orderstest.A, 5, staff.Clerk), w.clerk(orderstest.A, 6, staff.Clerk)
+	first, second := w.clerk(orderstest.A, 5, staff.Approver), w.clerk(orderstest.A, 6, staff.Approver)
 	form := url.Values{"content": {o.Paper.Content.String()}}
 	first.post("/fr/desk/orders/"+o.ID+"/approve", form).to(t)
 	for _, a := range []*answer{
@@ -479,7 +481,7 @@ func TestTheSecondClerkHearsWhoWasFirst(t *testing.T) {
 func TestASwappedPreviewIsNotApproved(t *testing.T) {
 	w := newWorld(t)
 	o := w.Prepared(t, orderstest.A, 1)
-	desk := w.clerk(orderstest.A, 5, staff.Clerk)
+	desk := w.clerk(orderstest.A, 5, staff.Approver)
 	shown := desk.get("/fr/desk/orders/" + o.ID).value("content")
 	w.Clock.Add(2 * time.Second)
 	if _, err := w.Service.Prepare(ctx, orderstest.A, o.ID, orderstest.Clerk(9)); err != nil {
@@ -499,7 +501,7 @@ func TestASwappedPreviewIsNotApproved(t *testing.T) {
 
 func TestAClerkDoesNotDecideForThemselves(t *testing.T) {
 	w := newWorld(t)
-	desk := w.clerk(orderstest.A, 5, staff.Clerk)
+	desk := w.clerk(orderstest.A, 5, staff.Approver)
 	me := orders.Person{Subject: "clerk-5", Number: orderstest.Clerk(5).Number, GivenNames: "Claire", Surname: "5"}
 	w.Register.Move(me, w.Home(orderstest.A, me))
 	o, err := w.Service.Submit(ctx, orderstest.A, me, w.Form(orderstest.A))
@@ -568,7 +570,7 @@ func TestInvitationsCountOnce(t *testing.T) {
 			t.Fatalf("guess %d: %d", i, a.status)
 		}
 	}
-	u = w.invite(orderstest.A, "Late", staff.Clerk)
+	u = w.invite(orderstest.A, "Late", staff.Approver)
 	w.Clock.Add(staff.Lifetime + time.Hour)
 	third := w.browser(orderstest.A)
 	third.signIn("/fr/orders", clerkCard(3))
@@ -579,7 +581,7 @@ func TestInvitationsCountOnce(t *testing.T) {
 
 func TestAdministratorsManageTheStaff(t *testing.T) {
 	w := newWorld(t)
-	boss, colleague := w.clerk(orderstest.A, 1, staff.Administrator), w.clerk(orderstest.A, 2, staff.Clerk)
+	boss, colleague := w.clerk(orderstest.A, 1, staff.Administrator), w.clerk(orderstest.A, 2, staff.Approver)
 	if a := colleague.get("/fr/desk/staff"); a.status != 403 {
 		t.Errorf("a clerk sees the staff page: %d", a.status)
 	}
@@ -593,7 +595,7 @@ func TestAdministratorsManageTheStaff(t *testing.T) {
 	if a := colleague.get("/fr/desk"); a.status != 403 {
 		t.Errorf("who was removed still sees the desk: %d", a.status)
 	}
-	again := w.clerk(orderstest.A, 2, staff.Clerk)
+	again := w.clerk(orderstest.A, 2, staff.Approver)
 	if a := again.get("/fr/desk"); a.status != 200 {
 		t.Errorf("who was invited again does not: %d", a.status)
 	}

@@ -41,7 +41,7 @@ func TestAPaperIsWithdrawnAndReplaced(t *testing.T) {
 	}
 	person := w.browser(orderstest.A)
 	person.signIn("/fr/orders", card(w.Person(orderstest.A, 1)))
-	desk := w.clerk(orderstest.A, 1, staff.Clerk)
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
 	page := "/fr/desk/orders/" + o.ID
 	if a := desk.get(page); !strings.Contains(a.body, page+"/withdrawal") {
 		t.Fatal("the order's page leads nowhere")

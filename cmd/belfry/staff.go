@@ -18,7 +18,7 @@ type staffCmd struct {
 type inviteCmd struct {
 	communeFlags
 	Name string     `arg:"" help:"Whom the invitation is for."`
-	Role staff.Role `default:"clerk" enum:"clerk,administrator" help:"clerk or administrator."`
+	Role staff.Role `default:"approver" enum:"clerk,approver,administrator" help:"clerk (prepares), approver (also decides) or administrator."`
 }
 
 // Run prints the address. It is a secret until it is used: whoever opens it first, joins.

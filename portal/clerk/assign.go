@@ -25,6 +25,7 @@ type who struct {
 	Since      time.Time
 	Mine       bool
 	Offered    bool   // the order is open and not the clerk's own
+	Away       string // until when the assignee is absent, and who stands in; "" where they are here
 	Looking    looker // a colleague who has the page open just now; zero where none
 	Colleagues []staff.Member
 	Me         string
@@ -42,6 +43,9 @@ func (p *Pages) who(r *http.Request, o orders.Order, own bool) (who, error) {
 	}
 	var err error
 	if c.Colleagues, err = p.staff.Members(r.Context(), v.Commune.ID); err != nil {
+		return who{}, err
+	}
+	if c.Away, err = p.away(r, o.Assignee.Subject, c.Colleagues); err != nil {
 		return who{}, err
 	}
 	c.Looking, err = p.lookAt(r.Context(), v, o.ID)
@@ -180,7 +184,10 @@ func (p *Pages) give(r *http.Request, id, seen string, to orders.Colleague) (giv
 	return line, nil
 }
 
-// answersFor are the subjects whose orders are the clerk's to do.
+// answersFor are the subjects whose orders are the clerk's to do: their own, and those of
+// whom they stand in for today.
 func (p *Pages) answersFor(r *http.Request) ([]string, error) {
-	return []string{visit.Of(r).Person.Subject}, nil
+	v := visit.Of(r)
+	absent, err := p.staff.StandsInFor(r.Context(), v.Commune.ID, v.Person.Subject)
+	return append(absent, v.Person.Subject), err
 }

@@ -85,26 +85,40 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("GET /desk/orders/{id}/files/{seq}/{n}", p.file)
 	look("POST /desk/orders/{id}/prepare", p.prepare)
 	look("GET /desk/orders/{id}/preview", p.preview)
-	decide("POST /desk/orders/{id}/approve", p.approve)
-	look("GET /desk/orders/{id}/refuse", p.askRefuse)
-	decide("POST /desk/orders/{id}/refuse", p.refuse)
-	look("GET /desk/orders/{id}/withdrawal", p.askWithdraw)
-	decide("POST /desk/orders/{id}/withdrawal", p.withdrawPaper)
+	decide("POST /desk/orders/{id}/approve", approver(p.approve))
+	look("GET /desk/orders/{id}/refuse", approver(p.askRefuse))
+	decide("POST /desk/orders/{id}/refuse", approver(p.refuse))
+	look("GET /desk/orders/{id}/withdrawal", approver(p.askWithdraw))
+	decide("POST /desk/orders/{id}/withdrawal", approver(p.withdrawPaper))
 	decide("POST /desk/orders/{id}/replace", p.replace)
-	look("GET /desk/ready", p.ready)
-	decide("POST /desk/ready/begin", p.begin)
+	look("GET /desk/ready", approver(p.ready))
+	decide("POST /desk/ready/begin", approver(p.begin))
 	decide("GET /desk/batches/{id}", p.showBatch)
-	decide("POST /desk/batches/{id}/prepare", p.answering(p.prepareSignature))
-	decide("POST /desk/batches/{id}/finish", p.answering(p.finishSignature))
+	decide("POST /desk/batches/{id}/prepare", approver(p.answering(p.prepareSignature)))
+	decide("POST /desk/batches/{id}/finish", approver(p.answering(p.finishSignature)))
 	decide("POST /desk/batches/{id}/failed", p.answering(p.cardFailed))
 
 	administer := func(pattern string, h web.Handler) { decide(pattern, administrator(h)) }
 	look("GET /desk/staff", administrator(p.members))
 	administer("POST /desk/staff/invite", p.invite)
 	administer("POST /desk/staff/remove", p.remove)
+	administer("POST /desk/staff/role", p.setRole)
+	look("GET /desk/absence", p.absences)
+	look("POST /desk/absence", p.setAbsence)
+	look("POST /desk/absence/end", p.endAbsence)
 	administer("POST /desk/staff/withdraw", p.withdraw)
 	mux.Handle("GET /desk/join", site.Page(p.askJoin))
 	mux.Handle("POST /desk/join", site.Page(p.join))
+}
+
+// approver lets only those through who may decide about orders.
+func approver(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !visit.Of(r).Member.Role.Approves() {
+			return fault.New(fault.Forbidden, "staff.approvers_only", nil)
+		}
+		return h(w, r)
+	}
 }
 
 // administrator lets only those through who may change who works here.

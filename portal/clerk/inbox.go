@@ -90,7 +90,7 @@ type inbox struct {
 	Next       string // the next page; empty on the last
 	Sizes      []page.Link
 	Action     string
-	Ready      string // the list of what can be approved at once
+	Ready      string // the list of what can be approved at once; no link where empty
 	Give       string // where what is ticked is given to somebody; no such form where empty
 	Colleagues []staff.Member
 	Me         string
@@ -163,7 +163,10 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := inbox{Current: asked.view.name, Search: asked.search, Action: v.To("/desk"), Ready: v.To("/desk/ready"), Me: v.Person.Subject}
+	c := inbox{Current: asked.view.name, Search: asked.search, Action: v.To("/desk"), Me: v.Person.Subject}
+	if v.Member.Role.Approves() {
+		c.Ready = v.To("/desk/ready")
+	}
 	c.address(v, asked, counts, found.Next)
 	for _, o := range found.Orders {
 		days := daysLate(o, p.now())

@@ -45,6 +45,7 @@ type order struct {
 	To        string // this page
 	Events    []event
 	Waiting   bool // the service is at work; the page is worth loading again
+	Others    bool // it waits for an approver, and the clerk is none
 	Who       who
 	Thread    thread
 }
@@ -71,16 +72,18 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		return order{}, err
 	}
 	may := func(to orders.State) bool { return !own && orders.May(o.State, to, orders.ByClerk) }
+	decides := v.Member.Role.Approves()
 	c := order{
 		Order: o, Late: max(daysLate(o, p.now()), 0), Own: own && o.State.Open(), To: v.To("/desk/orders/" + o.ID),
-		Prepare: may(orders.InReview), Refuse: may(orders.Refused), Withdraw: may(orders.Withdrawn), Replace: !own && o.Withdrawal != nil,
+		Prepare: may(orders.InReview), Refuse: decides && may(orders.Refused), Withdraw: decides && may(orders.Withdrawn), Replace: !own && o.Withdrawal != nil,
 		Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
 	}
 	if o.Paper != nil && !o.Paper.Content.IsZero() {
 		c.Hash = o.Paper.Content.String()
 		c.Preview = c.To + "/preview"
-		c.Approve = may(orders.Approved)
+		c.Approve = decides && may(orders.Approved)
+		c.Others = !decides && may(orders.Approved)
 		c.Plain, c.Sign, c.SignTo = !v.Commune.ClerksMustSign(), v.Commune.ClerksMaySign(), v.To("/desk/ready/begin")
 	}
 	for _, e := range o.Events {

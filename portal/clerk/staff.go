@@ -30,6 +30,7 @@ type members struct {
 	Address     string // of an invitation just made; shown once
 	InviteTo    string
 	RemoveTo    string
+	RoleTo      string
 	WithdrawTo  string
 	PersonsAt   string // the provider's page for merging person records
 }
@@ -49,6 +50,7 @@ func (p *Pages) showMembers(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	c.Roles, c.Me = staff.Roles, v.Person.Subject
 	c.InviteTo, c.RemoveTo, c.WithdrawTo = v.To("/desk/staff/invite"), v.To("/desk/staff/remove"), v.To("/desk/staff/withdraw")
+	c.RoleTo = v.To("/desk/staff/role")
 	if v.Issuer != "" {
 		c.PersonsAt = v.Issuer + "/persons/" + string(v.Commune.ID) + "?lang=" + string(v.Language)
 	}

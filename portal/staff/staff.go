@@ -1,6 +1,6 @@
 // Package staff says who works at a commune's desk.
 //
-// It owns invitations and memberships and their tables. It refuses to know how
+// It owns invitations, memberships with their roles, absences, and their tables. It refuses to know how
 // somebody signs in, what a clerk may do with an order, and pages. It guarantees
 // that an invitation makes one member once, that its code is kept as a hash only,
 // and that every change leaves a line in the commune's journal in the same
@@ -28,20 +28,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 )
-
-// Role says what a member may do beyond a clerk's work.
-type Role string
-
-const (
-	Clerk         Role = "clerk"         // prepares, approves and refuses
-	Administrator Role = "administrator" // also invites and removes colleagues
-)
-
-// Roles lists both.
-var Roles = []Role{Clerk, Administrator}
-
-// Known says whether r is a role.
-func (r Role) Known() bool { return r == Clerk || r == Administrator }
 
 // Member is somebody who works at the desk.
 type Member struct {
@@ -239,19 +225,27 @@ func (s *Register) Invitations(ctx context.Context, c commune.ID) ([]Invitation,
 	return list, rows.Err()
 }
 
-// Remove ends a membership. Nobody removes themselves, so that a commune keeps an administrator.
+// Remove ends a membership. Nobody removes themselves, nor anybody the last administrator:
+// of two who remove each other, one stays.
 func (s *Register) Remove(ctx context.Context, c commune.ID, subject, by string) error {
 	if subject == by {
 		return errSelf
 	}
 	now := s.now()
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		res, err := tx.Exec(`UPDATE staff_member SET removed_at = $1 WHERE commune = $2 AND subject = $3 AND removed_at IS NULL`, sqldb.Micros(now), string(c), subject)
+		var before Role
+		err := tx.QueryRow(`UPDATE staff_member SET removed_at = $1 WHERE commune = $2 AND subject = $3 AND removed_at IS NULL RETURNING role`, sqldb.Micros(now), string(c), subject).Scan(&before)
+		if errors.Is(err, sqldb.ErrNoRows) {
+			return errMember
+		}
 		if err != nil {
 			return fmt.Errorf("remove: %w", err)
 		}
-		if err := one(res, errMember); err != nil {
+		if err := administered(tx, c, before); err != nil {
 			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM staff_absence WHERE commune = $1 AND (subject = $2 OR deputy = $2)`, string(c), subject); err != nil {
+			return fmt.Errorf("remove: %w", err)
 		}
 		return s.journal.Append(tx, audit.Entry{Commune: c, At: now, Actor: by, Action: "staff.remove", Subject: subject})
 	})

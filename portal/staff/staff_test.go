@@ -98,6 +98,7 @@ func TestWhoWorksWhere(t *testing.T) {
 		if err := s.Remove(ctx, "zandvoorde", "claire", "wim"); fault.KeyOf(err) != "clerk.staff.unknown" {
 			t.Errorf("removed from another commune: %v", err)
 		}
+		join(t, s, "zoe", staff.Administrator)
 		if err := s.Remove(ctx, "beaumarais", "claire", "operator"); err != nil {
 			t.Fatal(err)
 		}

@@ -121,6 +121,7 @@ func (v *Visit) navigation() []page.Link {
 			return nil
 		}
 		add("clerk.nav.inbox", "/desk", v.Path == "/desk" || under("/desk/orders"))
+		add("staff.nav.absence", "/desk/absence", under("/desk/absence"))
 		if v.Member.Role == staff.Administrator {
 			add("clerk.nav.staff", "/desk/staff", under("/desk/staff"))
 		}
