@@ -200,9 +200,11 @@ func (p *person) insist(patience time.Duration, f func() error, good func() bool
 }
 
 // signedIn is a citizen of beaumarais who stands at the commune's first page.
-func (b *broken) signedIn(name string) *person {
+func (b *broken) signedIn(name string) *person { b.t.Helper(); return b.signedInAt("beaumarais", name) }
+
+func (b *broken) signedInAt(commune, name string) *person {
 	b.t.Helper()
-	p := atCard(b.world, "beaumarais")
+	p := atCard(b.world, commune)
 	p.signIn(b.world, b.card(name))
 	p.want(200)
 	return p
@@ -211,12 +213,17 @@ func (b *broken) signedIn(name string) *person {
 // newDeal brings an order to the page it is sent from.
 func (b *broken) newDeal(citizen, desk *person) *deal {
 	b.t.Helper()
+	return b.newDealAt("beaumarais", citizen, desk)
+}
+
+func (b *broken) newDealAt(commune string, citizen, desk *person) *deal {
+	b.t.Helper()
 	d := &deal{b: b, citizen: citizen.also(), desk: desk.also()}
-	d.citizen.get(b.origin("beaumarais") + "/")
+	d.citizen.get(b.origin(commune) + "/")
 	d.citizen.follow("/documents/")
 	d.citizen.follow("/form")
 	d.citizen.want(200)
-	d.citizen.send("/form", "document_language", "fr")
+	d.citizen.send("/form", "document_language", official[commune])
 	d.citizen.want(200)
 	d.from = d.citizen.here()
 	b.deals = append(b.deals, d)
@@ -367,22 +374,24 @@ func (b *broken) holds() ledger {
 	b.numbers(db)
 	b.files(db)
 	b.papers()
-	b.command(0, "journal", "--config", b.config, "beaumarais")
 	if b.t.Failed() {
 		b.t.Fatalf("belfry's log:\n%s", b.log(40))
 	}
 	return l
 }
 
-// numbers are given from 1 on, each once.
+// numbers are given from 1 on in each commune, each once.
 func (b *broken) numbers(db *sqldb.DB) {
 	b.t.Helper()
-	given := b.column(db, `SELECT number FROM orders_paper ORDER BY number`)
-	for i, n := range given {
-		if _, counter, _ := strings.Cut(n, "-"); counter != fmt.Sprintf("%06d", i+1) {
-			b.t.Errorf("number %s in place %d: %v", n, i+1, given)
-			return
+	for _, commune := range b.column(db, `SELECT DISTINCT commune FROM orders_paper`) {
+		given := b.column(db, `SELECT number FROM orders_paper WHERE commune = '`+commune+`' ORDER BY number`)
+		for i, n := range given {
+			if _, counter, _ := strings.Cut(n, "-"); counter != fmt.Sprintf("%06d", i+1) {
+				b.t.Errorf("%s: number %s in place %d: %v", commune, n, i+1, given)
+				return
+			}
 		}
+		b.command(0, "journal", "--config", b.config, commune)
 	}
 	twice := b.column(db, `SELECT grant_id FROM signing_attempt WHERE state = 'finished' GROUP BY commune, grant_id HAVING COUNT(*) <> 1`)
 	if len(twice) > 0 {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,6 +181,104 @@ func TestTokenHangs(t *testing.T) {
 	for end := time.Now().Add(30 * time.Second); b.calls() < 2 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 	}
 	t.Log(b.holds())
+}
+
+// silent is what /readyz says of the seals, and that belfry serves.
+func (b *broken) silent() string {
+	b.t.Helper()
+	answer, err := http.Get(b.Belfry.Operator + "/readyz")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		b.t.Fatalf("/readyz: %d, %v", answer.StatusCode, err)
+	}
+	return string(said)
+}
+
+// One commune's token hangs, in the module that another commune uses too: the other one
+// issues its papers as fast as before, /readyz names the right one, and its orders wait
+// until the token comes back, each with one number, without another try of the PIN.
+func TestOneCommunesTokenHangs(t *testing.T) {
+	hang := 25 * time.Second // less than the time that a call is given: its answer is used
+	if torture {
+		hang = 90 * time.Second // more: it is void
+	}
+	var label string
+	b := startBroken(t, func(f *belfryFile) {
+		for _, s := range (*f)["seal"].([]any) {
+			if s := s.(map[string]any); s["commune"] == "beaumarais" && s["operator"] != true {
+				label = s["token"].(string)
+			}
+		}
+	})
+	luc, claire := b.signedIn("luc"), b.clerk("beaumarais", "claire")
+	sofie, wim := b.signedInAt("zandvoorde", "sofie"), b.clerk("zandvoorde", "wim")
+	paper := func() time.Duration {
+		t.Helper()
+		d := b.newDealAt("zandvoorde", sofie, wim)
+		b.through([]*deal{d}, (*deal).submit)
+		begin := time.Now()
+		b.through([]*deal{d}, func(d *deal) error {
+			if err := d.decide(); err != nil {
+				return err
+			}
+			return d.fetch()
+		})
+		return time.Since(begin)
+	}
+	before := max(paper(), paper())
+	logins, db := b.token.Logins(), b.database()
+
+	b.token.Fail(softcard.Failure{Function: "Sign", Sleep: hang, Token: label})
+	var waiting []*deal
+	for range 6 { // more than may call the token at once
+		waiting = append(waiting, b.approved(luc, claire))
+	}
+	begin := time.Now()
+	beside := paper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(b.silent(), "seal of beaumarais"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("/readyz does not name the commune: %s", b.silent())
+		}
+	}
+	beside = max(beside, paper())
+	if said := b.silent(); strings.Contains(said, "zandvoorde") {
+		t.Errorf("/readyz names the other commune: %s", said)
+	}
+	if beside > 2*before+time.Second {
+		t.Errorf("a paper of the other commune took %v, before it was %v", beside, before)
+	}
+	waiting[0].notYet("portal.step.sealed.now")
+
+	if torture {
+		time.Sleep(time.Until(begin.Add(hang)))
+	}
+	hung := time.Since(begin)
+	b.token.Heal()
+	done := make(chan struct{})
+	go func() { // the rest of a token and the delay of a job are minutes otherwise
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Second):
+				b.hurry(db)
+			}
+		}
+	}()
+	b.through(waiting, (*deal).fetch)
+	close(done)
+	if strings.Contains(b.silent(), "seal of") {
+		t.Errorf("/readyz, once it answers: %s", b.silent())
+	}
+	l := b.holds()
+	if n := b.token.Logins() - logins; n != 0 {
+		t.Errorf("the PIN was given %d times more", n)
+	}
+	t.Logf("%v; a paper of the other commune took %v before and %v beside a token that hung for %v", l, before, beside, hung)
 }
 
 // A PIN that the token refuses is tried once, however often the supervisor starts belfry.

@@ -152,3 +152,32 @@ func TestTimeout(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// TestOneTokenHangsBesideAnother: of two tokens in one module the one that hangs holds up
+// neither the signatures of the other nor the question which tokens are there.
+func TestOneTokenHangsBesideAnother(t *testing.T) {
+	f, _, hangs := faultyKey(t, "hangs", p11.Timeout(20*time.Second))
+	_, tok, other := faultyKey(t, "goes on")
+	f.Fail(softcard.Failure{Function: "Sign", Sleep: time.Minute, Token: "hangs"})
+	done := make(chan error, 1)
+	go func() { done <- signs(hangs) }()
+	time.Sleep(100 * time.Millisecond)
+	start := time.Now()
+	for range 20 {
+		if err := errors.Join(signs(other), tok.Present()); err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("20 signatures beside it took %v", took)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("it does not hang: %v", err)
+	default:
+	}
+	f.Heal()
+	if err := <-done; err != nil {
+		t.Errorf("once it goes on: %v", err)
+	}
+}

@@ -28,12 +28,13 @@ type Faulty struct {
 
 // Failure is how a function of PKCS#11 fails.
 type Failure struct {
-	Function string // GetSlotList, OpenSession, Login, SignInit or Sign
-	After    int    // good calls before, counted from Fail
-	Times    int    // how often; 0 means for ever
-	Code     uint   // CKR_…; 0: it is only slow; NoSlots for GetSlotList
-	Sleep    time.Duration
-	Lose     bool // Sign does the work and loses the answer
+	Function string        // GetSlotList, OpenSession, Login, SignInit or Sign
+	After    int           // good calls before, counted from Fail
+	Times    int           // how often; 0 means for ever
+	Code     uint          // CKR_…; 0: it is only slow; NoSlots for GetSlotList
+	Sleep    time.Duration // or until the next Fail or Heal, where that comes sooner
+	Lose     bool          // Sign does the work and loses the answer
+	Token    string        // label of the one token concerned; every one where empty. Not for GetSlotList
 }
 
 // NoSlots makes GetSlotList answer, well, that no slot has a token: the card was taken out.
@@ -88,14 +89,17 @@ func (f *Faulty) Fail(failures ...Failure) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", f.generation)
 	for _, x := range failures {
-		times, lose := x.Times, 0
+		times, lose, token := x.Times, 0, x.Token
 		if times == 0 {
 			times = 1 << 30
 		}
 		if x.Lose {
 			lose = 1
 		}
-		fmt.Fprintf(&b, "%s %d %d %x %d %d\n", x.Function, x.After, times, x.Code, x.Sleep.Milliseconds(), lose)
+		if token == "" {
+			token = "*"
+		}
+		fmt.Fprintf(&b, "%s %d %d %x %d %d %s\n", x.Function, x.After, times, x.Code, x.Sleep.Milliseconds(), lose, token)
 	}
 	tmp := f.control + ".new"
 	if err := os.WriteFile(tmp, []byte(b.String()), 0o600); err != nil {
