@@ -58,6 +58,7 @@ type verdict struct {
 		Field, Level, Conclusion, Reason, Coverage, Modification string
 		Certification                                            int
 		BestTime                                                 string `json:"best_time"`
+		DocMDPOK                                                 bool   `json:"docmdp_ok"`
 		OK                                                       bool
 	}
 	Error string

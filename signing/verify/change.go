@@ -64,6 +64,7 @@ type Change struct {
 
 	existing bool // a signature in a field that was there before
 	visible  bool // a new signature that shows something
+	resaved  bool // metadata that only say when and by what the file was saved
 	active   bool // an annotation that is more than a mark of somebody
 }
 

@@ -131,6 +131,11 @@ func (c *comparison) catalog(root *trail, before, after pdf.Dict) error {
 			if _, ok := c.dictIn(c.after, after[k]); ok || after[k] == nil {
 				continue
 			}
+		case "Metadata":
+			if err := c.metadata(root, before, after); err != nil {
+				return err
+			}
+			continue
 		case "Names":
 			if err := c.names(root.to(k), before[k], after[k]); err != nil {
 				return err

@@ -146,6 +146,10 @@ func (p permission) judge(c Change) Code {
 		return ValidationDataAdded
 	case UnusedObject:
 		return ""
+	case MetadataChanged:
+		if c.resaved {
+			return ""
+		}
 	case DocumentStamped, SignaturePut:
 		return p.judgeSignature(c)
 	case SignatureTaken:
