@@ -44,7 +44,8 @@ const (
 	cooldown     = 5 * time.Millisecond // between two looks at the queue at least
 	pollInterval = time.Second          // for jobs of other processes and those whose time has come
 	timeout      = 2 * time.Minute      // of one try, where the handler names no other
-	triesMax     = 1000                 // with retryMax between them, more than a week
+	grace        = time.Minute
+	triesMax     = 1000 // with retryMax between them, more than a week
 	retryMin     = time.Second
 	retryMax     = 10 * time.Minute
 	keepFailed   = 90 * 24 * time.Hour // those given up, for somebody to look at
@@ -66,6 +67,7 @@ type Queue struct {
 	lasting  []job         // those of Every
 	pokes    chan struct{} // there may be something to do
 	run      *run          // nil while it is not started
+	grace    time.Duration // how long a handler may go on after its timeout
 	only     *os.File      // on SQLite: the lock that says that no other process works on this queue
 }
 
@@ -83,7 +85,7 @@ func New(db *sqldb.DB, log *slog.Logger) (*Queue, error) {
 	if err := inherit(db); err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Queue{db: db, log: log, handlers: map[string]handler{}, pokes: make(chan struct{}, 1)}, nil
+	return &Queue{db: db, log: log, handlers: map[string]handler{}, pokes: make(chan struct{}, 1), grace: grace}, nil
 }
 
 // Option changes how jobs of one kind are handled.

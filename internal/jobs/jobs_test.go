@@ -199,6 +199,38 @@ func TestInsertAtAndTimeout(t *testing.T) {
 	})
 }
 
+// A handler that never returns holds neither its job nor the process.
+func TestStuckHandler(t *testing.T) {
+	each(t, func(t *testing.T, db *sqldb.DB) {
+		q := newQueue(t, db)
+		q.SetGrace(20 * time.Millisecond)
+		var tries atomic.Int32
+		again := make(chan struct{})
+		jobs.Handle(q, func(ctx context.Context, a count) error {
+			if tries.Add(1) == 1 {
+				select {}
+			}
+			close(again)
+			return nil
+		}, jobs.Timeout(20*time.Millisecond))
+		start(t, q)
+		if err := cause(db, q, "stuck", nil); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-again:
+		case <-time.After(20 * time.Second):
+			t.Fatal("it was not tried again")
+		}
+		idle(t, q)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := q.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestInsertSpendsTheTx(t *testing.T) {
 	db := sqldbtest.SQLite(t)
 	q := newQueue(t, db)

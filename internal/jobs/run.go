@@ -188,17 +188,37 @@ func (r *run) try(j job) {
 // errPanic says that a handler panicked, which is in the log already.
 var errPanic = errors.New("the handler panicked")
 
-func (r *run) work(j job) (err error) {
-	h := r.handlers[j.kind]
-	ctx, cancel := context.WithTimeout(r.ctx, h.timeout)
-	defer cancel()
+// errStuck says that a handler is left to itself: the job is tried again beside it.
+var errStuck = errors.New("the handler does not heed its timeout")
+
+// work is one try. A handler that goes on long after its timeout does not hold the job,
+// nor the place of another.
+func (r *run) work(j job) error {
+	limit := r.handlers[j.kind].timeout
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(r.ctx, limit)
+		defer cancel()
+		done <- r.call(ctx, j)
+	}()
+	patience := time.NewTimer(limit + r.grace)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+		return errStuck
+	}
+}
+
+func (r *run) call(ctx context.Context, j job) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.log.Error("job panicked", "kind", j.kind, "job", j.id, "try", j.tries+1, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = errPanic
 		}
 	}()
-	return h.work(ctx, j.args)
+	return r.handlers[j.kind].work(ctx, j.args)
 }
 
 // keep makes the row say what came of a try.
