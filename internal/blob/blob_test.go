@@ -24,24 +24,36 @@ func newDir(t *testing.T) *Dir {
 }
 
 func TestDirNoticesAndMendsDamage(t *testing.T) {
-	s, ctx := newDir(t), context.Background()
-	data := []byte("a document")
-	d, _ := s.Put(ctx, "beaumarais", data)
-	path, _ := s.path("beaumarais", d)
-	if err := os.WriteFile(path, []byte("a dokument"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Read(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("Read of a damaged file: %v", err)
-	}
-	if _, err := s.Open(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("Open of a damaged file: %v", err)
-	}
-	if _, err := s.Put(ctx, "beaumarais", data); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("after putting it again: %q, %v", got, err)
+	for _, size := range []int{10, inMemoryMax, inMemoryMax + 1} {
+		s, ctx := newDir(t), context.Background()
+		data := bytes.Repeat([]byte("d"), size)
+		d, _ := s.Put(ctx, "beaumarais", data)
+		path, _ := s.path("beaumarais", d)
+		for what, damaged := range map[string][]byte{"changed": append([]byte("k"), data[1:]...), "cut": data[1:], "longer": append([]byte("d"), data...), "empty": nil} {
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Read(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("Read of %d bytes, %s: %v", size, what, err)
+			}
+			if _, err := s.Open(ctx, "beaumarais", d); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("Open of %d bytes, %s: %v", size, what, err)
+			}
+		}
+		if _, err := s.Put(ctx, "beaumarais", data); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Read(ctx, "beaumarais", d); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("after putting %d bytes again: %v", size, err)
+		}
+		f, err := s.Open(ctx, "beaumarais", d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, data) || f.Size() != int64(size) {
+			t.Errorf("after putting %d bytes again: %d, %v", size, f.Size(), err)
+		}
+		f.Close()
 	}
 }
 
