@@ -224,7 +224,9 @@ func (b *tab) download(order string) string {
 }
 
 // keep puts a paper beside the pictures, where BELFRY_SHOTS names a folder.
-func keep(t *testing.T, paper string) {
+func keep(t *testing.T, paper string) { keepAs(t, paper, "paper.pdf") }
+
+func keepAs(t *testing.T, paper, name string) {
 	t.Helper()
 	dir := os.Getenv("BELFRY_SHOTS")
 	if dir == "" {
@@ -234,7 +236,7 @@ func keep(t *testing.T, paper string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	os.WriteFile(filepath.Join(dir, "paper.pdf"), content, 0o644)
+	os.WriteFile(filepath.Join(dir, name), content, 0o644)
 }
 
 // spoiled is a copy of a paper with one byte of its content changed.
