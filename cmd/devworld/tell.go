@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -34,7 +35,7 @@ func (w *world) tell(out io.Writer) {
 	fmt.Fprintln(out, "\nCards (PIN):")
 	t = tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	for _, c := range d.Cards {
-		fmt.Fprintf(t, "  %s\t%s %s\t%s\t%s\n", c.PIN, c.GivenNames, c.Surname, c.Name, c.GoodFor)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", c.PIN, strings.TrimSpace(c.GivenNames+" "+c.Surname), c.Name, c.GoodFor)
 	}
 	t.Flush()
 
