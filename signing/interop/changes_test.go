@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/pdf/pdftest"
+	"github.com/belfry-eid/belfry/signing/pades"
 	"github.com/belfry-eid/belfry/signing/signingtest"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
@@ -83,6 +84,10 @@ func filledForms(t *testing.T) map[string][]byte {
 func TestInteropPyHankoFillsAndLocks(t *testing.T) {
 	w := signingtest.Shared()
 	files := filledForms(t)
+	// and our seal on top, in a field that it adds
+	for _, name := range []string{"all locked", "certified", "certified, filled"} {
+		files[name+", sealed"] = sign(t, files[name], w.RSA, pades.Options{}, false)
+	}
 	for name, want := range map[string][]verify.Changes{
 		"locked":                                       {verify.Unchanged},
 		"locked, another filled":                       {verify.Permitted},

@@ -55,6 +55,7 @@ files = {
     "locked": locked,
     "locked, another filled": fill(locked, "parent.kid"),
     "locked, filled": fill(locked, "box"),
+    "all locked": everything,
     "all locked, filled": fill(everything, "parent.kid"),
     "closed, another filled": fill(closed, "parent.kid"),
     "certified": certified,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -540,6 +541,54 @@ func TestRevisionsAreTold(t *testing.T) {
 		for _, k := range verify.ChangeKinds() {
 			if i18n.T(lang, k.Key()) == k.Key() {
 				t.Errorf("%s has no words for %s", lang, k)
+			}
+		}
+	}
+}
+
+// One forbidden change among any number of permitted ones, before or behind them and with
+// stamps upon all, never passes; without it all do.
+func TestOneAmongMany(t *testing.T) {
+	w := signingtest.Shared()
+	rng := rand.New(rand.NewSource(7))
+	fine := []edit{
+		fillIn(boxField, "x"), fillIn(kidField, "y"), fillIn(greekField, "z"), fillIn(filledText, "900"), set(checkField, "V", pdf.Name("Yes")),
+		set(boxField, "M", pdf.String("D:2026")), set(infoRef, "ModDate", pdf.String("D:2026")), set(markRef, "Contents", pdf.String("altera")),
+		annotate(pdf.Dict{"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Text"), "Rect": numbers(0, 0, 9, 9)}),
+		func(_ testing.TB, _ *pdf.File, u *pdf.Update) { u.Add(pdf.Integer(1)) },
+		set(formRef, "DR", pdf.Dict{"Font": pdf.Dict{"Helv": fontRef, "New": fontRef}}),
+	}
+	bad := []edit{
+		stream(textRef, nil, forgedText), set(pageRef, "Rotate", pdf.Integer(90)), set(pagesRef, "Rotate", pdf.Integer(90)), set(fontRef, "BaseFont", pdf.Name("Symbol")),
+		set(catalogRef, "OpenAction", script), set(boxField, "A", script), set(greekField, "Rect", numbers(0, 0, 9, 9)), set(infoRef, "Title", pdf.String("Faux")),
+		set(formRef, "NeedAppearances", true), set(markRef, "Subtype", pdf.Name("Link")), stream(shared, pdf.Dict{"Subtype": pdf.Name("Form"), "BBox": numbers(0, 0, 9, 9)}, "1 g"),
+		set(catalogRef, "Lang", pdf.String("nl-BE")), addField(pdf.Dict{"FT": pdf.Name("Tx"), "T": pdf.String("new")}), drop(pageRef, "Annots"),
+	}
+	for form, shape := range pdftest.Forms {
+		signed := handSign(t, pdftest.Build(shape, paperForm("")), 3, honest(t, w.P256))
+		for range 40 {
+			list := make([]edit, 1+rng.Intn(8))
+			for i := range list {
+				list[i] = fine[rng.Intn(len(fine))]
+			}
+			build := func(list []edit) []byte {
+				file := signed
+				for i := 0; i < len(list); {
+					n := 1 + rng.Intn(2)
+					for _, e := range list[i:min(len(list), i+n)] {
+						file = later(t, file, e)
+					}
+					i += n
+				}
+				return file
+			}
+			if r := check(build(list)); r.Result != verify.Valid {
+				t.Fatalf("%s: what is permitted: %s", form, dump(r))
+			}
+			at, which := rng.Intn(len(list)+1), rng.Intn(len(bad))
+			file := build(slices.Insert(slices.Clone(list), at, bad[which]))
+			if r := check(file); r.Result == verify.Valid || r.Signatures[0].Changes != verify.Altered {
+				t.Fatalf("%s: forbidden %d at %d of %d: %s", form, which, at, len(list), dump(r))
 			}
 		}
 	}
