@@ -162,30 +162,10 @@ func (l *layout) page() (ref pdf.Ref, page, inherit pdf.Dict, err error) {
 // without area counts as outside, and needs no tag (ISO 14289-1, 7.18.1) and no
 // appearance (ISO 19005-2, 6.3.3).
 func (l *layout) corner(inherit pdf.Dict) (x, y pdf.Object) {
-	if e, ok := l.edges(inherit); ok {
+	if e, ok := l.file.Edges(inherit); ok {
 		return number(e[0]), number(e[1])
 	}
 	return pdf.Integer(0), pdf.Integer(0)
-}
-
-// edges are left, bottom, right and top of what is shown of the page.
-func (l *layout) edges(inherit pdf.Dict) (edges [4]float64, ok bool) {
-	for _, key := range []pdf.Name{"CropBox", "MediaBox"} {
-		box, err := l.file.Array(inherit[key])
-		if err != nil || len(box) != 4 {
-			continue
-		}
-		var n [4]float64
-		ok := true
-		for i := range n {
-			v, number := l.file.Number(box[i])
-			n[i], ok = v, ok && number
-		}
-		if ok {
-			return [4]float64{min(n[0], n[2]), min(n[1], n[3]), max(n[0], n[2]), max(n[1], n[3])}, true
-		}
-	}
-	return edges, false
 }
 
 func number(v float64) pdf.Object {
@@ -212,27 +192,11 @@ func (l *layout) newName() string {
 	}
 }
 
-// annotate adds the widget to the page, with the tab order of the structure
-// where the page has none (ISO 14289-1, 7.18.3).
+// annotate adds the widget to the page.
 func (l *layout) annotate(page pdf.Ref, dict pdf.Dict, widget pdf.Ref) error {
-	annots, err := l.file.Array(dict["Annots"])
-	if err != nil {
+	if err := l.update.Annotate(page, dict, widget); err != nil {
 		return readFault(err)
 	}
-	annots = append(append(pdf.Array{}, annots...), widget)
-	changed := maps.Clone(dict)
-	if r, ok := dict["Annots"].(pdf.Ref); ok {
-		l.update.Set(r, annots)
-	} else {
-		changed["Annots"] = annots
-	}
-	_, indirect := dict["Annots"].(pdf.Ref)
-	if _, ok := dict["Tabs"]; !ok {
-		changed["Tabs"] = pdf.Name("S")
-	} else if indirect {
-		return nil
-	}
-	l.update.Set(page, changed)
 	return nil
 }
 
