@@ -29,7 +29,7 @@ import (
 // and orders.lives_elsewhere (Forbidden), after which the order is to be refused;
 // those of the register and of document.Renderer.
 func (s *Service) Prepare(ctx context.Context, c commune.ID, id string, clerk Clerk) (Order, error) {
-	return s.prepare(ctx, c, id, clerk, "")
+	return s.prepareFrom(ctx, c, id, clerk, "", nil)
 }
 
 // PrepareDespite is Prepare for an order with an attention: the clerk's reason for going
@@ -40,7 +40,7 @@ func (s *Service) PrepareDespite(ctx context.Context, c commune.ID, id string, c
 	if err != nil {
 		return Order{}, err
 	}
-	return s.prepare(ctx, c, id, clerk, reason)
+	return s.prepareFrom(ctx, c, id, clerk, reason, nil)
 }
 
 func clerksText(raw string) (string, error) {
@@ -51,7 +51,8 @@ func clerksText(raw string) (string, error) {
 	return text, nil
 }
 
-func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string) (Order, error) {
+// prepareFrom prepares what this program makes, or what is attached: now, or before.
+func (s *Service) prepareFrom(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string, attached *PaperFile) (Order, error) {
 	r, err := s.decidable(ctx, c, id, clerk, InReview)
 	if err != nil {
 		return Order{}, err
@@ -60,29 +61,25 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err != nil {
 		return Order{}, err
 	}
+	if err := mustHaveFile(r, attached); err != nil {
+		return Order{}, err
+	}
 	subject, err := s.about(ctx, of, r, reason)
 	if err != nil {
 		return Order{}, err
 	}
-	if r.household, err = s.vault.household(c, subject.members); err != nil {
+	if err := s.apart(&r, subject.members, clerk); err != nil {
 		return Order{}, err
-	}
-	together, err := s.livesWith(r, clerk) // they may since the order was made
-	if err != nil {
-		return Order{}, err
-	}
-	if together {
-		return Order{}, fault.New(fault.Forbidden, "orders.own", nil)
 	}
 	household, by := r.household, clerk.actor()
 	if r, err = s.begin(ctx, r, by, subject.attention, reason); err != nil {
 		return Order{}, err
 	}
-	f, err := s.draw(ctx, of, r, subject)
+	f, err := s.draw(ctx, of, r, subject, attached)
 	if err != nil {
 		return Order{}, err
 	}
-	f.attention, f.household = subject.attention, household
+	f.household = household
 	if err := s.freeze(ctx, r, by, f); err != nil {
 		return Order{}, s.moved(ctx, c, id, err)
 	}
@@ -90,13 +87,21 @@ func (s *Service) prepare(ctx context.Context, c commune.ID, id string, clerk Cl
 }
 
 // draw makes the paper's bytes and keeps them; nothing refers to them yet.
-func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about) (frozen, error) {
+func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about, attached *PaperFile) (frozen, error) {
 	seal, err := s.Sealer.Describe(of.ID)
 	if err != nil {
 		return frozen{}, err
 	}
-	f := frozen{holder: subject.holder, specimen: seal.Specimen, at: s.now()}
-	data, err := s.Renderer.Render(ctx, paperOf(of, r, subject, seal, f.at))
+	f := frozen{holder: subject.holder, specimen: seal.Specimen, attention: subject.attention, at: s.now(), file: attached, fresh: attached != nil}
+	if f.file == nil && r.Way != commune.Made {
+		f.file = r.Paper.File
+	}
+	var data []byte
+	if f.file != nil {
+		data, err = s.drawAttached(ctx, of, r, seal, f)
+	} else {
+		data, err = s.Renderer.Render(ctx, paperOf(of, r, subject, seal, f.at))
+	}
 	if err != nil {
 		return frozen{}, err
 	}
@@ -246,6 +251,8 @@ type frozen struct {
 	attention Attention
 	household string
 	at        time.Time
+	file      *PaperFile // that the content is made of; nil where it is ours
+	fresh     bool       // the file has been attached just now
 }
 
 // freeze makes bytes the order's content, if the order still is as r has it.
@@ -263,10 +270,20 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 			return err
 		}
 		e := Event{At: f.at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}
+		detail := map[string]string{"number": string(r.Paper.Number), "content": f.content.String()}
+		if f.file != nil {
+			if err := s.keepFile(tx, r, f); err != nil {
+				return err
+			}
+			detail["attached"] = f.file.Digest.String()
+		}
+		if f.fresh {
+			e.Kind = EventAttached
+		}
 		if err := addEvent(tx, r.Commune, r.ID, e); err != nil {
 			return err
 		}
-		return s.note(tx, r, by, "orders.prepared", f.at, map[string]string{"number": string(r.Paper.Number), "content": f.content.String()})
+		return s.note(tx, r, by, "orders."+string(e.Kind), f.at, detail)
 	})
 }
 

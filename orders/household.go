@@ -19,7 +19,7 @@ import (
 
 // members asks with whom somebody is registered; nobody where the register knows no household.
 func (s *Service) members(ctx context.Context, chosen *catalogue.Product, n eid.NationalNumber) ([]register.Member, error) {
-	if !chosen.Registered() {
+	if !chosen.Registered() || s.Register == nil {
 		return nil, nil
 	}
 	list, err := s.Register.Household(ctx, n)
@@ -108,4 +108,17 @@ func choices(parts []string) [][]string {
 		all = append(all, some)
 	}
 	return all
+}
+
+// apart notes with whom the person of an order lives now, and refuses a clerk who is one of
+// them: they may be since the order was made.
+func (s *Service) apart(r *row, members []register.Member, clerk Clerk) (err error) {
+	if r.household, err = s.vault.household(r.Commune, members); err != nil {
+		return err
+	}
+	together, err := s.livesWith(*r, clerk)
+	if err == nil && together {
+		err = fault.New(fault.Forbidden, "orders.own", nil)
+	}
+	return err
 }

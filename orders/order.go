@@ -10,6 +10,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/outside"
 	"github.com/belfry-eid/belfry/orders/register"
 )
 
@@ -121,6 +122,7 @@ type Prefill struct {
 	// Attention is not for the person's eyes in detail; where it is set the page says
 	// that a clerk will look at the order first ("orders.clerk_looks").
 	Attention Attention
+	Way       commune.Way // how the commune comes by the paper
 }
 
 // Submission is a form sent.
@@ -150,6 +152,7 @@ type Order struct {
 	Answers    []Answer
 	Attention  Attention
 
+	Way         commune.Way // how the commune comes by the paper
 	SubmittedAt time.Time
 	DueOn       time.Time // the promised day, at midnight in Brussels
 	ChangedAt   time.Time // of the last step
@@ -204,7 +207,13 @@ func (o Order) Late(now time.Time) bool {
 
 // Paper is the paper of an order.
 type Paper struct {
-	Number Number
+	Number Number // the register's own reference where Source is set
+	Source string // the register that has sealed it, "rn"; "" where the commune does
+	// File is the one that a clerk has attached; nil where none is.
+	File *PaperFile
+	// Access is how well a paper from elsewhere can be read aloud; nil for ours, which can,
+	// and where nobody has looked.
+	Access *outside.Access
 	// Content is the SHA-256 of the frozen bytes; zero while none are frozen.
 	Content    blob.Digest
 	PreparedAt time.Time // printed as the date of issue
@@ -277,29 +286,35 @@ const (
 	EventSubmitted   EventKind = "submitted"
 	EventInReview    EventKind = "in_review" // a clerk has begun; the number is allocated
 	EventPrepared    EventKind = "prepared"  // content frozen
+	EventAttached    EventKind = "attached"  // content frozen, of a file that a clerk has attached
 	EventDecided     EventKind = "decided"   // a clerk's reason to go on in spite of an attention
 	EventApproved    EventKind = "approved"
 	EventClerkSigned EventKind = "clerk_signed" // approved with the clerk's own card
 	EventSigned      EventKind = "signed"       // sealed, time stamp pending
 	EventIssued      EventKind = "issued"
-	EventRefused     EventKind = "refused"
-	EventCancelled   EventKind = "cancelled"
-	EventNotified    EventKind = "notified" // mail sent
-	EventUnnotified  EventKind = "unnotified"
-	EventAssigned    EventKind = "assigned" // taken, or given to a colleague
-	EventReleased    EventKind = "released"
-	EventWithdrawn   EventKind = "withdrawn"   // the paper no longer stands
-	EventReplacement EventKind = "replacement" // an order was made in its place
-	EventReplaces    EventKind = "replaces"    // this one
-	EventAsked       EventKind = "asked"       // the order waits for the person
-	EventAnswered    EventKind = "answered"    // and goes on
-	EventResumed     EventKind = "resumed"     // without an answer
-	EventAdded       EventKind = "added"       // the person wrote unasked
-	EventNoted       EventKind = "noted"       // for colleagues
+	EventRelayed     EventKind = "relayed" // issued as its source has sealed it
+	EventSourceAsked EventKind = "source_asked"
+	// EventSourceFailed: the source cannot give the paper; Detail Key is the message key of
+	// the reason.
+	EventSourceFailed EventKind = "source_failed"
+	EventRefused      EventKind = "refused"
+	EventCancelled    EventKind = "cancelled"
+	EventNotified     EventKind = "notified" // mail sent
+	EventUnnotified   EventKind = "unnotified"
+	EventAssigned     EventKind = "assigned" // taken, or given to a colleague
+	EventReleased     EventKind = "released"
+	EventWithdrawn    EventKind = "withdrawn"   // the paper no longer stands
+	EventReplacement  EventKind = "replacement" // an order was made in its place
+	EventReplaces     EventKind = "replaces"    // this one
+	EventAsked        EventKind = "asked"       // the order waits for the person
+	EventAnswered     EventKind = "answered"    // and goes on
+	EventResumed      EventKind = "resumed"     // without an answer
+	EventAdded        EventKind = "added"       // the person wrote unasked
+	EventNoted        EventKind = "noted"       // for colleagues
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }
@@ -323,7 +338,8 @@ type File struct {
 type Facts struct {
 	Commune  commune.ID
 	Product  *catalogue.Product
-	Number   Number
+	Number   Number // the register's own reference where Source is set
+	Source   string // the register that has sealed it; "" where the commune has
 	Holder   string
 	IssuedOn time.Time // as printed
 	SealedAt time.Time

@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -150,10 +151,20 @@ func (s *Service) Document(ctx context.Context, c commune.ID, id, subject string
 	return s.file(ctx, r, r.Paper.Document, "")
 }
 
+// inFileName is a number as a file may be called: a register's own may hold anything.
+func inFileName(n Number) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' && r < 'A' || r > 'Z' && r < 'a' || r > 'z' {
+			return '-'
+		}
+		return r
+	}, string(n))
+}
+
 func (s *Service) file(ctx context.Context, r row, d blob.Digest, prefix string) (File, error) {
 	data, err := s.Blobs.Read(ctx, r.Commune, d)
 	if err != nil {
 		return File{}, fmt.Errorf("order %s: %w", r.ID, err)
 	}
-	return File{Name: fmt.Sprintf("%s%s-%s.pdf", prefix, r.Commune, r.Paper.Number), Type: "application/pdf", Digest: d, Data: data}, nil
+	return File{Name: fmt.Sprintf("%s%s-%s.pdf", prefix, r.Commune, inFileName(r.Paper.Number)), Type: "application/pdf", Digest: d, Data: data}, nil
 }

@@ -66,9 +66,15 @@ type Config struct {
 	Jobs     *jobs.Queue // not yet started
 	Clock    clock.Clock
 	Communes *commune.Communes
+	// Register says where people live. nil where no register can be asked: a clerk then
+	// attaches every paper that would rest on it.
 	Register register.Source
+	// Sources give papers that they have sealed themselves, by catalogue.Product.Source.
+	Sources  map[string]Source
 	Renderer document.Renderer
 	Sealer   Sealer
+	// Papers reads and marks files that clerks attach; nil where none are taken.
+	Papers PaperReader
 	// Signatures are clerks' own; nil where no commune has them.
 	Signatures Signatures
 	// Secret has at least 32 random bytes, the same for the life of the install: the
@@ -97,7 +103,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	for name, missing := range map[string]bool{
 		"DB": cfg.DB == nil, "Blobs": cfg.Blobs == nil, "Audit": cfg.Audit == nil, "Jobs": cfg.Jobs == nil,
-		"Clock": cfg.Clock == nil, "Communes": cfg.Communes == nil, "Register": cfg.Register == nil,
+		"Clock": cfg.Clock == nil, "Communes": cfg.Communes == nil,
 		"Renderer": cfg.Renderer == nil, "Sealer": cfg.Sealer == nil,
 	} {
 		if missing {
@@ -113,6 +119,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{Config: cfg, vault: vault}
 	jobs.Handle(cfg.Jobs, s.seal)
+	jobs.Handle(cfg.Jobs, s.relay)
 	jobs.Handle(cfg.Jobs, s.notify)
 	jobs.Handle(cfg.Jobs, s.renew, jobs.Timeout(renewFor))
 	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)

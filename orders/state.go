@@ -50,6 +50,9 @@ type move struct {
 // moves are all there are; whatever is not here cannot happen.
 var moves = []move{
 	{Submitted, InReview, ByClerk},
+	{Submitted, Issued, ByService},    // sealed by its source
+	{Submitted, Submitted, ByService}, // the source cannot: to a clerk
+	{Submitted, Submitted, ByClerk},   // the source is asked again
 	{Submitted, Refused, ByClerk},
 	{Submitted, Cancelled, ByCitizen},
 	{InReview, InReview, ByClerk}, // prepared again

@@ -20,20 +20,20 @@ import (
 // Migrate brings the tables of orders up to date.
 func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "orders", migrations) }
 
-// EachFile calls f with every file that a commune's papers name: what was prepared, and
-// what was sealed.
+// EachFile calls f with every file that a commune's papers name: what was attached, what was
+// prepared, and what was sealed.
 func EachFile(ctx context.Context, db *sqldb.DB, c commune.ID, f func(Number, blob.Digest) error) error {
-	rows, err := db.Query(ctx, `SELECT number, content, document FROM orders_paper WHERE commune = $1 ORDER BY number`, string(c))
+	rows, err := db.Query(ctx, `SELECT number, attached, content, document FROM orders_paper WHERE commune = $1 ORDER BY number`, string(c))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var number, content, document string
-		if err := rows.Scan(&number, &content, &document); err != nil {
+		var number, attached, content, document string
+		if err := rows.Scan(&number, &attached, &content, &document); err != nil {
 			return err
 		}
-		for _, text := range []string{content, document} {
+		for _, text := range []string{attached, content, document} {
 			if text == "" {
 				continue
 			}
@@ -64,11 +64,12 @@ func (r row) numberless() bool { return strings.HasPrefix(r.person, numberless) 
 
 const selectOrder = `SELECT
 	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.household, o.number_sealed,
-	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal,
+	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal, o.way,
 	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at, o.paused_at,
 	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
 	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
-	COALESCE(p.specimen, 0), COALESCE(p.void, 0)
+	COALESCE(p.specimen, 0), COALESCE(p.void, 0), COALESCE(p.source, ''),
+	COALESCE(p.attached, ''), COALESCE(p.attachment, ''), COALESCE(p.access, '')
 	FROM orders_order o LEFT JOIN orders_paper p ON p.commune = o.commune AND p.order_id = o.id
 	WHERE o.commune = $1 `
 
@@ -85,14 +86,16 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		closed, paused                 int64
 		prepared, signed, issued       sqldb.Time
 		specimen, void                 int64
+		attached, attachment, access   string
 	)
 	if err := from.Scan(
 		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.household, &r.sealed,
-		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal,
+		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal, &r.Way,
 		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed, &paused,
 		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
 		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
-		&specimen, &void,
+		&specimen, &void, &p.Source,
+		&attached, &attachment, &access,
 	); err != nil {
 		return row{}, err
 	}
@@ -119,6 +122,12 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 	if p.Number != "" {
 		p.PreparedAt, p.SignedAt, p.IssuedAt = prepared.Time, signed.Time, issued.Time
 		p.Specimen, p.Void = specimen == 1, void == 1
+		if p.Source != "" {
+			p.Number = shown(string(p.Number))
+		}
+		if err := p.scanFile(attached, attachment, access); err != nil {
+			return row{}, fmt.Errorf("order %s: its file: %w", r.ID, err)
+		}
 		r.Paper = &p
 	}
 	return r, nil
@@ -173,12 +182,12 @@ func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
 	}
 	res, err := tx.Exec(`INSERT INTO orders_order (
 		commune, id, reference, product, product_version, state, version, subject, form_key, form_hash, person, number_sealed,
-		given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal, household)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', $23)
+		given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal, household, way)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', $23, $24)
 		ON CONFLICT (commune, subject, form_key) DO NOTHING`,
 		string(r.Commune), r.ID, r.Reference, r.Product.ID, r.Product.Version, string(r.State), r.Version, r.Subject, formKey, r.formHash, r.person, r.sealed,
 		r.GivenNames, r.Surname, searchName, string(r.Language), string(answers), string(r.Attention),
-		sqldb.Micros(r.SubmittedAt), r.DueOn.Format(time.DateOnly), sqldb.Micros(r.ChangedAt), r.ChangedBy, r.household)
+		sqldb.Micros(r.SubmittedAt), r.DueOn.Format(time.DateOnly), sqldb.Micros(r.ChangedAt), r.ChangedBy, r.household, string(r.Way))
 	if err != nil {
 		return false, err
 	}

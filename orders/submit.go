@@ -47,7 +47,7 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention, Way: s.way(of, chosen)}, nil
 }
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
@@ -58,6 +58,9 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 	}
 	if p.Number.IsZero() || p.Subject == "" {
 		return nil, "", fault.New(fault.Forbidden, "orders.no_number", nil)
+	}
+	if s.Register == nil {
+		return unasked(p), NoAttention, nil
 	}
 	r, err := s.Register.Residence(ctx, p.Number)
 	if err != nil {
@@ -99,6 +102,13 @@ func firstNames(members []register.Member) string {
 		names = append(names, cmp.Or(first, m.Surname))
 	}
 	return strings.Join(names, ", ")
+}
+
+// unasked are the answers of somebody whom no register of this install knows: a clerk looks
+// them up in the commune's own software.
+func unasked(p Person) []Answer {
+	answers := []Answer{{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}}
+	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" })
 }
 
 // told are the answers of somebody whom no register knows: what their sign-in tells.
@@ -262,7 +272,7 @@ func (s *Service) newOrder(ctx context.Context, of *commune.Commune, chosen *cat
 	at := s.now()
 	r := row{formHash: hash, Order: Order{
 		Commune: of.ID, ID: id.String(), Reference: code.New(referenceLength), Product: chosen, State: Submitted, Version: 1,
-		Subject: p.Subject, GivenNames: form.Line(p.GivenNames), Surname: form.Line(p.Surname), Answers: answers, Attention: a,
+		Subject: p.Subject, GivenNames: form.Line(p.GivenNames), Surname: form.Line(p.Surname), Answers: answers, Attention: a, Way: s.way(of, chosen),
 		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
 	}}
 	r.ChangedBy = r.Name()
@@ -303,7 +313,10 @@ func (s *Service) add(ctx context.Context, r row, key string) error {
 		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventSubmitted, Public: true}); err != nil {
 			return err
 		}
-		return s.note(tx, r, by, "orders.submitted", r.SubmittedAt, map[string]string{"product": r.Product.ID})
+		if err := s.note(tx, r, by, "orders.submitted", r.SubmittedAt, map[string]string{"product": r.Product.ID}); err != nil {
+			return err
+		}
+		return s.begins(tx, r)
 	})
 }
 

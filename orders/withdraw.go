@@ -168,7 +168,10 @@ func (s *Service) Replace(ctx context.Context, c commune.ID, id string, clerk Cl
 		if err := one(tx.Exec(`UPDATE orders_withdrawal SET replaced_by = $1 WHERE commune = $2 AND order_id = $3`, r.ID, string(c), old.ID)); err != nil {
 			return err
 		}
-		return s.noteReplacement(tx, old, r, by)
+		if err := s.noteReplacement(tx, old, r, by); err != nil {
+			return err
+		}
+		return s.begins(tx, r)
 	})
 	if errors.Is(err, errMoved) {
 		return Order{}, fault.New(fault.Conflict, "withdrawal.replaced", nil)
@@ -255,12 +258,12 @@ func (s *Service) link(ctx context.Context, r *row) error {
 			return err
 		}
 		if order != r.ID {
-			r.Replaces, r.ReplacesNumber = order, old
+			r.Replaces, r.ReplacesNumber = order, shown(string(old))
 			continue
 		}
 		w.At, w.over = at.Time, state == Refused || state == Cancelled
 		if state == Issued || state == Withdrawn {
-			w.Replacement = replacement
+			w.Replacement = shown(string(replacement))
 		}
 		r.Withdrawal = &w
 	}

@@ -17,7 +17,7 @@ const residence = "/fr/documents/residence/"
 func TestMoreIsAskedWithoutLosingTheForm(t *testing.T) {
 	w := newWorld(t)
 	home, _ := w.cfg.Communes.ByID("beaumarais")
-	home.Products = map[string]commune.Demand{"residence": {Level: "high", MaxAge: "10m"}}
+	home.Products = map[string]commune.Product{"residence": {Demand: commune.Demand{Level: "high", MaxAge: "10m"}}}
 	person := w.Person("beaumarais", 1)
 	low, high := card(person), card(person)
 	low.ACR = rp.Substantial

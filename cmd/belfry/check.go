@@ -103,6 +103,7 @@ func (in *install) questions() []question {
 	for _, id := range in.settings.missingSeals() {
 		list = append(list, question{"seal of " + string(id), checkNoSeal})
 	}
+	list = append(list, in.sourceQuestions()...)
 	for _, k := range in.settings.Seals {
 		list = append(list, question{fmt.Sprintf("seal of %s, key %q", k.Commune, k.Key), func(ctx context.Context) (string, error) { return in.checkSeal(ctx, k) }})
 	}
@@ -288,6 +289,9 @@ func (in *install) checkLasting(ctx context.Context) (string, error) {
 
 // checkRegister only asks whether somebody answers: a question about a person needs a reason.
 func (in *install) checkRegister(ctx context.Context) (string, error) {
+	if in.settings.Register.URL == "" {
+		return "none: clerks look people up in the commune's own software", nil
+	}
 	if in.settings.Register.TokenFile != "" {
 		if _, err := readSecret(in.settings.Register.TokenFile); err != nil {
 			return "", fmt.Errorf("register.token_file: %w", err)

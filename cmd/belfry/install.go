@@ -31,7 +31,7 @@ import (
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/notice"
 	"github.com/belfry-eid/belfry/orders/notice/smtp"
-	"github.com/belfry-eid/belfry/orders/register"
+	"github.com/belfry-eid/belfry/orders/outside"
 	"github.com/belfry-eid/belfry/signing"
 	"github.com/belfry-eid/belfry/signing/deferred"
 	"github.com/belfry-eid/belfry/signing/ltv"
@@ -357,9 +357,13 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 		return nil, nil, err
 	}
 	in.issuing = sealer
-	source, err := register.New(register.Config{URL: in.settings.Register.URL, TokenFile: in.settings.Register.TokenFile})
+	people, err := in.register()
 	if err != nil {
-		return nil, nil, fmt.Errorf("register: %w", err)
+		return nil, nil, err
+	}
+	sources, err := in.sources()
+	if err != nil {
+		return nil, nil, err
 	}
 	renderer, err := in.renderer()
 	if err != nil {
@@ -375,7 +379,7 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 	}
 	service, err := orders.New(ctx, orders.Config{
 		DB: in.db, Blobs: in.blobs, Audit: in.audit, Jobs: queue, Clock: clock.System, Communes: in.communes,
-		Register: source, Renderer: renderer, Sealer: sealer, Signatures: signatures, Secret: in.derive("orders"), Mailer: mailer,
+		Register: people, Sources: sources, Papers: outside.Reader{}, Renderer: renderer, Sealer: sealer, Signatures: signatures, Secret: in.derive("orders"), Mailer: mailer,
 	})
 	return service, queue, err
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/belfry-eid/belfry/internal/picture"
+	"github.com/belfry-eid/belfry/orders/outside"
 	"github.com/belfry-eid/belfry/signing/plain"
 	"github.com/belfry-eid/belfry/signing/verify"
 )
@@ -60,6 +61,7 @@ func main() {
 	verify.RunIfChild() // a process started to read one foreign file does that and ends
 	picture.RunIfChild()
 	plain.RunIfChild()
+	outside.RunIfChild()
 	var c commands
 	ctx := kong.Parse(&c, kong.Name("belfry"), kong.Description("Signs citizens in with their eID card and gives them sealed certificates from the commune."), kong.UsageOnError(), kong.Vars{"version": version})
 	err := ctx.Run()

@@ -50,8 +50,10 @@ type Settings struct {
 	Environment map[string]string `toml:"environment"`
 	Stamps      []StampSettings   `toml:"stamp"`
 	Register    RegisterSettings  `toml:"register"`
-	Mail        MailSettings      `toml:"mail"`
-	Renderer    RendererSettings  `toml:"renderer"`
+	// Sources are registers that give papers sealed by themselves.
+	Sources  []SourceSettings `toml:"source"`
+	Mail     MailSettings     `toml:"mail"`
+	Renderer RendererSettings `toml:"renderer"`
 	// Lists are the European trusted lists.
 	Lists ListSettings `toml:"trusted_lists"`
 	// Verification says how far others' files are looked into.
@@ -247,7 +249,8 @@ type VerificationSettings struct {
 	Hosts []string `toml:"hosts"`
 }
 
-// RegisterSettings name the source of people's data.
+// RegisterSettings name the source of people's data. Without it clerks look people up in the
+// commune's own software, and attach the papers that it makes.
 type RegisterSettings struct {
 	URL       string `toml:"url"`
 	TokenFile string `toml:"token_file"`
@@ -329,6 +332,10 @@ func (s *Settings) defaults() {
 			m.Picture = s.path(m.Picture)
 		}
 	}
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		src.TokenFile, src.Roots, src.StampRoots = s.path(src.TokenFile), s.path(src.Roots), s.path(src.StampRoots)
+	}
 	for i := range s.Stamps {
 		s.Stamps[i].Roots = s.path(s.Stamps[i].Roots)
 	}
@@ -379,7 +386,6 @@ func (s *Settings) check() error {
 	}
 	need("database.url", s.Database.URL)
 	need("cards.roots", s.Cards.Roots)
-	need("register.url", s.Register.URL)
 	need("renderer.modules", s.Renderer.Modules)
 	if s.Lists.LOTL != "" {
 		need("trusted_lists.signers", s.Lists.Signers)
@@ -397,7 +403,7 @@ func (s *Settings) check() error {
 	if _, err := commune.NewCommunes(s.Communes); err != nil {
 		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal(), s.checkUpstream(), s.checkWays())...)
+	return errors.Join(append(faults, s.checkOrigins(), s.checkSeals(), s.checkFederal(), s.checkUpstream(), s.checkWays(), s.checkSources())...)
 }
 
 // checkOrigins refuses plain http in production.

@@ -156,7 +156,7 @@ func readTrust(dir string) ([]*x509.Certificate, error) {
 }
 
 // checker reads foreign files for the verification page. It believes what this install
-// itself seals and stamps with, the cards of clerks where they sign, and whom the
+// itself seals and stamps with, the registers whose papers it relays, the cards of clerks where they sign, and whom the
 // trusted lists of the settings name.
 func (in *install) checker(services func() []trustlist.Service) (checks.Checker, error) {
 	trust := checks.Trust{Services: services}
@@ -180,6 +180,18 @@ func (in *install) checker(services func() []trustlist.Service) (checks.Checker,
 			return nil, fmt.Errorf("[[stamp]] %s: roots: %w", s.URL, err)
 		}
 		trust.StampRoots = append(trust.StampRoots, roots...)
+	}
+	for _, s := range in.settings.Sources {
+		seal, err := in.sourceSeal(s)
+		if err != nil {
+			return nil, fmt.Errorf("[[source]] %s: %w", s.Name, err)
+		}
+		trust.Roots = append(trust.Roots, seal.roots...)
+		stamps := seal.stampRoots
+		if len(stamps) == 0 {
+			stamps = seal.roots
+		}
+		trust.StampRoots = append(trust.StampRoots, stamps...)
 	}
 	if in.clerksSign() {
 		roots, err := readCertificates(in.settings.Cards.Roots)

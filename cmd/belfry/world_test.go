@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/belfry-eid/belfry/orders/outside"
+	"github.com/belfry-eid/belfry/signing/verify"
 )
 
 // world is a local world on ports of its own: devworld, belfry and eid-agent as
@@ -62,6 +65,8 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	verify.RunIfChild() // what reads foreign files are children of this program
+	outside.RunIfChild()
 	code := m.Run()
 	if dir, err := programs(); err == nil {
 		os.RemoveAll(dir)

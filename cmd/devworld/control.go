@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/belfry-eid/belfry/testcerts"
+	"github.com/belfry-eid/belfry/testcerts/fakesource"
 	"github.com/belfry-eid/belfry/testcerts/responder"
 )
 
@@ -19,6 +20,7 @@ func (w *world) servicesHandler() http.Handler {
 	mux.Handle("/cards", w.cardHandler())
 	mux.Handle("/cards/", w.cardHandler())
 	mux.Handle("POST /register/{question}", w.register)
+	mux.Handle("POST /register/document", w.source)
 	mux.Handle("/control", w.controlHandler())
 	mux.Handle("/control/", w.controlHandler())
 	mux.HandleFunc("GET /world.json", w.serveWorldFile)
@@ -87,13 +89,13 @@ type order struct {
 }
 
 // services that can be told to misbehave, in the order of the page.
-var services = []responder.Service{responder.OCSP, responder.CRL, responder.AIA, responder.TSA, registerService}
+var services = []responder.Service{responder.OCSP, responder.CRL, responder.AIA, responder.TSA, registerService, fakesource.Service}
 
 func (w *world) moods() map[responder.Service]responder.Behaviour {
 	return map[responder.Service]responder.Behaviour{
 		responder.OCSP: w.pki.Responder.Behaviour(responder.OCSP), responder.CRL: w.pki.Responder.Behaviour(responder.CRL),
 		responder.AIA: w.pki.Responder.Behaviour(responder.AIA), responder.TSA: w.pki.TSA.Behaviour(),
-		registerService: w.register.mood.Behaviour(registerService),
+		registerService: w.register.mood.Behaviour(registerService), fakesource.Service: w.source.Mood.Behaviour(fakesource.Service),
 	}
 }
 
@@ -101,6 +103,7 @@ func (w *world) resetMoods() {
 	w.pki.Responder.Reset()
 	w.pki.TSA.Reset()
 	w.register.mood.Reset()
+	w.source.Mood.Reset()
 }
 
 func (w *world) behave(o order) error {
@@ -112,6 +115,8 @@ func (w *world) behave(o order) error {
 		return w.pki.TSA.Set(b)
 	case registerService:
 		return w.register.mood.Set(s, b)
+	case fakesource.Service:
+		return w.source.Mood.Set(s, b)
 	}
 	return fmt.Errorf("no service is called %q", o.Service)
 }

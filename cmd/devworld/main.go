@@ -53,6 +53,7 @@ type config struct {
 	database string
 	bin      string // folder of the programs to start; "" for this program's own
 	alone    bool   // start neither
+	ways     []way  // how papers are come by, where not as the catalogue says
 }
 
 func parse(args []string, out io.Writer) (config, error) {
@@ -71,6 +72,11 @@ func parse(args []string, out io.Writer) (config, error) {
 	f.StringVar(&c.database, "database", "sqlite:belfry.db", "Belfry's database; a relative file lies in the world's folder")
 	f.StringVar(&c.bin, "bin", "", "folder of belfry and eid-agent; this program's own by default")
 	f.BoolVar(&c.alone, "alone", false, "do not start belfry and eid-agent")
+	f.Func("way", "how a commune comes by a paper, as zandvoorde.residence=source (or made, attached); may be repeated", func(s string) error {
+		w, err := parseWay(s)
+		c.ways = append(c.ways, w)
+		return err
+	})
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}

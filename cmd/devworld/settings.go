@@ -41,7 +41,8 @@ type belfrySettings struct {
 		URL       string `toml:"url"`
 		TokenFile string `toml:"token_file"`
 	} `toml:"register"`
-	Mail struct {
+	Sources []sourceSettings `toml:"source"`
+	Mail    struct {
 		SMTP string `toml:"smtp"`
 		From string `toml:"from"`
 	} `toml:"mail"`
@@ -124,6 +125,7 @@ func (w *world) writeSettings() error {
 	s.Cards.Hosts = w.pki.Hosts()
 	s.Register.URL = w.registerURL()
 	s.Register.TokenFile = w.path("secrets", "register.token")
+	s.Sources = w.sealedSources()
 	s.Mail.SMTP = loopback(w.smtp)
 	s.Mail.From = "Belfry <belfry@belfry.example>"
 	s.Renderer.Modules = w.rendererModules()
@@ -139,6 +141,9 @@ func (w *world) writeSettings() error {
 	s.Federal = w.federalSettings()
 	s.Upstream = w.upstreamSettings()
 	s.Communes = w.communes()
+	if err := w.setWays(s.Communes); err != nil {
+		return err
+	}
 	for _, c := range s.Communes {
 		if err := c.Check(); err != nil {
 			return err
@@ -182,7 +187,7 @@ func (w *world) communes() []*commune.Commune {
 			Origins:        w.origins("beaumarais.belfry.localhost"),
 			LanguageRegime: "fr", EnglishPages: true,
 			ClerkSignature: commune.OptionalClerkSignature,
-			Products:       map[string]commune.Demand{"residence": {Level: "high"}}, // so that the app of CSAM is not enough
+			Products:       map[string]commune.Product{"residence": {Demand: commune.Demand{Level: "high"}}}, // so that the app of CSAM is not enough
 			Theme:          commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
 			Contact: commune.Contact{
 				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",

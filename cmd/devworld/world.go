@@ -19,6 +19,7 @@ import (
 
 	"github.com/belfry-eid/belfry/testcerts"
 	"github.com/belfry-eid/belfry/testcerts/fakefas"
+	"github.com/belfry-eid/belfry/testcerts/fakesource"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
 )
 
@@ -27,6 +28,7 @@ type world struct {
 	config
 	pki      *testcerts.World
 	register *register
+	source   *fakesource.Source
 	federal  *fakefas.Provider
 	sources  []*signInSource
 	mail     *mailbox
@@ -76,12 +78,13 @@ func (w *world) make() error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeTLS, w.makeFederal, w.makeUpstreams, w.writeSettings} {
+	for _, part := range []func() error{w.makeReader, w.makeSeals, w.makeSecrets, w.makeSealed, w.makeTLS, w.makeFederal, w.makeUpstreams, w.writeSettings} {
 		if err := part(); err != nil {
 			return err
 		}
 	}
 	w.register = newRegister(w)
+	w.source.People = w.register.person
 	if w.mail, err = openMailbox(w.path("mail")); err != nil {
 		return err
 	}

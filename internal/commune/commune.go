@@ -78,9 +78,9 @@ type Commune struct {
 	// language, in place of what the law of the country says. Those in the official
 	// languages must be there where there is any.
 	Appeal map[i18n.Language]string `toml:"appeal"`
-	// Products say what the commune asks of the sign-in of whoever orders a product, by the
-	// product's ID; the catalogue's own demand where it says nothing.
-	Products map[string]Demand `toml:"product"`
+	// Products are the commune's own settings of products, by the product's ID; the
+	// catalogue's where it says nothing.
+	Products map[string]Product `toml:"product"`
 }
 
 // Demand is what is asked of a sign-in.
@@ -220,8 +220,8 @@ func (c *Commune) Check() error {
 			bad("level %q: low, substantial or high", l)
 		}
 	}
-	for id, d := range c.Products {
-		if err := d.Check(); err != nil {
+	for id, p := range c.Products {
+		if err := errors.Join(p.Demand.Check(), p.Way.Check()); err != nil {
 			bad("product.%s: %v", id, err)
 		}
 	}

@@ -50,6 +50,8 @@ type Product struct {
 	// the person told, and what a clerk has verified.
 	Source     string `toml:"source"`
 	SourceCode string `toml:"source_code"`
+	// Way is how a commune comes by the paper where it sets nothing; made where empty.
+	Way commune.Way `toml:"way"`
 	// Template names the drawing of orders/document.
 	Template string `toml:"template"`
 	// Rank orders the products on a page, the lowest first.
@@ -273,6 +275,12 @@ func (p *Product) check(file string) error {
 	}
 	if err := p.SignIn.Check(); err != nil {
 		bad("sign_in: %v", err)
+	}
+	if err := p.Way.Check(); err != nil {
+		bad("%v", err)
+	}
+	if p.Way == commune.FromSource && !p.Registered() {
+		bad("way %q: the paper rests on no register", p.Way)
 	}
 	for _, f := range p.Fields {
 		if !f.Known() {

@@ -7,6 +7,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/outside"
 )
 
 // isolation has one row for each method of Service: asked in the name of commune B
@@ -18,6 +19,9 @@ func isolation(t *testing.T, w *World) {
 	written := w.Order(t, A, 3)
 	written, err := w.Service.Reply(ctx, A, written.ID, written.Subject, 0, "", []orders.Upload{Picture("a.png")})
 	ok(t, err)
+	w.Goes(t, A, commune.Attached)
+	waiting := w.Order(t, A, 4)
+	w.Goes(t, A, commune.Made)
 	w.setting(t, B, commune.OptionalClerkSignature)
 	before := dump(t, w.DB)
 	s := w.Service
@@ -26,6 +30,7 @@ func isolation(t *testing.T, w *World) {
 		// What is offered to all, or asks only about the caller, has nothing of A to give.
 		"Products": func() bool { return len(s.Products("nowhere")) == 0 },
 		"Product":  func() bool { _, err := s.Product("nowhere", "residence"); return err != nil },
+		"Way":      func() bool { _, err := s.Way("nowhere", "residence"); return err != nil },
 		"Prefill": func() bool {
 			_, err := s.Prefill(ctx, B, w.Person(A, 1), "residence")
 			return fault.KeyOf(err) == "orders.lives_elsewhere"
@@ -72,7 +77,13 @@ func isolation(t *testing.T, w *World) {
 			_, err := s.ApproveSigned(ctx, B, open.ID, Clerk(1), open.Paper.Content, "request-1", nil)
 			return missing(err)
 		},
-		"Ready": func() bool { list, err := s.Ready(ctx, B, Clerk(1)); return err == nil && len(list) == 0 },
+		"Attach": func() bool {
+			_, err := s.Attach(ctx, B, waiting.ID, Clerk(1), orders.AttachedPaper{File: PDF("x"), Corner: outside.TopLeft})
+			return missing(err)
+		},
+		"AskSource": func() bool { _, err := s.AskSource(ctx, B, waiting.ID, Clerk(1), ""); return missing(err) },
+		"Await":     func() bool { _, err := s.Await(ctx, B, issued.ID, issued.Subject, 0); return missing(err) },
+		"Ready":     func() bool { list, err := s.Ready(ctx, B, Clerk(1)); return err == nil && len(list) == 0 },
 		"Refuse": func() bool {
 			_, err := s.Refuse(ctx, B, open.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
 			return missing(err)

@@ -58,6 +58,8 @@ type World struct {
 	Renderer *Renderer
 	Sealer   *Sealer
 	Cards    *Cards
+	Source   *Source
+	Files    *Files
 	Mail     *Mail
 	Log      *Log
 }
@@ -75,7 +77,7 @@ func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *Wo
 	}
 	w := &World{
 		DB: db, Clock: clock.NewHand(Noon), Register: &Register{people: map[eid.NationalNumber]register.Residence{}},
-		Renderer: &Renderer{}, Mail: &Mail{}, Log: &Log{},
+		Renderer: &Renderer{}, Source: &Source{}, Files: &Files{}, Mail: &Mail{}, Log: &Log{},
 	}
 	var err error
 	w.Communes, err = commune.NewCommunes(communes())
@@ -96,7 +98,8 @@ func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *Wo
 	_, _ = rand.Read(secret)
 	cfg := orders.Config{
 		DB: db, Blobs: w.Blobs, Audit: w.Auditor, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
-		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Signatures: w.Cards, Secret: secret, Mailer: w.Mail,
+		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Signatures: w.Cards,
+		Sources: map[string]orders.Source{"rn": {Documents: w.Source, Seal: w.Source.Seal}}, Papers: w.Files, Secret: secret, Mailer: w.Mail,
 	}
 	for _, f := range change {
 		f(w, &cfg)

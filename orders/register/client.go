@@ -87,7 +87,7 @@ func (c *Client) Residence(ctx context.Context, n eid.NationalNumber) (Residence
 func (c *Client) ask(ctx context.Context, question string, n eid.NationalNumber) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.question(ctx, question, n)
+	req, err := c.question(ctx, question, map[string]string{"number": n.Reveal()})
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +112,12 @@ func (c *Client) ask(ctx context.Context, question string, n eid.NationalNumber)
 	return body, nil
 }
 
-func (c *Client) question(ctx context.Context, question string, n eid.NationalNumber) (*http.Request, error) {
+func (c *Client) question(ctx context.Context, question string, asked map[string]string) (*http.Request, error) {
 	token, err := os.ReadFile(c.tokenFile)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "register.refused", fmt.Errorf("read the token: %w", err))
 	}
-	body, err := json.Marshal(map[string]string{"number": n.Reveal()})
+	body, err := json.Marshal(asked)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "register.unreadable", errors.New("the question cannot be encoded"))
 	}

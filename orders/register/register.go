@@ -1,8 +1,9 @@
 // Package register asks the National Register where a person lives, with whom, and of
-// which nationality they are.
+// which nationality they are, and registers for the papers that they have sealed
+// themselves (Documents).
 //
-// It owns the question, the answer as we understand it and the client that asks
-// over HTTP. It refuses to know orders, communes' settings and who may ask: its
+// It owns the questions, the answers as we understand them and the client that asks
+// over HTTP. It does not look into files. It refuses to know orders, communes' settings and who may ask: its
 // caller has a reason recorded. It guarantees that a national number travels in a
 // request's body only (never in an address, a log or an error), that an answer is
 // read within limits and a deadline, and that each way to fail is a fault of its own.

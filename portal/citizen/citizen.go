@@ -33,8 +33,10 @@ import (
 type Orders interface {
 	Products(commune.ID) []*catalogue.Product
 	Product(c commune.ID, id string) (*catalogue.Product, error)
+	Way(c commune.ID, product string) (commune.Way, error)
 	Prefill(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Prefill, error)
 	Submit(ctx context.Context, c commune.ID, p orders.Person, s orders.Submission) (orders.Order, error)
+	Await(ctx context.Context, c commune.ID, id, subject string, most time.Duration) (orders.Order, error)
 	Mine(ctx context.Context, c commune.ID, subject string) ([]orders.Order, error)
 	ForCitizen(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Cancel(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
@@ -140,6 +142,7 @@ type product struct {
 	Product *catalogue.Product
 	Words   string // other names, in one line
 	Form    string
+	AtOnce  bool // the register gives it, and nobody has to approve it
 	Signed  bool
 	Card    bool // people sign in with it
 }
@@ -150,11 +153,15 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	way, err := p.orders.Way(v.Commune.ID, found.ID)
+	if err != nil {
+		return err
+	}
 	frame := v.Frame(w, r, found.Label.In(v.Language))
 	frame.Back = v.To("/")
 	return p.render(w, "product", frame, product{
 		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
-		Form: v.To("/documents/" + found.ID + "/form"), Signed: v.Person != nil, Card: v.Commune.ByCard(),
+		Form: v.To("/documents/" + found.ID + "/form"), AtOnce: way == commune.FromSource, Signed: v.Person != nil, Card: v.Commune.ByCard(),
 	})
 }
 
@@ -193,6 +200,9 @@ type order struct {
 	ToMine   string
 	Product  string
 	Thread   thread
+	Relayed  bool // sealed by a register, not by the commune
+	AtOnce   bool // the register is being asked
+	Unread   bool // a screen reader reads the paper badly
 }
 
 // load is the order of the page, made by the visitor under any name of theirs.
@@ -216,6 +226,11 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 		c.Instead = v.To("/orders/" + wd.ReplacedBy)
 	}
 	c.Thread = threadOf(v, o)
+	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
+	if o.Paper != nil {
+		c.Relayed = o.Paper.Source != ""
+		c.Unread = c.Ready && o.Paper.Access != nil && !o.Paper.Access.Full()
+	}
 	if orders.May(o.State, orders.Cancelled, orders.ByCitizen) {
 		c.Cancel = v.To("/orders/" + o.ID + "/cancel")
 	}
@@ -312,6 +327,9 @@ func website(s string) string {
 
 // timeline tells where an order stands: four steps, or those before its refusal.
 func timeline(v *visit.Visit, o orders.Order) []page.Step {
+	if relays(o) {
+		return relaying(v, o)
+	}
 	at := map[orders.EventKind]time.Time{}
 	for _, e := range o.Events {
 		at[e.Kind] = e.At

@@ -263,5 +263,5 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 	if err := p.keep(r, d); err != nil {
 		return err
 	}
-	return web.See(w, r, v.To("/orders/"+o.ID+"/sent"))
+	return web.See(w, r, p.next(r, o))
 }

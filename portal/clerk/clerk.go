@@ -46,6 +46,8 @@ type Orders interface {
 	Resume(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
 	AddNote(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, text string) error
 	AttachmentForClerk(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seq, n int) (orders.AttachedFile, error)
+	Attach(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, a orders.AttachedPaper) (orders.Order, error)
+	AskSource(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reason string) (orders.Order, error)
 	Refuse(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reasons orders.Reasons) (orders.Order, error)
 	Withdraw(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, cause orders.Cause, words string) (orders.Order, error)
 	Replace(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
@@ -57,7 +59,8 @@ type Pages struct {
 	staff     *staff.Register
 	kv        kv.Store
 	now       clock.Clock
-	ports     []int // of eid-agent
+	ports     []int         // of eid-agent
+	held      chan struct{} // one place for each attached file in memory
 	templates *page.Templates
 }
 
@@ -67,7 +70,7 @@ var templates embed.FS
 // New parses the pages. ports are those on which a card reading program may answer on
 // a clerk's machine.
 func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
-	return &Pages{orders: o, staff: s, kv: store, now: now, ports: ports, templates: page.Parse(templates)}
+	return &Pages{orders: o, staff: s, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.
@@ -91,6 +94,7 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("GET /desk/orders/{id}/withdrawal", approver(p.askWithdraw))
 	decide("POST /desk/orders/{id}/withdrawal", approver(p.withdrawPaper))
 	decide("POST /desk/orders/{id}/replace", p.replace)
+	p.attachRoutes(mux, site)
 	look("GET /desk/ready", approver(p.ready))
 	decide("POST /desk/ready/begin", approver(p.begin))
 	decide("GET /desk/batches/{id}", p.showBatch)

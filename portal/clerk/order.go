@@ -48,6 +48,7 @@ type order struct {
 	Others    bool // it waits for an approver, and the clerk is none
 	Who       who
 	Thread    thread
+	Outside   *origins // nil where this program makes the paper
 }
 
 // order shows everything about an order on one page.
@@ -86,6 +87,9 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		c.Others = !decides && may(orders.Approved)
 		c.Plain, c.Sign, c.SignTo = !v.Commune.ClerksMustSign(), v.Commune.ClerksMaySign(), v.To("/desk/ready/begin")
 	}
+	if c.Outside = fromOutside(v, o, own); c.Outside != nil {
+		c.Prepare = c.Prepare && c.Outside.Again // what is attached can be numbered anew
+	}
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))
 	}
@@ -121,6 +125,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order
 	if c.Thread.Problem != "" {
 		frame.Failed = true
 		c.Errors = append(c.Errors, page.Fault{Field: "note", Text: c.Thread.Problem})
+	}
+	if c.Outside != nil {
+		c.Outside.Reason = c.Attention != orders.NoAttention
 	}
 	web.Allow(w, "frame-src", "'self'")
 	return p.render(w, status, "order", frame, c)
