@@ -94,6 +94,9 @@ func (c *collection) keep(list *[][]byte, der []byte) {
 
 // path leads from a certificate to a root, at the target's time.
 func (c *collection) path(t target) ([]*x509.Certificate, error) {
+	if path := c.signers.at(t.at, t.cert); path != nil {
+		return path, nil
+	}
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	for _, r := range c.Roots {
 		roots.AddCert(r)
@@ -107,6 +110,7 @@ func (c *collection) path(t target) ([]*x509.Certificate, error) {
 	for range maxPath {
 		chains, err := t.cert.Verify(o)
 		if err == nil {
+			c.signers.add(chains[0])
 			return chains[0], nil
 		}
 		cause = err

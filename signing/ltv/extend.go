@@ -181,13 +181,22 @@ func (e *Extender) mark(f *pdf.File, name string, d pdf.Dict) (mark, error) {
 
 // trusts checks a stamp before anything is built on its time.
 func (e *Extender) trusts(t *tsa.Token) error {
+	untrusted := func(err error) error { return ErrUntrusted.Because(fmt.Errorf("ltv: a time stamp: %w", err)) }
+	if e.stampers.at(t.Time, t.Signer) != nil {
+		if err := t.CheckSignature(); err != nil {
+			return untrusted(err)
+		}
+		return nil
+	}
 	roots := x509.NewCertPool()
 	for _, r := range e.Roots {
 		roots.AddCert(r)
 	}
-	if err := t.Check(tsa.Trust{Roots: roots, Intermediates: e.Intermediates}); err != nil {
-		return ErrUntrusted.Because(fmt.Errorf("ltv: a time stamp: %w", err))
+	path, err := t.Path(tsa.Trust{Roots: roots, Intermediates: e.Intermediates})
+	if err != nil {
+		return untrusted(err)
 	}
+	e.stampers.add(path)
 	return nil
 }
 

@@ -56,7 +56,9 @@ type Policy struct {
 // Extender extends files. It is safe for concurrent use.
 type Extender struct {
 	Config
-	known memory
+	known    memory
+	signers  paths // of any certificate
+	stampers paths // of time-stamping units
 }
 
 // New checks the settings.

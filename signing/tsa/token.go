@@ -175,11 +175,17 @@ func (t *Token) CheckSignature() error {
 
 // Check is CheckSignature, and the signer's chain at the time that the token states.
 func (t *Token) Check(trust Trust) error {
+	_, err := t.Path(trust)
+	return err
+}
+
+// Path is Check that returns the chain which it found, the signer first and a root last.
+func (t *Token) Path(trust Trust) ([]*x509.Certificate, error) {
 	if err := t.CheckSignature(); err != nil {
-		return err
+		return nil, err
 	}
 	if len(trust.Pinned) > 0 && !slices.ContainsFunc(trust.Pinned, t.Signer.Equal) {
-		return ErrNotPinned
+		return nil, ErrNotPinned
 	}
 	intermediates := x509.NewCertPool()
 	for _, c := range append(t.signed.Certificates, trust.Intermediates...) {
@@ -189,13 +195,13 @@ func (t *Token) Check(trust Trust) error {
 	if roots == nil {
 		roots = x509.NewCertPool() // nil would mean the machine's own roots
 	}
-	_, err := t.Signer.Verify(x509.VerifyOptions{
+	chains, err := t.Signer.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: intermediates, CurrentTime: t.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUntrusted, err)
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	return nil
+	return chains[0], nil
 }
 
 // mayStamp wants the purpose timeStamping alone, in a critical extension.
