@@ -38,14 +38,13 @@ type aligned struct {
 }
 
 // align tells what came into a list and what went. What is no reference stands for
-// itself by its place among such.
+// itself by its place among such, what is there twice for itself by its order.
 func align(was, is pdf.Array) (a aligned) {
-	at := map[pdf.Ref]int{}
+	at := map[pdf.Ref][]int{}
 	var direct []int
 	for i, o := range is {
-		r, ok := o.(pdf.Ref)
-		if _, twice := at[r]; ok && !twice {
-			at[r] = i
+		if r, ok := o.(pdf.Ref); ok {
+			at[r] = append(at[r], i)
 		} else {
 			direct = append(direct, i)
 		}
@@ -53,16 +52,19 @@ func align(was, is pdf.Array) (a aligned) {
 	taken := map[int]bool{}
 	last := -1
 	for i, o := range was {
-		j, there := -1, false
-		if r, ok := o.(pdf.Ref); ok {
-			j, there = at[r]
-			there = there && !taken[j]
-		} else if len(direct) > 0 {
-			j, there, direct = direct[0], true, direct[1:]
+		places := &direct
+		r, ok := o.(pdf.Ref)
+		if ok {
+			list := at[r]
+			places = &list
 		}
-		if !there {
+		if len(*places) == 0 {
 			a.removed = append(a.removed, i)
 			continue
+		}
+		j := (*places)[0]
+		if *places = (*places)[1:]; ok {
+			at[r] = *places
 		}
 		taken[j] = true
 		a.kept = append(a.kept, [2]int{i, j})

@@ -46,9 +46,32 @@ func (c *checker) revision(s *examined, field pdf.Field, ref pdf.Ref, r ranges) 
 	s.revision = &signedRevision{file: signed, end: r.end, section: section, field: own, dict: dict}
 	s.Certification, s.revision.permission = permissionOf(signed, own, dict)
 	s.Locks = s.revision.locks
+	s.revision.level = strictest(s.revision.level, catalogLevel(signed))
 	if s.Certification > 0 {
 		s.find(Certified, "")
 	}
+}
+
+// catalogLevel is what the certification that the catalog names permits, whether or not
+// a field shows it; 0 without one.
+func catalogLevel(f *pdf.File) int {
+	catalog, err := f.Catalog()
+	if err != nil {
+		return noChanges
+	}
+	permissions, err := f.Dict(catalog["Perms"])
+	if err != nil {
+		return noChanges
+	}
+	if permissions["DocMDP"] == nil {
+		return 0
+	}
+	signature, err := f.Dict(permissions["DocMDP"])
+	if err != nil || signature == nil {
+		return noChanges
+	}
+	level, _ := permissionOf(f, nil, signature)
+	return level
 }
 
 // holds says whether the signed revision has the same signature in the same

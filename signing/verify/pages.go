@@ -109,7 +109,9 @@ func sameRef(a, b pdf.Object) bool {
 func (c *comparison) comparePages(root *trail, before, after pdf.Dict) error {
 	at := root.to("Pages")
 	for _, p := range c.pages.was { // each is compared by itself, wherever it is named
-		c.clean[pair{refOf(p.ref), refOf(p.ref)}] = true
+		if r, ok := p.ref.(pdf.Ref); ok {
+			c.clean[pair{r, r}] = true
+		}
 	}
 	if c.pages.same {
 		for i := range c.pages.was {

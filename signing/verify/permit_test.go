@@ -214,6 +214,56 @@ func TestLevelsAreCombined(t *testing.T) {
 	}
 }
 
+// A certification counts that only the catalog names.
+func TestTheCatalogsCertification(t *testing.T) {
+	w := signingtest.Shared()
+	for perms, want := range map[string]verify.Changes{
+		"22 0 R": verify.Altered, "23 0 R": verify.Permitted, "99 0 R": verify.Altered, "7": verify.Altered,
+	} {
+		o := paperForm("")
+		o[0] = strings.Replace(o[0], "/Lang", "/Perms<</DocMDP "+perms+">>/Lang", 1)
+		for level := 1; level <= 2; level++ {
+			o = append(o, fmt.Sprintf("<</Type/Sig/Reference[<</Type/SigRef/TransformMethod/DocMDP/TransformParams<</P %d>>>>]>>", level))
+		}
+		signed := handSign(t, pdftest.Build(pdftest.Table, o), 0, honest(t, w.P256))
+		if r := check(later(t, signed, fillIn(boxField, "x"))); r.Signatures[0].Changes != want {
+			t.Errorf("%s: %s", perms, dump(r))
+		}
+	}
+}
+
+// An annotation that a page names twice, or that is no object of its own, is what it was.
+func TestOddAnnotations(t *testing.T) {
+	w := signingtest.Shared()
+	o := paperForm("")
+	o[11] = "[9 0 R 17 0 R <</Type/Annot/Subtype/Text/Rect[0 0 9 9]/Contents(direct)>> 17 0 R 11 0 R 9 0 R 13 0 R]"
+	signed := handSign(t, pdftest.Build(pdftest.Table, o), 3, honest(t, w.P256))
+	stamped := documentStamp(t, signed)
+	if r := check(stamped); r.Result != verify.Valid || r.Signatures[0].Changes != verify.Extended {
+		t.Errorf("as they were: %s", dump(r))
+	}
+	changed := func(change func(pdf.Array) pdf.Array) edit {
+		return func(t testing.TB, f *pdf.File, u *pdf.Update) {
+			page := dictOf(t, f, pageRef)
+			list, err := f.Array(page["Annots"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.Set(pageRef, with(page, "Annots", change(slices.Clone(list))))
+		}
+	}
+	for name, do := range map[string]edit{
+		"the direct one, a link": changed(func(a pdf.Array) pdf.Array {
+			a[2] = pdf.Dict{"Subtype": pdf.Name("Link"), "Rect": numbers(0, 0, 9, 9)}
+			return a
+		}),
+		"one of a field less": changed(func(a pdf.Array) pdf.Array { return slices.Delete(a, 5, 6) }),
+		"another order":       changed(func(a pdf.Array) pdf.Array { a[1], a[4] = a[4], a[1]; return a }),
+	} {
+		mustNotPass(t, name, later(t, signed, do), verify.Changed)
+	}
+}
+
 // What P 2 and P 3 let others do, and what is dressed up as that.
 func TestPermittedChanges(t *testing.T) {
 	w := signingtest.Shared()
