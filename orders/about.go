@@ -20,6 +20,7 @@ type about struct {
 	holder    string
 	values    map[string]string
 	lines     []map[string]string // of the paper's list
+	told      string              // of them to whoever checks the paper
 	members   []register.Member
 	attention Attention
 }
@@ -61,7 +62,7 @@ func (s *Service) more(ctx context.Context, r row, n eid.NationalNumber, a *abou
 	switch {
 	case text.Lists(catalogue.Household):
 		registered := living(a.members)
-		a.values[Members] = strconv.Itoa(len(registered))
+		a.values[Members], a.told = strconv.Itoa(len(registered)), firstNames(registered)
 		for _, m := range registered {
 			a.lines = append(a.lines, map[string]string{
 				"name": named(m), "birth_date": m.BirthDate.In(l), "relation": relation(m, l), "since": m.Since.In(l),

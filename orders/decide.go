@@ -100,6 +100,7 @@ func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject 
 	if f.file != nil {
 		data, err = s.drawAttached(ctx, of, r, seal, f)
 	} else {
+		f.told = subject.told
 		data, err = s.Renderer.Render(ctx, paperOf(of, r, subject, seal, f.at))
 	}
 	if err != nil {
@@ -247,6 +248,7 @@ func paperOf(of *commune.Commune, r row, subject about, seal signing.Seal, at ti
 type frozen struct {
 	content   blob.Digest
 	holder    string
+	told      string // of the paper's list
 	specimen  bool
 	attention Attention
 	household string
@@ -264,9 +266,9 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1, household = $2 WHERE commune = $3 AND id = $4`, string(f.attention), f.household, string(r.Commune), r.ID); err != nil {
 			return err
 		}
-		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5
+		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5, told = $8
 			WHERE commune = $6 AND order_id = $7 AND grant_id = ''`,
-			f.content, f.holder, sqldb.Micros(f.at), by.Name, bit(f.specimen), string(r.Commune), r.ID)); err != nil {
+			f.content, f.holder, sqldb.Micros(f.at), by.Name, bit(f.specimen), string(r.Commune), r.ID, f.told)); err != nil {
 			return err
 		}
 		e := Event{At: f.at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}

@@ -219,6 +219,7 @@ type Paper struct {
 	PreparedAt time.Time // printed as the date of issue
 	PreparedBy string
 	Holder     string // whom it is about, by the register
+	Household  string // first names on a household's paper, "" on others
 	Code       string // ten characters, for typing with the number
 
 	Document blob.Digest // SHA-256 of the sealed file; zero until issued
@@ -336,19 +337,22 @@ type File struct {
 
 // Facts are what a stranger who holds a paper may learn of it.
 type Facts struct {
-	Commune  commune.ID
-	Product  *catalogue.Product
-	Number   Number // the register's own reference where Source is set
-	Source   string // the register that has sealed it; "" where the commune has
-	Holder   string
-	IssuedOn time.Time // as printed
-	SealedAt time.Time
-	Signer   string
-	Level    string // of the signature, "B-T"
-	Language i18n.Language
-	Specimen bool
-	Status   PaperStatus
-	Document blob.Digest // SHA-256 of the one file issued
+	Commune commune.ID
+	Product *catalogue.Product
+	Number  Number // the register's own reference where Source is set
+	Source  string // the register that has sealed it; "" where the commune has
+	Holder  string
+	// Household are the first names on a household's paper that we have made, "" on others:
+	// a name that somebody added to a printed one is not among them.
+	Household string
+	IssuedOn  time.Time // as printed
+	SealedAt  time.Time
+	Signer    string
+	Level     string // of the signature, "B-T"
+	Language  i18n.Language
+	Specimen  bool
+	Status    PaperStatus
+	Document  blob.Digest // SHA-256 of the one file issued
 	// WithdrawnAt is when it ceased to stand, zero where it does.
 	WithdrawnAt time.Time
 	ReplacedBy  Number // of the paper issued in its place; "" where there is none

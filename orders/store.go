@@ -66,7 +66,7 @@ const selectOrder = `SELECT
 	o.id, o.reference, o.product, o.product_version, o.state, o.version, o.subject, o.form_hash, o.person, o.household, o.number_sealed,
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal, o.way,
 	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at, o.paused_at,
-	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), p.prepared_at,
+	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), COALESCE(p.told, ''), p.prepared_at,
 	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
 	COALESCE(p.specimen, 0), COALESCE(p.void, 0), COALESCE(p.source, ''),
 	COALESCE(p.attached, ''), COALESCE(p.attachment, ''), COALESCE(p.access, '')
@@ -92,7 +92,7 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		&r.ID, &r.Reference, &product, &version, &r.State, &r.Version, &r.Subject, &r.formHash, &r.person, &r.household, &r.sealed,
 		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal, &r.Way,
 		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed, &paused,
-		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &prepared,
+		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &p.Household, &prepared,
 		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
 		&specimen, &void, &p.Source,
 		&attached, &attachment, &access,

@@ -229,6 +229,7 @@ func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
 	s := w.browser(c)
 	good := verify.Report{Verdict: verify.Valid, Signer: "Commune de Beaumarais", SignedAt: orderstest.Noon, StampedAt: orderstest.Noon, StampedBy: "Horodatage"}
 	show("result, valid", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}}))
+	show("result, household", household(w, s, at, n+2))
 	show("result, unknown", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {"2222222222"}}))
 	show("result, unknown token", s.get(at("/verify/AAAAAAAAAAAAAAAAAAAAAA")))
 	w.checker.report = good
@@ -292,6 +293,30 @@ func galleryThread(w *world, at func(string) string, o orders.Order, n int, show
 	show("order, wrong file", b.write(page, 1, "x", map[string][]byte{"a.pdf": []byte("x")}))
 	b.write(page, 1, "Ceci.", map[string][]byte{"a.png": picture(w.t)}).to(w.t)
 	show("order, answered", b.get(page))
+}
+
+// household is what whoever checks a household's paper is shown.
+func household(w *world, s *browser, at func(string) string, n int) *answer {
+	ctx, c := context.Background(), orderstest.A
+	p, wife := w.Person(c, n), w.Person(c, n+1)
+	wife.GivenNames = "Anne"
+	w.Register.House(orderstest.Member(p, "reference"), orderstest.Member(wife, "spouse"))
+	o, err := w.Service.Submit(ctx, c, p, w.FormOf(c, "household", i18n.French))
+	if err == nil {
+		o, err = w.Service.Prepare(ctx, c, o.ID, orderstest.Clerk(1))
+	}
+	if err == nil {
+		o, err = w.Service.Approve(ctx, c, o.ID, orderstest.Clerk(1), o.Paper.Content)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Work(w.t)
+	a := s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}})
+	if !strings.Contains(text(a.doc), "Luc, Anne") || strings.Contains(text(a.doc), "Beffroi 12") {
+		w.t.Errorf("a household's paper is shown as %s", text(a.doc))
+	}
+	return a
 }
 
 // galleryDesk shows the desk.

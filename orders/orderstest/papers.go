@@ -70,6 +70,15 @@ func papers(t *testing.T, w *World) {
 		if got := said(w.Renderer.Last()); got != want {
 			t.Errorf("%s says\n%s\nand not\n%s", product, got, want)
 		}
+		o = w.Get(t, B, o.ID)
+		o, err = w.Service.Approve(ctx, B, o.ID, Clerk(1), o.Paper.Content)
+		ok(t, err)
+		w.Work(t)
+		shown, err := w.Service.LookupNumber(ctx, B, string(o.Paper.Number), o.Paper.Code)
+		ok(t, err)
+		if names := map[string]string{"household": "Luc, Aung, Hugo"}[product]; shown.Household != names {
+			t.Errorf("%s: who checks it is told of %q", product, shown.Household)
+		}
 	}
 }
 
