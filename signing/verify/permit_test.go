@@ -583,6 +583,10 @@ func TestRevisionsAreTold(t *testing.T) {
 	if r.Revisions[12].SignedBy != "Stamp" || r.Revisions[11].SignedBy != "" || r.Revisions[12].To != int64(len(file)) {
 		t.Errorf("%+v", r.Revisions[11:])
 	}
+	tail := verify.Tell(i18n.English, check(content(t, file, "x"))).Revisions
+	if len(tail) != 14 || tail[0].Heading != "Addition 1, covered by “Stamp”:" || tail[13].Heading != "Addition 14, which no signature covers:" {
+		t.Errorf("what covers the revisions: %+v", tail)
+	}
 	for _, lang := range i18n.Languages {
 		a := verify.Tell(lang, r)
 		if len(a.Revisions) != 13 || !strings.Contains(a.Revisions[1].Changes[0], "name") || strings.Contains(fmt.Sprint(a), "verify.") || strings.Contains(fmt.Sprint(a), "<no value>") {

@@ -43,7 +43,7 @@ func Tell(lang i18n.Language, r *Report) Account {
 		signed = signed || s.Kind == Signing
 	}
 	for i := range r.Revisions {
-		a.Revisions = append(a.Revisions, r.Revisions[i].tell(lang, i+1))
+		a.Revisions = append(a.Revisions, r.Revisions[i].tell(lang, i+1, r.coveredBy(i)))
 	}
 	if !signed || r.Result == NotValid {
 		return a
@@ -140,11 +140,22 @@ func (s *Signature) tell(lang i18n.Language) Told {
 // changing are the codes whose detail is an object of the file.
 var changing = []Code{Changed, Overlay, FieldSet, LockedField, Appended, Forbidden}
 
-// tell says what a revision did, and whether a signature stands for it.
-func (r *Revision) tell(lang i18n.Language, number int) Later {
+// coveredBy is the field of the first signature that covers a revision: its own or a
+// later one; "" where nobody signed it.
+func (r *Report) coveredBy(revision int) string {
+	for _, later := range r.Revisions[revision:] {
+		if later.SignedBy != "" {
+			return later.SignedBy
+		}
+	}
+	return ""
+}
+
+// tell says what a revision did, and whose signature covers it.
+func (r *Revision) tell(lang i18n.Language, number int, coveredBy string) Later {
 	l := Later{Heading: i18n.T(lang, "verify.revision.unsigned", "Number", number)}
-	if r.SignedBy != "" {
-		l.Heading = i18n.T(lang, "verify.revision.signed", "Number", number, "Field", clean(r.SignedBy))
+	if coveredBy != "" {
+		l.Heading = i18n.T(lang, "verify.revision.signed", "Number", number, "Field", clean(coveredBy))
 	}
 	for _, c := range r.Changes {
 		if text := c.tell(lang); !slices.Contains(l.Changes, text) {
