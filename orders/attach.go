@@ -107,6 +107,9 @@ func (s *Service) drawAttached(ctx context.Context, of *commune.Commune, r row, 
 			i18n.T(l, "outside.mark.code", "Code", grouped(r.Paper.Code)),
 		},
 	}
+	if r.ReplacesNumber != "" {
+		m.Lines = append(m.Lines, i18n.T(l, "document.replaces", "Number", string(r.ReplacesNumber)))
+	}
 	if seal.Specimen {
 		m.Specimen = "SPECIMEN"
 	}

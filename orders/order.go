@@ -122,7 +122,6 @@ type Prefill struct {
 	// Attention is not for the person's eyes in detail; where it is set the page says
 	// that a clerk will look at the order first ("orders.clerk_looks").
 	Attention Attention
-	Way       commune.Way // how the commune comes by the paper
 }
 
 // Submission is a form sent.

@@ -47,7 +47,7 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention, Way: s.way(of, chosen)}, nil
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
 }
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.

@@ -238,6 +238,7 @@ func TestWorld(t *testing.T) {
 	l := start(t, t.TempDir(), append(portArgs(t), "--alone")...)
 	t.Run("card service", l.testCards)
 	t.Run("register", l.testRegister)
+	t.Run("source", l.testSource)
 	t.Run("control", l.testControl)
 	t.Run("mail", l.testMail)
 	t.Run("page", l.testPage)
@@ -398,6 +399,47 @@ func (l *live) testRegister(t *testing.T) {
 		resp := l.call("POST", address, map[string]string{"number": luc.NationalNumber}, new(string), "Authorization", bearer)
 		if resp != want {
 			t.Errorf("register %s answers %d, want %d", behaviour, resp, want)
+		}
+	}
+}
+
+// The part of the register that seals: asked as Belfry asks it, and told to misbehave.
+func (l *live) testSource(t *testing.T) {
+	token, err := os.ReadFile(l.world.Register.TokenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer := "Bearer " + strings.TrimSpace(string(token))
+	q := map[string]string{"request": "0197-1", "number": l.card("sofie").NationalNumber, "product": "MainResidence", "language": "nl"}
+	var a struct {
+		Number, Reference string
+		Document          []byte
+	}
+	address := l.world.Register.URL + "/document"
+	if status := l.call("POST", address, q, &a, "Authorization", bearer); status != http.StatusOK || a.Number != q["number"] || a.Reference == "" || !bytes.HasPrefix(a.Document, []byte("%PDF-1.7")) {
+		t.Errorf("%d, reference %q, %d bytes", status, a.Reference, len(a.Document))
+	}
+	if status := l.call("POST", address, q, new(string), "Authorization", "Bearer wrong"); status != http.StatusUnauthorized {
+		t.Errorf("wrong token: %d", status)
+	}
+	if status := l.call("POST", l.world.Control.URL, map[string]string{"service": "source", "behaviour": "no document"}, nil); status != http.StatusOK {
+		t.Fatalf("control: %d", status)
+	}
+	if status := l.call("POST", address, q, new(string), "Authorization", bearer); status != http.StatusUnprocessableEntity {
+		t.Errorf("no document: %d", status)
+	}
+	if status := l.call("POST", l.world.Control.URL, map[string]string{"service": "source", "behaviour": "good"}, nil); status != http.StatusOK {
+		t.Fatalf("control: %d", status)
+	}
+}
+
+func TestWaysOfTheCommandLine(t *testing.T) {
+	for text, good := range map[string]bool{
+		"zandvoorde.residence=source": true, "zandvoorde.residence=attached": true,
+		"zandvoorde.residence=flown": false, "zandvoorde=source": false, "zandvoorde.residence": false,
+	} {
+		if _, err := parseWay(text); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -20,11 +20,9 @@ import (
 func relayed(t *testing.T, w *World) {
 	w.Goes(t, B, commune.FromSource)
 	p := w.Person(B, 1)
-	pre, err := w.Service.Prefill(ctx, B, p, "residence")
-	ok(t, err)
 	o, err := w.Service.Submit(ctx, B, p, w.Form(B))
 	ok(t, err)
-	if o.Way != commune.FromSource || pre.Way != o.Way || o.State != orders.Submitted {
+	if o.Way != commune.FromSource || o.State != orders.Submitted {
 		t.Errorf("submitted: %+v", o)
 	}
 	w.Work(t)
@@ -54,6 +52,18 @@ func relayed(t *testing.T, w *World) {
 	}
 	_, err = w.Service.LookupNumber(ctx, B, string(o.Paper.Number), "")
 	wants(t, err, fault.NotFound, "orders.document_unknown")
+	// Withdrawn and replaced, the register gives another, and each is known for what it is.
+	_, err = w.Service.Withdraw(ctx, B, o.ID, Clerk(2), orders.Causes[0], "Fout.")
+	ok(t, err)
+	again, err := w.Service.Replace(ctx, B, o.ID, Clerk(2))
+	ok(t, err)
+	w.Work(t)
+	if again = w.Get(t, B, again.ID); again.State != orders.Issued || again.Paper.Source != "rn" || again.ReplacesNumber != o.Paper.Number {
+		t.Errorf("in its place: %s, in the place of %q", again.State, again.ReplacesNumber)
+	}
+	if facts, err := w.Service.LookupFile(ctx, B, o.Paper.Document); err != nil || facts.Status != orders.PaperReplaced || facts.ReplacedBy != again.Paper.Number {
+		t.Errorf("the withdrawn one: %+v, %v", facts, err)
+	}
 	// None of ours was spent: the next paper that the commune makes is its first.
 	w.Goes(t, B, commune.Made)
 	if made := w.Prepared(t, B, 2); made.Paper.Number != "2026-000001" {
@@ -61,7 +71,7 @@ func relayed(t *testing.T, w *World) {
 	}
 	w.Sealer.Age() // nothing of ours is in it to be renewed
 	w.Work(t)
-	if again := w.Get(t, B, o.ID); again.Paper.Document != o.Paper.Document {
+	if still := w.Get(t, B, o.ID); still.Paper.Document != o.Paper.Document {
 		t.Error("the source's file was changed")
 	}
 }
@@ -275,6 +285,15 @@ func attached(t *testing.T, w *World) {
 	}
 	if facts, err := w.Service.Lookup(ctx, B, strings.TrimPrefix(m.QR, "https://loket.zandvoorde.example/verify/")); err != nil || facts.Number != "2026-000001" || facts.Source != "" {
 		t.Errorf("by the QR: %+v, %v", facts, err)
+	}
+	_, err = w.Service.Withdraw(ctx, B, o.ID, Clerk(2), orders.Causes[0], "Erreur.")
+	ok(t, err)
+	second, err := w.Service.Replace(ctx, B, o.ID, Clerk(2))
+	ok(t, err)
+	second, err = w.Service.Attach(ctx, B, second.ID, Clerk(2), give)
+	ok(t, err)
+	if m := w.Files.Last(); second.Paper.Number != "2026-000002" || !strings.Contains(m.Lines[len(m.Lines)-1], "2026-000001") {
+		t.Errorf("the paper in its place is marked with %q", m.Lines)
 	}
 	log, err := w.Audit.List(ctx, B, o.ID)
 	ok(t, err)
