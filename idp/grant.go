@@ -29,6 +29,7 @@ type grant struct {
 	AMR                                    []string
 	At                                     time.Time // auth_time
 	Session                                string
+	Address                                []byte // sealed; nil where the person did not agree
 }
 
 // access is what an access token stands for.
@@ -40,6 +41,7 @@ type access struct {
 	Level, Upstream string
 	AMR             []string
 	At              time.Time // auth_time
+	Address         []byte    // sealed; nil where there is none
 }
 
 // proceed gives the client its code for the citizen of session s.
@@ -85,10 +87,18 @@ func (p *Provider) grant(r *http.Request, ask login.Ask, s session.Session) (gra
 		return grant{}, err
 	}
 	level, _ := p.methods[s.Method].Level(c.Commune, s.Upstream)
+	scopes := p.granted(c, ask.Scopes)
+	address, err := p.sealAddress(c, scopes, s)
+	if err != nil {
+		return grant{}, err
+	}
+	if address == nil { // the client learns that it was not granted, and the journal
+		scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == client.ScopeAddress })
+	}
 	return grant{
 		Issuer: ask.Issuer, Client: c.ID, RedirectURI: ask.RedirectURI, Challenge: ask.Challenge, Commune: c.Commune,
 		Person: person.ID, Subject: p.persons.Subject(c.Sector, person.Root), SID: p.sid(c, s.ID),
-		Nonce: ask.Nonce, Scopes: p.granted(c, ask.Scopes), Level: level, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Session: s.ID,
+		Nonce: ask.Nonce, Scopes: scopes, Level: level, Upstream: s.Upstream, AMR: s.AMR, At: s.At, Session: s.ID, Address: address,
 	}, nil
 }
 
@@ -145,6 +155,9 @@ func (p *Provider) party(req login.Request) (login.Party, bool) {
 	if !ok {
 		return login.Party{}, false
 	}
-	number := slices.Contains(p.granted(c, req.Ask.Scopes), client.ScopeNumber)
-	return login.Party{Commune: home, Name: c.NameIn(req.Language, home), Number: number}, true
+	scopes := p.granted(c, req.Ask.Scopes)
+	return login.Party{
+		Commune: home, Name: c.NameIn(req.Language, home),
+		Number: slices.Contains(scopes, client.ScopeNumber), Address: slices.Contains(scopes, client.ScopeAddress),
+	}, true
 }

@@ -203,7 +203,7 @@ func (p *Provider) redeem(r *http.Request, c *client.Client, assertion idpsql.As
 			if err := fits(g, issuer, v.Get("redirect_uri"), v.Get("code_verifier")); err != nil {
 				return idpsql.Token{}, err
 			}
-			stands, err := marshal(access{g.Issuer, g.Client, g.Commune, g.Person, g.Subject, g.Scopes, g.Level, g.Upstream, g.AMR, g.At})
+			stands, err := marshal(access{g.Issuer, g.Client, g.Commune, g.Person, g.Subject, g.Scopes, g.Level, g.Upstream, g.AMR, g.At, g.Address})
 			return idpsql.Token{Token: accessToken, Session: g.Session, Content: stands, Expires: expires}, err
 		},
 	})
@@ -321,6 +321,11 @@ func (p *Provider) tell(w http.ResponseWriter, r *http.Request) error {
 	}
 	if slices.Contains(a.Scopes, client.ScopeNumber) && c.MayKnowNumber(p.Clock()) && !person.Citizen.Number.IsZero() {
 		claims[ClaimNumber] = person.Citizen.Number.Reveal()
+	}
+	if len(a.Address) > 0 {
+		if claims["address"], err = p.openAddress(a); err != nil {
+			return err
+		}
 	}
 	return answerJSON(w, http.StatusOK, claims)
 }

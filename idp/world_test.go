@@ -47,6 +47,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
@@ -245,9 +246,9 @@ func (w *world) settle(o options) {
 	w.must(err)
 	allowed := &client.Authorisation{LegalBasis: "arrêté inventé du 1er janvier 2026", Until: w.hand.Now().Add(365 * 24 * time.Hour)}
 	w.clients, err = client.New([]client.Settings{
-		w.party(portal, "http://beaumarais.belfry.localhost:8080", jose.ES256, client.Settings{Commune: "beaumarais", Scopes: []string{"profile", "national_number"}, NationalNumber: allowed}),
+		w.party(portal, "http://beaumarais.belfry.localhost:8080", jose.ES256, client.Settings{Commune: "beaumarais", Scopes: []string{"profile", "address", "national_number"}, NationalNumber: allowed}),
 		w.party(seaside, "http://zandvoorde.localhost:8080", jose.ES256, client.Settings{Commune: "zandvoorde", Scopes: []string{"profile"}}),
-		w.party(library, o.library, jose.ES256, client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, Scopes: []string{"profile"},
+		w.party(library, o.library, jose.ES256, client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, Scopes: []string{"profile", "address"},
 			Name: map[i18n.Language]string{"fr": "Bibliothèque de Beaumarais"}}),
 		w.party(ancient, "https://ancient.example", "", client.Settings{Commune: "beaumarais", Profile: client.Ordinary, Method: client.SecretBasic, PKCEOptional: true}),
 	}, w.communes)
@@ -278,7 +279,8 @@ func (w *world) party(id, origin string, alg jose.SignatureAlgorithm, s client.S
 func (w *world) card() *card.Card {
 	verifier, err := trust.New(trust.Config{Roots: w.certs.Roots(), Intermediates: w.certs.Intermediates(), Hosts: w.certs.Hosts(), Client: http.DefaultClient, Reuse: time.Nanosecond})
 	w.must(err)
-	return card.New(card.Config{Store: w.store, Authority: verifier, Clock: w.hand.Now, AgentPorts: []int{17394}})
+	return card.New(card.Config{Store: w.store, Authority: verifier, Clock: w.hand.Now, AgentPorts: []int{17394},
+		Files: &idfile.Verifier{Authority: verifier, Clock: w.hand.Now}})
 }
 
 // ---- The relying party.

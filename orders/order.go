@@ -21,6 +21,9 @@ type Person struct {
 	GivenNames string             // from the card, or as the sign-in tells
 	Surname    string
 	BirthDate  string // YYYY-MM-DD, as the sign-in tells; "" where it does not
+	// CardAddress is what the National Register wrote on the card, on one line; "" where the
+	// person did not have it read. It stands in for the register while that is silent.
+	CardAddress string
 }
 
 // Clerk is a signed-in member of a commune's staff. The portal has checked that
@@ -105,10 +108,15 @@ const (
 	OtherStatus        Attention = "other_status"      // the register says something this program does not know
 	MoveDeclared       Attention = "move_declared"     // another address was declared and is not verified yet
 	OddHousehold       Attention = "odd_household"     // a child lives there by turns, or a relation has no word
+	RegisterSilent     Attention = "register_silent"   // the address is the card's; the register is asked when the paper is prepared
 )
 
 // Attentions lists every reason.
-var Attentions = []Attention{AtReferenceAddress, Undisclosed, StruckOff, Deceased, NameDiffers, OtherStatus, MoveDeclared, OddHousehold}
+var Attentions = []Attention{AtReferenceAddress, Undisclosed, StruckOff, Deceased, NameDiffers, OtherStatus, MoveDeclared, OddHousehold, RegisterSilent}
+
+// NeedsReason says whether the paper is prepared for a stated reason only. Where the
+// register was silent nothing is to be decided: it answers by then, or nothing is prepared.
+func (a Attention) NeedsReason() bool { return a != NoAttention && a != RegisterSilent }
 
 // Key is the message key of the note to the clerk.
 func (a Attention) Key() string { return "orders.attention." + string(a) }

@@ -63,6 +63,11 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 		return unasked(p), NoAttention, nil
 	}
 	r, err := s.Register.Residence(ctx, p.Number)
+	if RegisterIsSilent(err) && p.CardAddress != "" {
+		return []Answer{
+			{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}, {Address, form.Line(p.CardAddress), FromCard},
+		}, RegisterSilent, nil
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -109,6 +114,15 @@ func firstNames(members []register.Member) string {
 func unasked(p Person) []Answer {
 	answers := []Answer{{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}}
 	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" })
+}
+
+// RegisterIsSilent says whether err is that nobody answered who knows where people live.
+func RegisterIsSilent(err error) bool {
+	switch fault.KeyOf(err) {
+	case "register.down", "register.refused", "register.unreadable":
+		return true
+	}
+	return false
 }
 
 // told are the answers of somebody whom no register knows: what their sign-in tells.

@@ -37,6 +37,11 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 		if enough {
 			return web.See(w, r, o.Return)
 		}
+	case q.Get("address") != "": // the card again, for what is written on it; the form's draft comes along
+		o.MaxAge, o.Address = time.Second, true
+		if v.Person != nil {
+			o.Subject, o.Carry = v.Person.Subject, citizen.DraftName(q.Get("address"))
+		}
 	case v.Person != nil:
 		return web.See(w, r, o.Return)
 	}
@@ -91,7 +96,7 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret, err := p.sessions.Create(r.Context(), session.Session{
 		Commune: v.Commune.ID, Subject: login.Subject, Former: login.Former, GivenNames: login.GivenNames, Surname: login.Surname,
-		Number: login.Number, BirthDate: login.BirthDate, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
+		Number: login.Number, BirthDate: login.BirthDate, Address: login.Address, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
 	})
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/secret"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/loopback"
 	"github.com/belfry-eid/belfry/orders"
@@ -197,7 +198,8 @@ func (in *install) provider(ctx context.Context, queue *jobs.Queue) (*idp.Provid
 	if err != nil {
 		return nil, err
 	}
-	reader := card.New(card.Config{Store: store, Authority: cards, Clock: clock.System, AgentPorts: in.settings.Provider.AgentPorts})
+	reader := card.New(card.Config{Store: store, Authority: cards, Clock: clock.System, AgentPorts: in.settings.Provider.AgentPorts,
+		Files: &idfile.Verifier{Authority: cards, Clock: clock.System}})
 	methods := []method.Method{reader}
 	federal, err := in.federal(store, master)
 	if err != nil {
@@ -255,7 +257,7 @@ func portalClient(c *commune.Commune, key *ecdsa.PrivateKey) client.Settings {
 	s := client.Settings{
 		ID: clientID(c.ID), Commune: c.ID, Profile: client.High, Method: client.PrivateKeyJWT, IDTokenAlg: jose.ES256,
 		BackchannelLogoutURI: c.Origin() + rp.NoticePath,
-		Scopes:               []string{"profile", client.ScopeNumber},
+		Scopes:               []string{"profile", client.ScopeAddress, client.ScopeNumber},
 		JWKS:                 &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: clientID(c.ID), Algorithm: string(jose.ES256), Use: "sig"}}},
 		NationalNumber: &client.Authorisation{
 			LegalBasis: "Law of 8 August 1983 organising a National Register, article 5 § 1: a commune, for the tasks that a law gives it",

@@ -52,6 +52,10 @@ const (
 // ScopeNumber asks for the national number.
 const ScopeNumber = "national_number"
 
+// ScopeAddress asks for the address that is written on the card, where its holder agrees
+// (OpenID Connect Core 1.0 §5.4).
+const ScopeAddress = "address"
+
 // Settings is one client's registration, as the settings file has it.
 type Settings struct {
 	// ID is the client_id, for example "portal-beaumarais".
@@ -85,7 +89,7 @@ type Settings struct {
 	// IDTokenAlg signs the client's ID tokens: RS256 where it says nothing
 	// (OpenID Connect Registration 1.0 §2), else ES256, PS256 or EdDSA.
 	IDTokenAlg jose.SignatureAlgorithm `toml:"id_token_signed_response_alg"`
-	// Scopes it may ask for besides openid: profile, national_number.
+	// Scopes it may ask for besides openid: profile, address, national_number.
 	Scopes []string `toml:"scopes"`
 	// PKCEOptional lets an old client leave the code challenge out; never with "high".
 	PKCEOptional bool `toml:"pkce_optional"`
@@ -111,7 +115,7 @@ type Client struct {
 }
 
 // Scopes that a registration may list.
-var knownScopes = []string{"profile", ScopeNumber}
+var knownScopes = []string{"profile", ScopeAddress, ScopeNumber}
 
 // Algorithms for ID tokens, and for client assertions (FAPI 2.0 §5.4 and RS256 for old clients).
 var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}

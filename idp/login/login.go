@@ -25,6 +25,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/session"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -40,6 +41,7 @@ type Party struct {
 	Commune *commune.Commune
 	Name    string // in the language of the request
 	Number  bool   // the national number goes with the answer
+	Address bool   // the address on the card is asked for
 }
 
 // Config of New. All must be set.
@@ -371,6 +373,9 @@ func (d *Dispatcher) prove(w http.ResponseWriter, r *http.Request, req Request, 
 	}
 	web.SetCookie(w, r, wayCookie, m.Name(), 365*24*time.Hour)
 	s := session.Session{Login: req.ID, Commune: party.Commune.ID, Citizen: proof.Citizen, Issuer: proof.Issuer, Subject: proof.Subject, Method: m.Name(), Upstream: proof.Upstream, AMR: proof.AMR, At: proof.At}
+	if s.Address = proof.Address; s.Address != (eid.Address{}) {
+		s.AddressFor = req.Ask.Client
+	}
 	if _, err := d.Sessions.Start(w, r, s); err != nil {
 		return err
 	}
@@ -466,7 +471,7 @@ func (d *Dispatcher) stepOf(req Request, m method.Method, party Party) method.St
 	here := address(req) + "/" + m.Name()
 	s := method.Step{
 		Login: req.ID, Browser: req.Browser, Origin: req.Ask.Issuer,
-		Commune: party.Commune, Client: party.Name, Number: party.Number, Language: req.Language,
+		Commune: party.Commune, Client: party.Name, Number: party.Number, Address: party.Address, Language: req.Language,
 		Fresh: req.Ask.Login || req.Ask.MaxAge != nil, Levels: req.Ask.Levels, Must: req.Ask.Essential,
 		Action: here, Renew: here + "/renew", Cancel: address(req) + "/cancel",
 	}

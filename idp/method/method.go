@@ -51,6 +51,7 @@ type Step struct {
 	Commune  *commune.Commune // whose people sign in
 	Client   string           // the application, as people read it
 	Number   bool             // it will be told the national number
+	Address  bool             // it asks for the address that is written on the card
 	Fresh    bool             // the person must be asked anew
 	Levels   []string         // acr values the application asks for
 	Must     bool             // one of Levels must be reached
@@ -83,6 +84,9 @@ type Proof struct {
 	// Issuer and Subject are the account elsewhere that was shown, "" for a card. People
 	// without a national number are known by it.
 	Issuer, Subject string
+	// Address is what the National Register wrote on the card, where the person agreed that
+	// the application gets it; zero otherwise.
+	Address eid.Address
 	// Upstream is the raw level another service stated, "" where none was asked.
 	Upstream string
 	// AMR are the means (RFC 8176, and "eid").

@@ -51,6 +51,10 @@ type Session struct {
 	Upstream string // the raw level another service stated
 	AMR      []string
 	At       time.Time // when the citizen proved who they are: auth_time
+	// Address is from the card, and AddressFor the one client that its holder agreed to give
+	// it to; zero where they did not.
+	Address    eid.Address
+	AddressFor string
 }
 
 // Limits of a session.
@@ -92,6 +96,8 @@ type stored struct {
 	Issuer, Subject, BirthDate                                        string
 	AMR                                                               []string
 	At                                                                time.Time
+	Address                                                           eid.Address
+	AddressFor                                                        string
 }
 
 // Start signs s in at this browser: a new cookie and a new ID, and whatever session
@@ -188,6 +194,7 @@ func (ss *Sessions) put(ctx context.Context, handle string, s Session) error {
 	plain, err := json.Marshal(stored{
 		ID: s.ID, Login: s.Login, Commune: string(s.Commune), Number: s.Citizen.Number.Reveal(), GivenNames: s.Citizen.GivenNames, Surname: s.Citizen.Surname,
 		Foreigner: s.Citizen.Foreigner, BirthDate: s.Citizen.BirthDate, Issuer: s.Issuer, Subject: s.Subject, Method: s.Method, Upstream: s.Upstream, AMR: s.AMR, At: s.At,
+		Address: s.Address, AddressFor: s.AddressFor,
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
@@ -215,6 +222,7 @@ func (ss *Sessions) open(sealed []byte, context string) (Session, error) {
 	}
 	return Session{
 		ID: v.ID, Login: v.Login, Commune: commune.ID(v.Commune), Issuer: v.Issuer, Subject: v.Subject, Method: v.Method, Upstream: v.Upstream, AMR: v.AMR, At: v.At, Citizen: who,
+		Address: v.Address, AddressFor: v.AddressFor,
 	}, nil
 }
 

@@ -16,6 +16,18 @@ type Citizen struct {
 	BirthDate  string         // as another service tells, YYYY-MM-DD, of which month and day may be 00; "" where none does
 }
 
+// Address is where a card says that its holder lives. A field is "" where the card has none.
+type Address struct {
+	Street     string // with number and box
+	PostalCode string
+	Locality   string
+}
+
+// Line is the address on one line, "" where there is none.
+func (a Address) Line() string {
+	return strings.Trim(a.Street+", "+strings.TrimSpace(a.PostalCode+" "+a.Locality), ", ")
+}
+
 // Name is the given names and the surname, for a page that greets or a record that names.
 func (c Citizen) Name() string { return strings.TrimSpace(c.GivenNames + " " + c.Surname) }
 

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"what each paper says":             papers,
 		"papers that need a clerk":         oddPapers,
 		"a register that does not answer":  registerDown,
+		"an address from the card":         cardAddress,
 		"a clerk's own order":              ownOrder,
 		"an order of a clerk's household":  ownHousehold,
 		"two clerks":                       twoClerks,

@@ -113,7 +113,7 @@ func (p *Pages) render(w http.ResponseWriter, name string, f page.Frame, content
 // person is who is signed in, as orders knows people.
 func person(v *visit.Visit) orders.Person {
 	s := v.Person
-	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname, BirthDate: s.BirthDate}
+	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname, BirthDate: s.BirthDate, CardAddress: s.Address}
 }
 
 type home struct {
@@ -299,9 +299,13 @@ func (p *Pages) cancel(w http.ResponseWriter, r *http.Request) error {
 }
 
 // elsewhere answers somebody whose main residence is in another commune: named, linked,
-// and nothing issued. Every other error goes on to the error page.
+// and nothing issued; or whom the register does not answer about. Every other error goes
+// on to the error page.
 func (p *Pages) elsewhere(w http.ResponseWriter, r *http.Request, err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
+	if ok && orders.RegisterIsSilent(err) {
+		return p.silent(w, r, err)
+	}
 	if !ok || e.Key != "orders.lives_elsewhere" {
 		return err
 	}
@@ -311,6 +315,27 @@ func (p *Pages) elsewhere(w http.ResponseWriter, r *http.Request, err error) err
 	return p.templates.Render(w, http.StatusForbidden, "elsewhere", frame, elsewhere{
 		Here: v.Commune.NameIn(v.Language), There: text(e.Args["Commune"]), Link: website(text(e.Args["Link"])),
 	})
+}
+
+// silent offers somebody with a card to go on with the address that is written on it.
+func (p *Pages) silent(w http.ResponseWriter, r *http.Request, err error) error {
+	v := visit.Of(r)
+	if !v.Commune.ByCard() || v.Commune.French() || v.Person == nil || v.Person.Number.IsZero() {
+		return err
+	}
+	web.Note(r, "error", err.Error())
+	product := r.PathValue("product")
+	form := v.To("/documents/" + product + "/form")
+	frame := v.Frame(w, r, v.T("portal.silent.title"))
+	frame.Back = v.To("/documents/" + product)
+	return p.templates.Render(w, http.StatusServiceUnavailable, "silent", frame, silent{
+		Again: form, Card: v.To("/sign-in") + "?" + url.Values{"address": {product}, "return": {form}}.Encode(), Contact: v.Commune.Contact,
+	})
+}
+
+type silent struct {
+	Again, Card string
+	Contact     commune.Contact
 }
 
 type elsewhere struct{ Here, There, Link string }

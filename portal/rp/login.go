@@ -72,6 +72,9 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 	if o.Level != "" {
 		form.Set("claims", essential(o.Level))
 	}
+	if o.Address && !client.Numberless {
+		form.Set("scope", client.scopes()+" "+AddressScope)
+	}
 	if o.Staff {
 		form.Set("belfry_staff", "1")
 	}
@@ -215,6 +218,9 @@ type person struct {
 	Surname    string   `json:"family_name"`
 	Number     string   `json:"https://belfry.eu/claims/national_number"`
 	Former     []string `json:"https://belfry.eu/claims/former_subjects"`
+	Address    struct {
+		Formatted string `json:"formatted"`
+	} `json:"address"`
 }
 
 // exchange turns a code into a Login: tokens, ID token, userinfo.
@@ -242,7 +248,7 @@ func (rp *RP) exchange(ctx context.Context, wait pending, code string) (Login, e
 		return Login{}, err
 	}
 	login := Login{
-		Subject: id.Subject, Former: who.Former, GivenNames: who.GivenNames, Surname: who.Surname, BirthDate: who.BirthDate,
+		Subject: id.Subject, Former: who.Former, GivenNames: who.GivenNames, Surname: who.Surname, BirthDate: who.BirthDate, Address: who.Address.Formatted,
 		ACR: said.ACR, AMR: said.AMR, AuthTime: time.Unix(said.AuthTime, 0).UTC(), SessionID: said.SID, IDToken: raw,
 	}
 	if who.Number != "" {

@@ -154,6 +154,7 @@ type Options struct {
 	MaxAge   time.Duration // an older authentication is done again; 0 asks nothing
 	Level    string        // that must be reached, or a higher one; the client's lowest where empty
 	Staff    bool          // people who work at the commune are to sign in
+	Address  bool          // the address on the card is wanted, if its holder agrees
 	// Subject is who is signed in already, and Carry what is kept for them and is to be
 	// there afterwards. Whoever signs in as somebody else does not get it.
 	Subject, Carry string
@@ -166,6 +167,7 @@ type Login struct {
 	Surname    string
 	Number     eid.NationalNumber // zero where the provider may not hand it to this commune
 	BirthDate  string             // YYYY-MM-DD, "" where the provider does not know it
+	Address    string             // as written on the card, on one line; "" where its holder did not agree
 	ACR        string
 	AMR        []string
 	AuthTime   time.Time
@@ -179,8 +181,10 @@ type Login struct {
 const (
 	// NumberScope asks for the national number and NumberClaim carries it, in userinfo only.
 	NumberScope = "national_number"
-	NumberClaim = "https://belfry.eu/claims/national_number"
-	scopes      = "openid profile"
+	// AddressScope asks for the address that is written on the card.
+	AddressScope = "address"
+	NumberClaim  = "https://belfry.eu/claims/national_number"
+	scopes       = "openid profile"
 
 	stateLifetime = 15 * time.Minute // time to find the card reader
 	clockSkew     = 30 * time.Second

@@ -48,6 +48,7 @@ type Session struct {
 	Surname    string
 	Number     eid.NationalNumber // zero where the commune has no authorisation
 	BirthDate  string             // "" where the provider does not know it
+	Address    string             // as written on the card; "" where its holder did not have it read
 	ACR        string
 	AuthTime   time.Time // when the person was asked
 	SessionID  string    // at the provider
@@ -213,6 +214,7 @@ type record struct {
 	Surname    string     `json:"family"`
 	Number     string     `json:"number,omitempty"`
 	BirthDate  string     `json:"birth,omitempty"`
+	Address    string     `json:"address,omitempty"`
 	ACR        string     `json:"acr"`
 	AuthTime   time.Time  `json:"auth"`
 	SessionID  string     `json:"sid"`
@@ -221,14 +223,14 @@ type record struct {
 }
 
 func recordOf(s Session) record {
-	return record{s.Commune, s.Subject, s.Former, s.GivenNames, s.Surname, s.Number.Reveal(), s.BirthDate, s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
+	return record{s.Commune, s.Subject, s.Former, s.GivenNames, s.Surname, s.Number.Reveal(), s.BirthDate, s.Address, s.ACR, s.AuthTime, s.SessionID, s.IDToken, s.Began}
 }
 
 func (r record) session(c commune.ID) (*Session, error) {
 	if r.Commune != c {
 		return nil, ErrNone
 	}
-	s := &Session{Commune: r.Commune, Subject: r.Subject, Former: r.Former, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: r.BirthDate, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
+	s := &Session{Commune: r.Commune, Subject: r.Subject, Former: r.Former, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: r.BirthDate, Address: r.Address, ACR: r.ACR, AuthTime: r.AuthTime, SessionID: r.SessionID, IDToken: r.IDToken, Began: r.Began}
 	if r.Number == "" {
 		return s, nil
 	}

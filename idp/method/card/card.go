@@ -32,6 +32,8 @@ import (
 	"github.com/belfry-eid/belfry/internal/cardscript"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
@@ -57,6 +59,9 @@ type Config struct {
 	Store     Store
 	Authority Authority // *trust.Verifier
 	Clock     clock.Clock
+	// Files checks what is written on the card, for applications that ask for the address; nil
+	// where none is taken.
+	Files *idfile.Verifier
 	// AgentPorts are where our agent may listen on the citizen's machine.
 	AgentPorts []int
 }
@@ -101,6 +106,7 @@ func (c *Card) Show(ctx context.Context, s method.Step) (method.View, error) {
 	if err != nil {
 		return method.View{}, err
 	}
+	s.Address = s.Address && c.Files != nil
 	view := content{Step: s, Nonce: nonce, TTL: int(lifetime / time.Second), Ports: c.ports(), Texts: texts()[s.Language], Host: hostOf(s.Origin)}
 	if s.Problem != nil {
 		view.Problem = i18n.Message(s.Language, s.Problem.Key, s.Problem.Args)
@@ -164,7 +170,36 @@ func (c *Card) Answer(ctx context.Context, s method.Step, form url.Values) (meth
 	if err != nil {
 		return method.Proof{}, err
 	}
-	return method.Proof{Citizen: proved.Citizen(), AMR: []string{"eid", "sc", "pin"}}, nil
+	proof := method.Proof{Citizen: proved.Citizen(), AMR: []string{"eid", "sc", "pin"}}
+	if s.Address && c.Files != nil && form.Get("address") != "" && form.Get("identity") != "" {
+		if proof.Address, err = c.address(ctx, proved.Citizen(), form.Get("identity")); err != nil {
+			return method.Proof{}, err
+		}
+	}
+	return proof, nil
+}
+
+// identityMax bounds the files without photo; they have some 2,000 bytes, in base64.
+const identityMax = 32 << 10
+
+// address is that of the files text, which came with the sign-in of who and must be theirs.
+// All else that the files say is forgotten.
+func (c *Card) address(ctx context.Context, who eid.Citizen, text string) (eid.Address, error) {
+	var files idfile.Files
+	if len(text) > identityMax {
+		return eid.Address{}, idfile.ErrMalformed.Because(fmt.Errorf("%d bytes", len(text)))
+	}
+	if err := json.Unmarshal([]byte(text), &files); err != nil {
+		return eid.Address{}, idfile.ErrMalformed.Because(errors.New("no JSON of a card's files")) // its error may quote them
+	}
+	read, err := c.Files.Verify(ctx, files)
+	if err != nil {
+		return eid.Address{}, fmt.Errorf("card: %w", err)
+	}
+	if err := read.Of(who); err != nil {
+		return eid.Address{}, fmt.Errorf("card: %w", err)
+	}
+	return read.Content().Address, nil
 }
 
 func (c *Card) ports() string {

@@ -34,18 +34,6 @@ const (
 	tagLocality   = 3
 )
 
-// Address is where the card says that its holder lives. A field is "" where the card has none.
-type Address struct {
-	Street     string // with number and box
-	PostalCode string
-	Locality   string
-}
-
-// Line is the address on one line, "" where the card has none.
-func (a Address) Line() string {
-	return strings.Trim(a.Street+", "+strings.TrimSpace(a.PostalCode+" "+a.Locality), ", ")
-}
-
 // Content is what the files of a card say. It holds the holder's number: it is not for logs.
 type Content struct {
 	Number       eid.NationalNumber
@@ -61,7 +49,7 @@ type Content struct {
 	Delivered    string // by which commune
 	From, To     time.Time
 	Document     int // type: 1 a Belgian's card, 6 a Belgian child's, 11 and more foreigners'
-	Address      Address
+	Address      eid.Address
 
 	photoHash []byte
 }
@@ -114,7 +102,7 @@ func parse(identity, address []byte) (Content, error) {
 	if r, err = newReader("address", address); err != nil {
 		return Content{}, err
 	}
-	c.Address = Address{r.text(tagStreet), r.text(tagPostalCode), r.text(tagLocality)}
+	c.Address = eid.Address{Street: r.text(tagStreet), PostalCode: r.text(tagPostalCode), Locality: r.text(tagLocality)}
 	return c, r.err
 }
 

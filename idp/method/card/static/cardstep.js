@@ -17,6 +17,8 @@
 //     <input type="hidden" name="nonce">  the challenge again; follows a renewal
 //     <input type="hidden" name="token">  filled with the web-eid:1.0 token as JSON, then the form is sent
 //     <input type="hidden" name="problem"> filled with why a card cannot sign anybody in; then the form is sent
+//     <input type="checkbox" name="address"> where the application asks for the address on the card, with
+//     <input type="hidden" name="identity">  filled with the card's files as JSON, if our agent read them
 //     <button>…</button>                  starts; a form with a filled token is sent as it is
 //     <div data-card-status></div>        made into a live region: progress, the link to the agent's
 //   </form>                               window, or what went wrong
@@ -46,8 +48,9 @@ function start(form) {
     step.busy = true;
     view.begin();
     try {
-      const token = await authenticate(form, step, view);
+      const { token, identity } = await authenticate(form, step, view);
       form.elements.token.value = JSON.stringify(token);
+      if (identity) form.elements.identity.value = JSON.stringify(identity);
       view.progress('step_sending');
       form.requestSubmit();
     } catch (error) {
@@ -74,6 +77,14 @@ function start(form) {
 async function authenticate(form, step, view) {
   view.progress('step_looking');
   await refresh(form, step, view);
+  if (form.elements.address?.checked) {
+    try {
+      return await byAgent(form, step, view, true);
+    } catch (error) {
+      // The extension reads no addresses, but signs in all the same.
+      if (!['no_reader_software', 'network_refused'].includes(error.code) || !(await step.extension)) throw error;
+    }
+  }
   if (await step.extension) {
     view.progress('step_extension');
     try {
@@ -104,7 +115,7 @@ async function refresh(form, step, view) {
 }
 
 async function byExtension(nonce, lang) {
-  return tokenOf(await ask('authenticate', { challengeNonce: nonce, options: { lang, userInteractionTimeout: 120000 } }, personActs));
+  return { token: tokenOf(await ask('authenticate', { challengeNonce: nonce, options: { lang, userInteractionTimeout: 120000 } }, personActs)) };
 }
 
 // tokenOf takes a token, of format 1.0 or 1.1, out of what came with it; absent members stay absent.
@@ -112,13 +123,14 @@ function tokenOf({ unverifiedCertificate, algorithm, signature, format, appVersi
   return { unverifiedCertificate, algorithm, signature, format, appVersion, unverifiedSigningCertificates };
 }
 
-async function byAgent(form, step, view) {
+async function byAgent(form, step, view, address) {
   const permission = await networkPermission();
   if (permission === 'denied') throw new Problem('network_refused');
   const { purpose, lang, ports } = form.dataset;
-  const begun = await beginAtAgent(basesOfAgent(ports), 'authenticate', { nonce: step.nonce, purpose, lang }, permission);
+  const begun = await beginAtAgent(basesOfAgent(ports), 'authenticate', { nonce: step.nonce, purpose, lang, ...(address && { address }) }, permission);
   view.progress('step_confirm');
-  return tokenOf((await throughAgent(begun, view)).token);
+  const answer = await throughAgent(begun, view);
+  return { token: tokenOf(answer.token), identity: answer.identity };
 }
 
 // ---- What the person sees and hears.
