@@ -38,7 +38,7 @@ func (p *Portal) signIn(w http.ResponseWriter, r *http.Request) error {
 			return web.See(w, r, o.Return)
 		}
 	case q.Get("address") != "": // the card again, for what is written on it; the form's draft comes along
-		o.MaxAge, o.Address = time.Second, true
+		o.Address = true
 		if v.Person != nil {
 			o.Subject, o.Carry = v.Person.Subject, citizen.DraftName(q.Get("address"))
 		}

@@ -35,6 +35,9 @@ func TestTheAddressOnTheCardStandsInForASilentRegister(t *testing.T) {
 	if a.status != 200 || !strings.Contains(page, "Rue de la Carte 9, 7999 Beaumarais") || !strings.Contains(page, i18n.T(i18n.French, orders.FromCard.Key())) {
 		t.Fatalf("%d: %s", a.status, page)
 	}
+	if !strings.Contains(a.body, i18n.T(i18n.French, "portal.silent.waits")) {
+		t.Error("nothing says that the paper waits for the register")
+	}
 	if strings.Contains(page, i18n.T(i18n.French, orders.FromRegister.Key())) {
 		t.Error("something is said to come from the register")
 	}
@@ -42,8 +45,8 @@ func TestTheAddressOnTheCardStandsInForASilentRegister(t *testing.T) {
 		t.Error("what was typed is lost")
 	}
 	asked := w.provider.Asked[len(w.provider.Asked)-1]
-	if !slices.Contains(strings.Fields(asked.Get("scope")), "address") || asked.Get("max_age") == "" {
-		t.Errorf("asked for %q, max_age %q", asked.Get("scope"), asked.Get("max_age"))
+	if !slices.Contains(strings.Fields(asked.Get("scope")), "address") || asked.Get("prompt") != "login" {
+		t.Errorf("asked for %q, prompt %q", asked.Get("scope"), asked.Get("prompt"))
 	}
 	for _, q := range w.provider.Asked[:len(w.provider.Asked)-1] {
 		if strings.Contains(q.Get("scope"), "address") {

@@ -140,7 +140,7 @@ var people = []somebody{
 	{Person{Name: "yara", GivenNames: "Yara Fleur", Surname: "Simon", Number: Number("049211038", true), Language: "fr",
 		BirthDate: "2004-02-11", NIS: "99001", Street: "Place du Marché", House: "18", PostalCode: "7999", Locality: "Beaumarais", Since: "2004-02-20", Registration: "registered"},
 		Good, Today, "3690", "369036", "a good card of somebody born after 2000, whose number has other check digits; she lives in Beaumarais"},
-	{Person{Name: "emma", GivenNames: "Emma", Surname: "Lambert", Number: Number("188409014", true), Language: "fr",
+	{Person{Name: "emma", GivenNames: "Emma", Surname: "Wathelet", Number: Number("188409014", true), Language: "fr",
 		BirthDate: "2018-04-09", NIS: "99001", Street: "Rue du Beffroi", House: "12", Box: "3", PostalCode: "7999", Locality: "Beaumarais", Since: "2018-04-16", Registration: "registered"},
 		Good, Child, "1590", "159015", "a child's card, without certificates: the page explains and offers other ways"},
 	{Person{Name: "dirk", GivenNames: "Dirk", Surname: "Claes", Number: Number("638919081", false), Language: "nl",

@@ -67,7 +67,8 @@ func (p *person) order(w *world, commune string, c worldCard) string {
 // official is the language in which a demo commune's papers are asked for here.
 var official = map[string]string{"beaumarais": "fr", "zandvoorde": "nl"}
 
-var surnames = map[string]string{"samira": "Vanden Eynde", "luc": "Lambert", "sofie": "Peeters", "amina": "El Idrissi", "claire": "Dubois", "wim": "Janssens"}
+var surnames = map[string]string{"samira": "Vanden Eynde", "luc": "Lambert", "sofie": "Peeters", "amina": "El Idrissi", "claire": "Dubois", "wim": "Janssens",
+	"henri": "Collard", "olena": "Marchenko", "yara": "Simon", "emma": "Wathelet", "dirk": "Claes"}
 
 func (c worldCard) surname() string { return surnames[c.Name] }
 

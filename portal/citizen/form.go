@@ -23,6 +23,7 @@ type draft struct {
 	Typed     form.Answers
 	Languages []i18n.Language
 	Looked    bool   // a clerk will look first
+	Silent    bool   // the register does not answer: the address is the card's
 	Complete  bool   // the answers passed
 	Order     string // the order it made
 }
@@ -67,6 +68,7 @@ type formPage struct {
 	Product *catalogue.Product
 	Read    []orders.Answer
 	Looked  bool
+	Silent  bool
 	Fields  []field
 	Errors  []page.Fault
 	Action  string
@@ -86,7 +88,8 @@ func (p *Pages) form(w http.ResponseWriter, r *http.Request) error {
 	if !ok || d.Order != "" || d.Version != known.Product.Version {
 		d = draft{Key: orders.NewKey(), Version: known.Product.Version, Typed: form.Answers{}}
 	}
-	d.Read, d.Languages, d.Looked = known.Answers, known.Languages, known.Attention != orders.NoAttention
+	d.Read, d.Languages, d.Looked = known.Answers, known.Languages, known.Attention.NeedsReason()
+	d.Silent = known.Attention == orders.RegisterSilent
 	if err := p.keep(r, d); err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("portal.form.title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/documents/"+pr.ID), len(faults) > 0
-	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Action: v.To("/documents/" + pr.ID + "/form")}
+	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Silent: d.Silent, Action: v.To("/documents/" + pr.ID + "/form")}
 	for _, name := range pr.Fields {
 		if name == form.DocumentLanguage && len(d.Languages) == 1 {
 			continue // nothing to choose
@@ -178,6 +181,7 @@ type checkPage struct {
 	Key     string
 	Action  string
 	Looked  bool
+	Silent  bool
 }
 
 // check shows everything once more before it is sent.
@@ -203,7 +207,7 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 	frame := v.Frame(w, r, v.T("portal.check.title"))
 	frame.Back = at
 	return p.render(w, "check", frame, checkPage{
-		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked,
+		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent,
 	})
 }
 

@@ -74,6 +74,7 @@ func (rp *RP) Begin(ctx context.Context, site Site, secret string, o Options) (s
 	}
 	if o.Address && !client.Numberless {
 		form.Set("scope", client.scopes()+" "+AddressScope)
+		form.Set("prompt", "login")
 	}
 	if o.Staff {
 		form.Set("belfry_staff", "1")

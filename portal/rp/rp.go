@@ -154,7 +154,7 @@ type Options struct {
 	MaxAge   time.Duration // an older authentication is done again; 0 asks nothing
 	Level    string        // that must be reached, or a higher one; the client's lowest where empty
 	Staff    bool          // people who work at the commune are to sign in
-	Address  bool          // the address on the card is wanted, if its holder agrees
+	Address  bool          // the address on the card is wanted, if its holder agrees: the card is asked for anew
 	// Subject is who is signed in already, and Carry what is kept for them and is to be
 	// there afterwards. Whoever signs in as somebody else does not get it.
 	Subject, Carry string
