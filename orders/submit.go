@@ -64,9 +64,7 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 	}
 	r, err := s.Register.Residence(ctx, p.Number)
 	if RegisterIsSilent(err) && p.CardAddress != "" {
-		return []Answer{
-			{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}, {Address, form.Line(p.CardAddress), FromCard},
-		}, RegisterSilent, nil
+		return written(p, chosen), RegisterSilent, nil
 	}
 	if err != nil {
 		return nil, "", err
@@ -114,6 +112,12 @@ func firstNames(members []register.Member) string {
 func unasked(p Person) []Answer {
 	answers := []Answer{{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}}
 	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" })
+}
+
+// written are the answers of somebody for whom the card speaks while the register is silent.
+func written(p Person, chosen *catalogue.Product) []Answer {
+	answers := []Answer{{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}, {Address, form.Line(p.CardAddress), FromCard}}
+	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" || a.Name == Address && !chosen.Paper.Says(Address) })
 }
 
 // RegisterIsSilent says whether err is that nobody answered who knows where people live.
@@ -290,9 +294,11 @@ func (s *Service) newOrder(ctx context.Context, of *commune.Commune, chosen *cat
 		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
 	}}
 	r.ChangedBy = r.Name()
-	members, err := s.members(ctx, chosen, p.Number)
-	if err != nil {
-		return row{}, err
+	var members []register.Member
+	if a != RegisterSilent { // else they are known once the register answers, before anything is drawn
+		if members, err = s.members(ctx, chosen, p.Number); err != nil {
+			return row{}, err
+		}
 	}
 	if r.household, err = s.vault.household(of.ID, members); err != nil {
 		return row{}, err
