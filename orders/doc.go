@@ -17,6 +17,8 @@
 //     under the same number;
 //   - what is sealed is what a clerk approved, by the hash of its bytes, and no clerk
 //     approves a paper about themselves (T10, T11);
+//   - a paper that a register has sealed is issued byte for byte as it came, under the
+//     register's own reference, after its seal was read; nothing of ours signs it (T17);
 //   - nothing is issued to somebody who lives elsewhere, and nothing about somebody
 //     whose registration is special without a clerk's reasoned decision;
 //   - the national number is stored sealed (AES-256-GCM under a key of the commune)
@@ -32,6 +34,7 @@
 //	    │           ▼       │ └─citizen──▶ cancelled
 //	    │        refused ◀──┘clerk             ▲
 //	    └──────────────citizen─────────────────┘
+//	submitted ──service──▶ issued, where a register has sealed the paper itself
 //	issued ──clerk──▶ withdrawn, in whose place another order may be made
 //
 // From submitted and in_review a clerk may ask the person something: the order is

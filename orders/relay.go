@@ -62,7 +62,10 @@ func (s *Service) relay(ctx context.Context, j RelayJob) error {
 	if err != nil {
 		return err
 	}
-	if r.State != Submitted || r.Way != commune.FromSource {
+	switch {
+	case r.State == AwaitingCitizen:
+		return jobs.Snooze(relayAgain, nil)
+	case r.State != Submitted || r.Way != commune.FromSource:
 		return nil // issued, withdrawn, or in the hands of a clerk
 	}
 	paper, err := s.fetch(ctx, r)
@@ -72,11 +75,11 @@ func (s *Service) relay(ctx context.Context, j RelayJob) error {
 	case mayPass(err) && s.now().Sub(r.ChangedAt) < relayPatience:
 		return jobs.Snooze(relayAgain, err)
 	}
-	if errors.Is(err, errMoved) {
-		return nil
-	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return s.toClerk(ctx, r, e)
+		err = s.toClerk(ctx, r, e)
+	}
+	if errors.Is(err, errMoved) { // see what came of it
+		return jobs.Snooze(time.Second, nil)
 	}
 	return err
 }
@@ -220,7 +223,7 @@ func (s *Service) ownFile(tx *sqldb.Tx, r row, file blob.Digest, at time.Time) e
 // toClerk leaves an order to a clerk, who is told why. The person hears that somebody looks.
 func (s *Service) toClerk(ctx context.Context, r row, why *fault.Error) error {
 	at, by := s.now(), Actor{Kind: ByService}
-	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := step(tx, r, Submitted, by, at); err != nil {
 			return err
 		}
@@ -233,10 +236,6 @@ func (s *Service) toClerk(ctx context.Context, r row, why *fault.Error) error {
 		}
 		return s.note(tx, r, by, "orders.source_failed", at, map[string]string{"reason": why.Error()})
 	})
-	if errors.Is(err, errMoved) {
-		return nil
-	}
-	return err
 }
 
 func setWay(tx *sqldb.Tx, r row, w commune.Way) error {

@@ -133,9 +133,26 @@ func sourceSilent(t *testing.T, w *World) {
 	if o = w.Get(t, A, o.ID); o.State != orders.Issued {
 		t.Errorf("after the source came back: %s", o.State)
 	}
+	// A question to the person in between holds it up, and does not lose it.
+	w.Source.Fail(fault.New(fault.Unreachable, "way.source.down", nil))
+	held := w.Order(t, A, 4)
+	w.Work(t)
+	_, err := w.Service.Ask(ctx, A, held.ID, Clerk(1), "Pour quelle banque ?")
+	ok(t, err)
+	w.Source.Fail(nil)
+	w.Work(t)
+	if held = w.Get(t, A, held.ID); held.State != orders.AwaitingCitizen {
+		t.Errorf("while the person is asked: %s", held.State)
+	}
+	_, err = w.Service.Resume(ctx, A, held.ID, Clerk(1))
+	ok(t, err)
+	w.Work(t)
+	if held = w.Get(t, A, held.ID); held.State != orders.Issued {
+		t.Errorf("after the question: %s", held.State)
+	}
 	w.Source.Fail(fault.New(fault.Unreachable, "way.source.down", nil))
 	late, taken := w.Order(t, A, 2), w.Order(t, A, 3)
-	_, err := w.Service.Attach(ctx, A, taken.ID, Clerk(1), orders.AttachedPaper{File: PDF("x"), Corner: outside.TopLeft})
+	_, err = w.Service.Attach(ctx, A, taken.ID, Clerk(1), orders.AttachedPaper{File: PDF("x"), Corner: outside.TopLeft})
 	ok(t, err) // a clerk need not wait
 	w.Clock.Add(25 * time.Hour)
 	w.Work(t)
