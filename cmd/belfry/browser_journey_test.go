@@ -33,10 +33,17 @@ func (b *tab) cardWindow() *tab {
 	return agent
 }
 
+// inTheList is the script that chooses a card in the card program's window, where cards of
+// one family may be.
+func (c worldCard) inTheList() string {
+	first, _, _ := strings.Cut(c.GivenNames, " ")
+	return `[...document.querySelectorAll('input[name=card]')].map(i => [i, i.labels[0].textContent])
+		.find(([i, name]) => name.includes("` + c.Surname + `") && name.includes("` + first + `"))[0].click();0`
+}
+
 func (b *tab) choose(c worldCard, pin string) {
 	b.t.Helper()
-	b.do("choose the card of "+c.Name, chromedp.Evaluate[chromedp.Void](
-		`[...document.querySelectorAll('input[name=card]')].find(i => i.labels[0].textContent.includes("`+c.surname()+`")).click();0`))
+	b.do("choose the card of "+c.Name, chromedp.Evaluate[chromedp.Void](c.inTheList()))
 	b.fill("#pin", pin)
 	b.click(`button[value=confirm]`)
 }

@@ -46,8 +46,7 @@ func (b *tab) confirmation(seen map[target.ID]bool) *tab {
 // agrees lets the page read the certificate of a card.
 func (b *tab) agrees(c worldCard) {
 	b.t.Helper()
-	b.do("choose the card of "+c.Name, chromedp.Evaluate[chromedp.Void](
-		`[...document.querySelectorAll('input[name=card]')].find(i => i.labels[0].textContent.includes("`+c.surname()+`")).click();0`))
+	b.do("choose the card of "+c.Name, chromedp.Evaluate[chromedp.Void](c.inTheList()))
 	b.click(`button[value=confirm]`)
 }
 

@@ -69,7 +69,7 @@ func TestPapers(t *testing.T) {
 		read, in       i18n.Language
 		says           string // parts that follow one another
 	}{
-		{"beaumarais", "claire", "fr", "luc", "household", "fr", "", "Composition de ménage | Nombre de personnes | 4 | Membres du ménage | Lambert, Luc Marie | personne de référence | Simon, Nathalie Anne | conjoint | Lambert, Emma | enfant"},
+		{"beaumarais", "claire", "fr", "luc", "household", "fr", "", "Composition de ménage | Nombre de personnes | 4 | Membres du ménage | Lambert, Luc Marie | personne de référence | Simon, Nathalie Anne | conjoint | Wathelet, Emma | enfant du conjoint"},
 		{"beaumarais", "claire", "fr", "luc", "residence_history", "fr", "", "certificat de résidence avec historique | Du | Au | 1er mai 2009 | aujourd’hui | 15 octobre 2004 | Lindenweg 31 | 1er février 2001 | France | 30 juillet 1975"},
 		{"beaumarais", "claire", "fr", "luc", "life", "en", "", "Certificat de vie | est en vie | Lambert"},
 		{"beaumarais", "claire", "fr", "luc", "nationality", "fr", "", "nationalité belge | Nationalité | belge"},

@@ -45,6 +45,7 @@ type worldCommune struct {
 
 type worldCard struct {
 	Name, PIN, NationalNumber string
+	GivenNames, Surname       string
 	AuthenticateURL, SignURL  string
 	Authentication, Signature []byte // certificates, DER
 }

@@ -25,7 +25,7 @@ var households = [][]relative{
 		{card: "luc", relation: "reference", since: "2009-05-01"},
 		{number: "779214088", given: "Nathalie Anne", surname: "Simon", born: "1977-12-14", relation: "spouse", since: "2009-05-01"},
 		{number: "128806055", newer: true, given: "Hugo", surname: "Lambert", born: "2012-08-06", relation: "child", since: "2012-08-06"},
-		{card: "emma", relation: "child", since: "2018-04-16"},
+		{card: "emma", relation: "stepchild", since: "2018-04-16"},
 	},
 	{
 		{card: "amina", relation: "reference", since: "2021-02-15"},
