@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/signing/verify"
 	"github.com/belfry-eid/belfry/testcerts/softcard"
@@ -423,19 +423,19 @@ func (b *broken) column(db *sqldb.DB, query string) (list []string) {
 func (b *broken) files(db *sqldb.DB) {
 	b.t.Helper()
 	there := map[string]bool{}
-	root := filepath.Join(b.data(), "blobs")
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || filepath.Base(filepath.Dir(path)) == ".new" { // where nobody looks for a file
-			return err
+	s, err := loadSettings(b.config)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	store, err := s.openBlobs()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	err = store.Each(context.Background(), func(c commune.ID, d blob.Digest) error {
+		if _, err := store.Read(context.Background(), c, d); err != nil {
+			b.t.Error(err)
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if blob.Sum(data).String() != e.Name() {
-			b.t.Errorf("%s is not what its name says", path)
-		}
-		there[e.Name()] = true
+		there[d.String()] = true
 		return nil
 	})
 	if err != nil {
