@@ -41,7 +41,7 @@ func (c *checkCmd) Run() error {
 		return err
 	}
 	defer in.Close()
-	fmt.Printf("ok      settings: %d communes\n", len(in.communes.All()))
+	fmt.Printf("ok      settings: %s\n", in.settings.file)
 	bad := 0
 	list := in.questions()
 	more, err := in.upstreamQuestions()
