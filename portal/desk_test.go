@@ -155,3 +155,31 @@ func TestADeputySeesWhatSomebodyAwayHasInHand(t *testing.T) {
 		t.Errorf("afterwards the deputy has %s", said)
 	}
 }
+
+// The figures as a page, and as a file that a spreadsheet reads.
+func TestFiguresAreReadAndTaken(t *testing.T) {
+	w := newWorld(t)
+	w.Issued(t, orderstest.A, 1)
+	w.Order(t, orderstest.A, 2)
+	w.Order(t, orderstest.B, 3)
+	boss, desk := w.clerk(orderstest.A, 4, staff.Administrator), w.clerk(orderstest.A, 5, staff.Clerk)
+	a := desk.get("/fr/desk/figures")
+	if said := text(a.doc); !strings.Contains(said, "En 2026 : 2 demandes reçues, dont 1 traitées dans le délai promis et 0 en retard") || strings.Contains(said, "par agent") {
+		t.Errorf("the page says %s", said)
+	}
+	if said := text(boss.get("/fr/desk/figures").doc); !strings.Contains(said, "En cours, par agent") {
+		t.Errorf("the administrator reads %s", said)
+	}
+	for l, want := range map[string]string{
+		"fr": "\ufeffMois;Document;Reçues;En ligne;Au guichet;Délivrées;Refusées;Retirées;En cours;Dans le délai;En retard;Dans le délai (%);Délai médian (heures);90e centile (heures)\r\n2026-02;Certificat de résidence principale;2;2;0;1;0;0;1;1;0;100,0;0,0;0,0\r\n",
+		"de": "\ufeffMonat;Dokument;Eingegangen;Online;Am Schalter;Ausgestellt;Abgelehnt;Zurückgezogen;Laufend;In der Frist;Verspätet;In der Frist (%);Mittlere Frist (Stunden);90. Perzentil (Stunden)\r\n2026-02;Bescheinigung des Hauptwohnortes;2;2;0;1;0;0;1;1;0;100,0;0,0;0,0\r\n",
+	} {
+		f := desk.get("/" + l + "/desk/figures/file?year=2026")
+		if f.body != want || f.header.Get("Content-Disposition") != "attachment; filename=beaumarais-2026.csv" || f.header.Get("Content-Type") != "text/csv; charset=utf-8" {
+			t.Errorf("%s: %q %v", l, f.body, f.header)
+		}
+	}
+	if said := text(desk.get("/fr/desk/figures?year=99999").doc); !strings.Contains(said, "Chiffres 2026") {
+		t.Errorf("a year that is none: %s", said)
+	}
+}

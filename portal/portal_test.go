@@ -147,7 +147,7 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		get("/fr/desk/ready"), post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"approve"}}),
 		post("/fr/desk/ready/begin", url.Values{"order": {o.ID + " " + content}, "way": {"sign"}}),
 		get("/fr/desk/batches/none"), post("/fr/desk/batches/none/prepare", nil), post("/fr/desk/batches/none/finish", nil), post("/fr/desk/batches/none/failed", nil),
-		get("/fr/desk/absence"), post("/fr/desk/absence", url.Values{"subject": {"clerk-1"}, "deputy": {"clerk-7"}, "from": {"2026-02-03"}, "to": {"2026-03-03"}}), post("/fr/desk/absence/end", url.Values{"subject": {"clerk-1"}}),
+		get("/fr/desk/figures"), get("/fr/desk/figures/file"), get("/fr/desk/absence"), post("/fr/desk/absence", url.Values{"subject": {"clerk-1"}, "deputy": {"clerk-7"}, "from": {"2026-02-03"}, "to": {"2026-03-03"}}), post("/fr/desk/absence/end", url.Values{"subject": {"clerk-1"}}),
 		post("/fr/desk/staff/role", url.Values{"subject": {"clerk-1"}, "role": {"clerk"}}),
 		get("/fr/desk/staff"), post("/fr/desk/staff/invite", url.Values{"name": {"X"}, "role": {"clerk"}}),
 		post("/fr/desk/staff/remove", url.Values{"subject": {"clerk-1"}}), post("/fr/desk/staff/withdraw", url.Values{"id": {"x"}}),

@@ -158,6 +158,15 @@ func Date(l Language, t time.Time) string {
 	return fmt.Sprintf("%s\u00a0%s %d", day, m[t.Month()-1], t.Year())
 }
 
+// Month is a month's name as it stands alone, for example "février".
+func Month(l Language, m time.Month) string {
+	names, ok := months[l]
+	if !ok {
+		names = months[French]
+	}
+	return names[m-1]
+}
+
 // DateTime is a day and a minute in words, in Belgian time.
 func DateTime(l Language, t time.Time) string {
 	return Date(l, t) + ", " + t.In(Brussels()).Format("15:04")

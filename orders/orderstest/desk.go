@@ -156,3 +156,61 @@ func lists(t *testing.T, w *World) {
 		wants(t, err, fault.Invalid, "orders.bad_filter")
 	}
 }
+
+// figures counts a small year whose answers can be checked by hand.
+func figures(t *testing.T, w *World) {
+	s := w.Service
+	refuse := func(o orders.Order) {
+		t.Helper()
+		_, err := s.Refuse(ctx, A, o.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+		ok(t, err)
+	}
+	first := w.Order(t, A, 1) // Tuesday 3 February, promised for Friday the 6th
+	w.Clock.Add(2 * time.Hour)
+	refuse(first)               // after 2 hours
+	second := w.Issued(t, A, 2) // at once
+	third := w.Order(t, A, 3)
+	left := w.Order(t, A, 4)
+	_, err := s.Cancel(ctx, A, left.ID, left.Subject)
+	ok(t, err)
+	w.Clock.Add(10 * 24 * time.Hour)
+	refuse(third)    // after ten days: late
+	w.Order(t, A, 5) // open, not yet due
+	waiting := w.Order(t, A, 6)
+	_, err = s.Ask(ctx, A, waiting.ID, Clerk(2), "Quoi ?")
+	ok(t, err)
+	w.Order(t, B, 7)
+	w.Clock.Add(30 * 24 * time.Hour) // March: the open one is late, the one that waits for the person is not
+	w.Order(t, A, 8)
+	f, err := s.Figures(ctx, A, 2026)
+	ok(t, err)
+	want := orders.Figure{Received: 6, Online: 6, Issued: 1, Refused: 2, Cancelled: 1, Open: 2, OnTime: 2, Late: 2, Median: 2 * time.Hour, NinthDecile: 240 * time.Hour}
+	if f.Months[1] != want {
+		t.Errorf("February: %+v, want %+v", f.Months[1], want)
+	}
+	if f.Months[2].Received != 1 || f.Months[2].Open != 1 || f.Months[0] != (orders.Figure{}) || f.Total.Received != 7 || f.First != 2026 {
+		t.Errorf("March %+v, January %+v, the year %+v since %d", f.Months[2], f.Months[0], f.Total, f.First)
+	}
+	if len(f.Products) != 1 || f.Products[0].Product.ID != "residence" || f.Products[0].Total != f.Total || f.Products[0].Months != f.Months {
+		t.Errorf("by product: %+v", f.Products)
+	}
+	if share, due := f.Total.Share(); !due || share != 0.5 {
+		t.Errorf("on time: %v, %v", share, due)
+	}
+	if _, due := f.Months[2].Share(); due {
+		t.Error("nothing of March is due")
+	}
+	// A paper that is withdrawn later was issued all the same, and took no longer for it.
+	_, err = s.Withdraw(ctx, A, second.ID, Clerk(1), orders.FactsWrong, "faux")
+	ok(t, err)
+	if again, err := s.Figures(ctx, A, 2026); err != nil || again.Months[1] != want {
+		t.Errorf("after a withdrawal: %+v, %v", again.Months[1], err)
+	}
+	if other, err := s.Figures(ctx, A, 2025); err != nil || other.Total != (orders.Figure{}) || other.First != 2025 {
+		t.Errorf("the year before: %+v, %v", other, err)
+	}
+	loads, err := s.Workloads(ctx, A)
+	if err != nil || len(loads) != 2 || loads[0] != (orders.Workload{Open: 2, Late: 1}) || loads[1] != (orders.Workload{Who: colleague(2), Open: 1}) {
+		t.Errorf("in hand: %+v, %v", loads, err)
+	}
+}

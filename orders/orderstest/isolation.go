@@ -97,10 +97,15 @@ func isolation(t *testing.T, w *World) {
 			return missing(err)
 		},
 		"Replace": func() bool { _, err := s.Replace(ctx, B, issued.ID, Clerk(1)); return missing(err) },
-		"Ask":     func() bool { _, err := s.Ask(ctx, B, open.ID, Clerk(1), "Quoi ?"); return missing(err) },
-		"Resume":  func() bool { _, err := s.Resume(ctx, B, open.ID, Clerk(1)); return missing(err) },
-		"Reply":   func() bool { _, err := s.Reply(ctx, B, open.ID, open.Subject, 0, "Ceci.", nil); return missing(err) },
-		"AddNote": func() bool { return missing(s.AddNote(ctx, B, open.ID, Clerk(1), "Note.")) },
+		"Figures": func() bool {
+			f, err := s.Figures(ctx, B, 2026)
+			return err == nil && f.Total == (orders.Figure{}) && len(f.Products) == 0
+		},
+		"Workloads": func() bool { list, err := s.Workloads(ctx, B); return err == nil && len(list) == 0 },
+		"Ask":       func() bool { _, err := s.Ask(ctx, B, open.ID, Clerk(1), "Quoi ?"); return missing(err) },
+		"Resume":    func() bool { _, err := s.Resume(ctx, B, open.ID, Clerk(1)); return missing(err) },
+		"Reply":     func() bool { _, err := s.Reply(ctx, B, open.ID, open.Subject, 0, "Ceci.", nil); return missing(err) },
+		"AddNote":   func() bool { return missing(s.AddNote(ctx, B, open.ID, Clerk(1), "Note.")) },
 		"Attachment": func() bool {
 			_, err := s.Attachment(ctx, B, written.ID, written.Subject, 1, 1)
 			return missing(err)

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"asked and answered":               askedAndAnswered,
 		"what people write":                written,
 		"a note to colleagues":             noteToColleagues,
+		"a year's figures":                 figures,
 		"a commune's own way to appeal":    ownAppeal,
 		"the lists of the desk":            lists,
 		"what the person sees":             personSees,

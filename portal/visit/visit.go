@@ -122,6 +122,7 @@ func (v *Visit) navigation() []page.Link {
 		}
 		add("clerk.nav.inbox", "/desk", v.Path == "/desk" || under("/desk/orders"))
 		add("staff.nav.absence", "/desk/absence", under("/desk/absence"))
+		add("figures.nav", "/desk/figures", under("/desk/figures"))
 		if v.Member.Role == staff.Administrator {
 			add("clerk.nav.staff", "/desk/staff", under("/desk/staff"))
 		}
