@@ -72,7 +72,7 @@ func (s *Service) Attach(ctx context.Context, c commune.ID, id string, clerk Cle
 	if file.Digest, err = s.Blobs.Put(ctx, c, a.File); err != nil {
 		return Order{}, fmt.Errorf("order %s: keep the attached file: %w", id, err)
 	}
-	return s.prepareFrom(ctx, c, id, clerk, a.Reason, &file)
+	return s.prepareFrom(ctx, c, id, clerk, "", a.Reason, &file)
 }
 
 // reasonIfAny is a clerk's reason, which may be left open.
@@ -105,6 +105,7 @@ func (s *Service) drawAttached(ctx context.Context, of *commune.Commune, r row, 
 			i18n.T(l, "outside.mark.seal", "Name", seal.Name),
 			i18n.T(l, "outside.mark.page"), of.Origin() + VerifyPath,
 			i18n.T(l, "outside.mark.code", "Code", grouped(r.Paper.Code)),
+			f.signatory.Office.Mention(of, l), f.signatory.Name,
 		},
 	}
 	if r.ReplacesNumber != "" {

@@ -27,9 +27,10 @@ import (
 // (Forbidden); orders.moved (Conflict; Args By, When, State); orders.needs_reason
 // (Conflict; Args Attention) where PrepareDespite is needed; orders.nothing_to_certify
 // and orders.lives_elsewhere (Forbidden), after which the order is to be refused;
+// delegation.none and delegation.choose (Conflict) where it is not clear in whose name;
 // those of the register and of document.Renderer.
 func (s *Service) Prepare(ctx context.Context, c commune.ID, id string, clerk Clerk) (Order, error) {
-	return s.prepareFrom(ctx, c, id, clerk, "", nil)
+	return s.prepareFrom(ctx, c, id, clerk, "", "", nil)
 }
 
 // PrepareDespite is Prepare for an order with an attention: the clerk's reason for going
@@ -40,7 +41,7 @@ func (s *Service) PrepareDespite(ctx context.Context, c commune.ID, id string, c
 	if err != nil {
 		return Order{}, err
 	}
-	return s.prepareFrom(ctx, c, id, clerk, reason, nil)
+	return s.prepareFrom(ctx, c, id, clerk, "", reason, nil)
 }
 
 func clerksText(raw string) (string, error) {
@@ -52,7 +53,7 @@ func clerksText(raw string) (string, error) {
 }
 
 // prepareFrom prepares what this program makes, or what is attached: now, or before.
-func (s *Service) prepareFrom(ctx context.Context, c commune.ID, id string, clerk Clerk, reason string, attached *PaperFile) (Order, error) {
+func (s *Service) prepareFrom(ctx context.Context, c commune.ID, id string, clerk Clerk, chosen, reason string, attached *PaperFile) (Order, error) {
 	r, err := s.decidable(ctx, c, id, clerk, InReview)
 	if err != nil {
 		return Order{}, err
@@ -71,11 +72,15 @@ func (s *Service) prepareFrom(ctx context.Context, c commune.ID, id string, cler
 	if err := s.apart(&r, subject.members, clerk); err != nil {
 		return Order{}, err
 	}
+	signatory, err := s.signatory(ctx, r, clerk, chosen)
+	if err != nil {
+		return Order{}, err
+	}
 	household, by := r.household, clerk.actor()
 	if r, err = s.begin(ctx, r, by, subject.attention, reason); err != nil {
 		return Order{}, err
 	}
-	f, err := s.draw(ctx, of, r, subject, attached)
+	f, err := s.draw(ctx, of, r, subject, signatory, attached)
 	if err != nil {
 		return Order{}, err
 	}
@@ -87,12 +92,12 @@ func (s *Service) prepareFrom(ctx context.Context, c commune.ID, id string, cler
 }
 
 // draw makes the paper's bytes and keeps them; nothing refers to them yet.
-func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about, attached *PaperFile) (frozen, error) {
+func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject about, by Signatory, attached *PaperFile) (frozen, error) {
 	seal, err := s.Sealer.Describe(of.ID)
 	if err != nil {
 		return frozen{}, err
 	}
-	f := frozen{holder: subject.holder, specimen: seal.Specimen, attention: subject.attention, at: s.now(), file: attached, fresh: attached != nil}
+	f := frozen{holder: subject.holder, specimen: seal.Specimen, attention: subject.attention, signatory: by, at: s.now(), file: attached, fresh: attached != nil}
 	if f.file == nil && r.Way != commune.Made {
 		f.file = r.Paper.File
 	}
@@ -101,7 +106,7 @@ func (s *Service) draw(ctx context.Context, of *commune.Commune, r row, subject 
 		data, err = s.drawAttached(ctx, of, r, seal, f)
 	} else {
 		f.told = subject.told
-		data, err = s.Renderer.Render(ctx, paperOf(of, r, subject, seal, f.at))
+		data, err = s.Renderer.Render(ctx, paperOf(of, r, subject, by, seal, f.at))
 	}
 	if err != nil {
 		return frozen{}, err
@@ -201,7 +206,7 @@ func authority(of *commune.Commune) string {
 }
 
 // paperOf is all that stands on the paper.
-func paperOf(of *commune.Commune, r row, subject about, seal signing.Seal, at time.Time) document.Document {
+func paperOf(of *commune.Commune, r row, subject about, by Signatory, seal signing.Seal, at time.Time) document.Document {
 	l := r.DocumentLanguage()
 	text := r.Product.Paper
 	fill := strings.NewReplacer("{commune}", of.NameIn(l), "{date}", i18n.Date(l, at))
@@ -213,7 +218,8 @@ func paperOf(of *commune.Commune, r row, subject about, seal signing.Seal, at ti
 		Verify: document.Verify{
 			URL: of.Origin() + VerifyPath + "/" + r.token, Page: of.Origin() + VerifyPath, Code: grouped(r.Paper.Code),
 		},
-		Specimen: seal.Specimen,
+		Specimen:  seal.Specimen,
+		Signatory: document.Signatory{Mention: by.Office.Mention(of, l), Name: by.Name},
 	}
 	if r.ReplacesNumber != "" {
 		d.Legal = i18n.T(l, "document.replaces", "Number", string(r.ReplacesNumber)) + "\n" + d.Legal
@@ -252,6 +258,7 @@ type frozen struct {
 	specimen  bool
 	attention Attention
 	household string
+	signatory Signatory
 	at        time.Time
 	file      *PaperFile // that the content is made of; nil where it is ours
 	fresh     bool       // the file has been attached just now
@@ -266,9 +273,9 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1, household = $2 WHERE commune = $3 AND id = $4`, string(f.attention), f.household, string(r.Commune), r.ID); err != nil {
 			return err
 		}
-		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5, told = $8
-			WHERE commune = $6 AND order_id = $7 AND grant_id = ''`,
-			f.content, f.holder, sqldb.Micros(f.at), by.Name, bit(f.specimen), string(r.Commune), r.ID, f.told)); err != nil {
+		if err := one(tx.Exec(`UPDATE orders_paper SET content = $1, holder = $2, prepared_at = $3, prepared_by = $4, specimen = $5,
+			signatory = $6, signatory_name = $7, signatory_office = $8, told = $11 WHERE commune = $9 AND order_id = $10 AND grant_id = ''`,
+			f.content, f.holder, sqldb.Micros(f.at), by.Name, bit(f.specimen), f.signatory.Subject, f.signatory.Name, string(f.signatory.Office), string(r.Commune), r.ID, f.told)); err != nil {
 			return err
 		}
 		e := Event{At: f.at, Actor: by, Kind: EventPrepared, Detail: map[string]string{"Number": string(r.Paper.Number)}}
@@ -295,7 +302,9 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 // orders.content_changed (Conflict) where the content is another one by now;
 // orders.content_stale (Conflict) where it was prepared on another day, whose date and
 // facts the paper bears, or for a key of another kind (test or real);
-// orders.signature_required (Conflict) where the commune wants it signed (ApproveSigned).
+// delegation.other_signatory (Conflict; Args Name) where the paper bears the name of another
+// delegate; delegation.not_yours (Forbidden) where the clerk has no delegation in force for
+// it; orders.signature_required (Conflict) where the commune wants it signed (ApproveSigned).
 func (s *Service) Approve(ctx context.Context, c commune.ID, id string, clerk Clerk, content blob.Digest) (Order, error) {
 	r, err := s.approvable(ctx, c, id, clerk, content)
 	if err != nil {
@@ -331,7 +340,7 @@ func (s *Service) approvable(ctx context.Context, c commune.ID, id string, clerk
 	case !midnight(r.Paper.PreparedAt).Equal(midnight(s.now())), r.Paper.Specimen != seal.Specimen:
 		return row{}, fault.New(fault.Conflict, "orders.content_stale", nil)
 	}
-	return r, nil
+	return r, s.delegated(r, clerk)
 }
 
 // approve moves an order on and grants its seal, in one transaction. What is sealed is
@@ -342,6 +351,9 @@ func (s *Service) approve(tx *sqldb.Tx, r row, clerk Clerk, sealed blob.Digest) 
 		return err
 	}
 	by, at, grant := clerk.actor(), s.now(), id.String()
+	if err := s.holds(tx, r); err != nil {
+		return err
+	}
 	if err := step(tx, r, Approved, by, at); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (s *Service) facts(ctx context.Context, c commune.ID, where string, arg any
 	f := Facts{
 		Commune: c, Product: r.Product, Number: r.Paper.Number, Source: r.Paper.Source, Holder: r.Paper.Holder, Household: r.Paper.Household,
 		IssuedOn: r.Paper.PreparedAt, SealedAt: r.Paper.SignedAt, Signer: r.Paper.Signer, Level: r.Paper.Level,
-		Language: r.DocumentLanguage(), Specimen: r.Paper.Specimen, Status: Valid, Document: r.Paper.Document,
+		Language: r.DocumentLanguage(), Specimen: r.Paper.Specimen, Status: Valid, Document: r.Paper.Document, Signatory: r.Paper.Signatory,
 	}
 	return f, s.standing(ctx, r, &f)
 }

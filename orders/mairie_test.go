@@ -66,6 +66,7 @@ func TestPaperOfAMairie(t *testing.T) {
 		t.Fatal(err)
 	}
 	clerk := orders.Clerk{Subject: "subject-clerk", Name: "Paul Dupont"}
+	w.Delegate(t, mairie, clerk)
 	if o, err = w.Service.Prepare(t.Context(), mairie, o.ID, clerk); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,9 @@ func TestClerkWithoutANumberInBelgium(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := w.Service.Prepare(t.Context(), orderstest.A, o.ID, orders.Clerk{Subject: "card", Name: o.Name(), Number: orderstest.Number(77)}); err != nil {
+	namesake := orders.Clerk{Subject: "card", Name: o.Name(), Number: orderstest.Number(77)}
+	w.Delegate(t, orderstest.A, namesake)
+	if _, err := w.Service.Prepare(t.Context(), orderstest.A, o.ID, namesake); err != nil {
 		t.Errorf("a namesake whose number tells them apart: %v", err)
 	}
 }

@@ -27,13 +27,16 @@ type Person struct {
 }
 
 // Clerk is a signed-in member of a commune's staff. The portal has checked that
-// they are one; orders checks that they do not decide for themselves.
+// they are one; orders checks that they do not decide for themselves, and that who approves
+// has a delegation.
 type Clerk struct {
 	Subject string // as Person.Subject
 	Name    string // shown to colleagues, and kept in the journal
 	// Number tells that an order is the clerk's own where it was made under another
 	// subject. Zero where the portal does not have it.
 	Number eid.NationalNumber
+	// Administers says that they may take papers back without a delegation of their own.
+	Administers bool
 }
 
 func (c Clerk) actor() Actor { return Actor{ByClerk, c.Subject, c.Name} }
@@ -225,9 +228,10 @@ type Paper struct {
 	Content    blob.Digest
 	PreparedAt time.Time // printed as the date of issue
 	PreparedBy string
-	Holder     string // whom it is about, by the register
-	Household  string // first names on a household's paper, "" on others
-	Code       string // ten characters, for typing with the number
+	Signatory  Signatory // whose name and mention it bears; zero while none are frozen
+	Holder     string    // whom it is about, by the register
+	Household  string    // first names on a household's paper, "" on others
+	Code       string    // ten characters, for typing with the number
 
 	Document blob.Digest // SHA-256 of the sealed file; zero until issued
 	SignedAt time.Time   // zero until signed
@@ -356,6 +360,8 @@ type Facts struct {
 	SealedAt  time.Time
 	Signer    string
 	Level     string // of the signature, "B-T"
+	// Signatory is the delegate whose name it bears, zero where it bears none.
+	Signatory Signatory
 	Language  i18n.Language
 	Specimen  bool
 	Status    PaperStatus

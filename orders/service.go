@@ -16,6 +16,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/delegation"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/notice"
 	"github.com/belfry-eid/belfry/orders/register"
@@ -90,7 +91,8 @@ type Config struct {
 // faults where a reader can do something; the comment of each method names them.
 type Service struct {
 	Config
-	vault vault
+	vault       vault
+	delegations *delegation.Register
 }
 
 //go:embed migrations
@@ -117,7 +119,11 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err := Migrate(ctx, cfg.DB); err != nil {
 		return nil, err
 	}
-	s := &Service{Config: cfg, vault: vault}
+	delegations, err := delegation.New(ctx, cfg.DB, cfg.Audit, cfg.Clock)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{Config: cfg, vault: vault, delegations: delegations}
 	jobs.Handle(cfg.Jobs, s.seal)
 	jobs.Handle(cfg.Jobs, s.relay)
 	jobs.Handle(cfg.Jobs, s.notify)

@@ -74,7 +74,8 @@ func (s *Service) ApproveSigned(ctx context.Context, c commune.ID, id string, cl
 }
 
 // Ready lists the orders whose frozen content this clerk may approve now, the most
-// urgent first, a hundred at most; those about the clerk are not among them. That they
+// urgent first, a hundred at most: those that bear their name. Those about the clerk are not
+// among them. That they
 // were listed is logged for each (T11).
 func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order, error) {
 	of, err := s.commune(c)
@@ -85,8 +86,8 @@ func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.rows(ctx, c, `AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 ORDER BY o.due_on, o.id LIMIT 100`,
-		string(InReview), sqldb.Micros(midnight(s.now())), bit(seal.Specimen))
+	found, err := s.rows(ctx, c, `AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 ORDER BY o.due_on, o.id LIMIT 100`,
+		string(InReview), sqldb.Micros(midnight(s.now())), bit(seal.Specimen), clerk.Subject)
 	if err != nil {
 		return nil, err
 	}

@@ -13,12 +13,15 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/delegation"
 )
 
 // The SQL of orders. Every statement names the commune first.
 
 // Migrate brings the tables of orders up to date.
-func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "orders", migrations) }
+func Migrate(ctx context.Context, db *sqldb.DB) error {
+	return errors.Join(db.Migrate(ctx, "orders", migrations), delegation.Migrate(ctx, db))
+}
 
 // EachFile calls f with every file that a commune's papers name: what was attached, what was
 // prepared, and what was sealed.
@@ -67,7 +70,7 @@ const selectOrder = `SELECT
 	o.given_names, o.surname, o.language, o.answers, o.attention, o.submitted_at, o.due_on, o.changed_at, o.changed_by, o.refusal, o.way,
 	o.assignee, o.assignee_name, o.assigned_at, o.answered_at, o.closed_at, o.paused_at,
 	COALESCE(p.number, ''), COALESCE(p.token, ''), COALESCE(p.code, ''), COALESCE(p.content, ''), COALESCE(p.holder, ''), COALESCE(p.told, ''), p.prepared_at,
-	COALESCE(p.prepared_by, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
+	COALESCE(p.prepared_by, ''), COALESCE(p.signatory, ''), COALESCE(p.signatory_name, ''), COALESCE(p.signatory_office, ''), COALESCE(p.document, ''), p.signed_at, p.issued_at, COALESCE(p.level, ''), COALESCE(p.signer, ''),
 	COALESCE(p.specimen, 0), COALESCE(p.void, 0), COALESCE(p.source, ''),
 	COALESCE(p.attached, ''), COALESCE(p.attachment, ''), COALESCE(p.access, '')
 	FROM orders_order o LEFT JOIN orders_paper p ON p.commune = o.commune AND p.order_id = o.id
@@ -93,7 +96,7 @@ func (s *Service) scan(c commune.ID, from scanner) (row, error) {
 		&r.GivenNames, &r.Surname, &r.Language, &answers, &r.Attention, &submitted, &due, &changed, &r.ChangedBy, &refusal, &r.Way,
 		&r.Assignee.Subject, &r.Assignee.Name, &assigned, &answered, &closed, &paused,
 		&p.Number, &r.token, &p.Code, &p.Content, &p.Holder, &p.Household, &prepared,
-		&p.PreparedBy, &p.Document, &signed, &issued, &p.Level, &p.Signer,
+		&p.PreparedBy, &p.Signatory.Subject, &p.Signatory.Name, &p.Signatory.Office, &p.Document, &signed, &issued, &p.Level, &p.Signer,
 		&specimen, &void, &p.Source,
 		&attached, &attachment, &access,
 	); err != nil {

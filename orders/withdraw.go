@@ -55,7 +55,8 @@ func (w *Withdrawal) Replaceable() bool { return w != nil && (w.ReplacedBy == ""
 
 // Withdraw ends an issued paper: from now on nobody who checks it finds it good. words (1
 // to MaxReason characters) are for colleagues. The person is told. Faults:
-// orders.not_found; orders.own (Forbidden); withdrawal.already (Conflict; Args By, When)
+// orders.not_found; orders.own (Forbidden); withdrawal.forbidden (Forbidden) for a clerk who
+// neither may sign such papers today nor administers; withdrawal.already (Conflict; Args By, When)
 // for a paper that is withdrawn; orders.not_issued (Conflict); orders.moved (Conflict);
 // orders.form.invalid (Invalid) for no known cause or no words.
 func (s *Service) Withdraw(ctx context.Context, c commune.ID, id string, clerk Clerk, cause Cause, words string) (Order, error) {
@@ -63,7 +64,7 @@ func (s *Service) Withdraw(ctx context.Context, c commune.ID, id string, clerk C
 	if err != nil {
 		return Order{}, err
 	}
-	if err := s.notOwn(r, clerk); err != nil {
+	if err := s.mayWithdraw(ctx, r, clerk); err != nil {
 		return Order{}, err
 	}
 	if err := issuedStill(r); err != nil {
@@ -121,6 +122,18 @@ func issuedStill(r row) error {
 }
 
 func when(t time.Time) string { return t.In(i18n.Brussels()).Format("02/01/2006 15:04") }
+
+// mayWithdraw refuses whoever the order is about, and whoever could not have approved it.
+func (s *Service) mayWithdraw(ctx context.Context, r row, clerk Clerk) error {
+	if err := s.notOwn(r, clerk); err != nil || clerk.Administers {
+		return err
+	}
+	list, err := s.signatories(ctx, r, clerk)
+	if err == nil && !slices.ContainsFunc(list, func(x Signatory) bool { return x.Subject == clerk.Subject }) {
+		err = fault.New(fault.Forbidden, "withdrawal.forbidden", nil)
+	}
+	return err
+}
 
 // notOwn refuses whoever the order is about.
 func (s *Service) notOwn(r row, clerk Clerk) error {

@@ -325,8 +325,10 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	at := func(path string) string { return "/" + string(l) + path }
 	n := 200 + int(l[0])
 	fresh := w.Order(t, c, n)
-	ready := w.Prepared(t, c, n+1)
+	me := orderstest.Clerk(1000 + int(l[0]))
 	desk := w.clerk(c, 1000+int(l[0]), staff.Administrator)
+	others, ready := w.Prepared(t, c, n+4), w.Prepared(t, c, n+1, me)
+	galleryDelegations(w, desk, at, others, show)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
 	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "late", "closed"} {
@@ -357,7 +359,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	odd := special(w, n+2)
 	show("desk order, attention", desk.get(at("/desk/orders/"+odd.ID)))
 	show("desk order, no reason", desk.post(at("/desk/orders/"+odd.ID+"/prepare"), url.Values{"reason": {""}}))
-	if _, err := w.Service.Approve(ctx, c, ready.ID, orderstest.Clerk(1), ready.Paper.Content); err != nil {
+	if _, err := w.Service.Approve(ctx, c, ready.ID, me, ready.Paper.Content); err != nil {
 		t.Fatal(err)
 	}
 	show("somebody was first", desk.post(at("/desk/orders/"+ready.ID+"/approve"), url.Values{"content": {ready.Paper.Content.String()}}))

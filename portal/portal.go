@@ -36,6 +36,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/delegation"
 	"github.com/belfry-eid/belfry/portal/about"
 	"github.com/belfry-eid/belfry/portal/citizen"
 	"github.com/belfry-eid/belfry/portal/clerk"
@@ -81,13 +82,14 @@ type Config struct {
 
 // Portal serves the pages of all communes of an install.
 type Portal struct {
-	cfg       Config
-	rp        *rp.RP
-	sessions  *session.Store
-	staff     *staff.Register
-	templates *page.Templates
-	site      *web.Site
-	handler   http.Handler
+	cfg         Config
+	rp          *rp.RP
+	sessions    *session.Store
+	staff       *staff.Register
+	delegations *delegation.Register
+	templates   *page.Templates
+	site        *web.Site
+	handler     http.Handler
 }
 
 //go:embed all:templates
@@ -112,6 +114,9 @@ func New(ctx context.Context, cfg Config) (*Portal, error) {
 	if p.staff, err = staff.New(ctx, cfg.DB, cfg.Journal, cfg.Clock); err != nil {
 		return nil, err
 	}
+	if p.delegations, err = delegation.New(ctx, cfg.DB, cfg.Journal, cfg.Clock); err != nil {
+		return nil, err
+	}
 	p.handler = p.routes()
 	return p, nil
 }
@@ -124,7 +129,7 @@ func (p *Portal) routes() http.Handler {
 
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
-	clerk.New(p.cfg.Orders, p.staff, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
+	clerk.New(p.cfg.Orders, p.staff, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV)
 	checks.Routes(paged, p.site)
 	about.New().Routes(paged, p.site)

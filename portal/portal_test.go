@@ -150,6 +150,7 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		get("/fr/desk/figures"), get("/fr/desk/figures/file"), get("/fr/desk/absence"), post("/fr/desk/absence", url.Values{"subject": {"clerk-1"}, "deputy": {"clerk-7"}, "from": {"2026-02-03"}, "to": {"2026-03-03"}}), post("/fr/desk/absence/end", url.Values{"subject": {"clerk-1"}}),
 		post("/fr/desk/staff/role", url.Values{"subject": {"clerk-1"}, "role": {"clerk"}}),
 		get("/fr/desk/staff"), post("/fr/desk/staff/invite", url.Values{"name": {"X"}, "role": {"clerk"}}),
+		get("/fr/desk/delegations"), post("/fr/desk/delegations", url.Values{"member": {"clerk-1"}}), post("/fr/desk/delegations/end", url.Values{"id": {"x"}}),
 		post("/fr/desk/staff/remove", url.Values{"subject": {"clerk-1"}}), post("/fr/desk/staff/withdraw", url.Values{"id": {"x"}}),
 		post("/fr/verify", url.Values{"number": {"2026-000001"}, "code": {"2222222222"}}),
 	}
@@ -410,7 +411,7 @@ func TestASessionEnds(t *testing.T) {
 
 func TestAClerkUsesTheCardAgain(t *testing.T) {
 	w := newWorld(t)
-	o := w.Prepared(t, orderstest.A, 1)
+	o := w.Prepared(t, orderstest.A, 1, orderstest.Clerk(2))
 	desk := w.clerk(orderstest.A, 2, staff.Approver)
 	page := "/fr/desk/orders/" + o.ID
 	w.Clock.Add(visit.DeskIdle + time.Minute)
@@ -461,7 +462,7 @@ func TestALowerLevelDoesNotOpenTheDesk(t *testing.T) {
 
 func TestTheSecondClerkHearsWhoWasFirst(t *testing.T) {
 	w := newWorld(t)
-	o := w.Prepared(t, orderstest.A, 1)
+	o := w.Prepared(t, orderstest.A, 1, orderstest.Clerk(5))
 	first, second := w.clerk(orderstest.A, 5, staff.Approver), w.clerk(orderstest.A, 6, staff.Approver)
 	form := url.Values{"content": {o.Paper.Content.String()}}
 	first.post("/fr/desk/orders/"+o.ID+"/approve", form).to(t)
@@ -480,7 +481,7 @@ func TestTheSecondClerkHearsWhoWasFirst(t *testing.T) {
 // one's page is out of date (threat T10).
 func TestASwappedPreviewIsNotApproved(t *testing.T) {
 	w := newWorld(t)
-	o := w.Prepared(t, orderstest.A, 1)
+	o := w.Prepared(t, orderstest.A, 1, orderstest.Clerk(5))
 	desk := w.clerk(orderstest.A, 5, staff.Approver)
 	shown := desk.get("/fr/desk/orders/" + o.ID).value("content")
 	w.Clock.Add(2 * time.Second)

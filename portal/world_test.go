@@ -284,6 +284,7 @@ func (w *world) invite(c commune.ID, name string, role staff.Role) *url.URL {
 // clerk is a browser in which clerk n of a commune is signed in.
 func (w *world) clerk(c commune.ID, n int, role staff.Role) *browser {
 	w.t.Helper()
+	w.Delegate(w.t, c, orderstest.Clerk(n))
 	u := w.invite(c, "Claire", role)
 	b := w.browser(c)
 	a := b.signIn("/fr/sign-in?desk=1&return="+url.QueryEscape(u.RequestURI()), clerkCard(n))

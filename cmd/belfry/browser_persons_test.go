@@ -52,7 +52,7 @@ func TestBrowserMerge(t *testing.T) {
 		p.want(200)
 	}
 	wim := w.administrator("beaumarais", "wim")
-	invitation := strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--role", "administrator", "beaumarais", "claire"))
+	invitation := strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--role", "administrator", "--delegate", "mayor", "--decision", "essai", "beaumarais", "claire"))
 	b.open(invitation)
 	b.click(`main a[href*="/sign-in"]`)
 	b.click(`main a[href$="/card"]`)

@@ -222,7 +222,7 @@ func TestAFirstInstallation(t *testing.T) {
 	}
 	official["nieuwdorp"] = "nl"
 	clerk := newPerson(t).trusting(o.path("ca.pem"))
-	clerk.get(strings.TrimSpace(o.does(0, "staff", "invite", "nieuwdorp", "Claire")))
+	clerk.get(strings.TrimSpace(o.does(0, "staff", "invite", "nieuwdorp", "Claire", "--delegate", "mayor", "--decision", "besluit 1")))
 	clerk.follow("/sign-in")
 	clerk.signIn(o.world, o.card("claire"))
 	clerk.send("/join")

@@ -25,7 +25,7 @@ func (w *world) join(name, invitation string) *person {
 
 func (w *world) administrator(commune, name string) *person {
 	w.t.Helper()
-	return w.join(name, strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--role", "administrator", commune, name)))
+	return w.join(name, strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--role", "administrator", "--delegate", "mayor", "--decision", "essai", commune, name)))
 }
 
 // A means that is not enough for a paper lets people in, and to the form; before sending

@@ -259,7 +259,7 @@ func (w *world) card(name string) worldCard {
 // invite makes an invitation to a commune's desk, as an operator does.
 func (w *world) invite(commune, name string) string {
 	w.t.Helper()
-	return strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, commune, name))
+	return strings.TrimSpace(w.command(0, "staff", "invite", "--config", w.Belfry.Config, "--delegate", "mayor", "--decision", "essai", commune, name))
 }
 
 // command runs belfry and returns what it printed; it must end with this code.

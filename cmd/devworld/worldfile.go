@@ -243,7 +243,7 @@ func (w *world) invite(ctx context.Context, c colleague, last invitation) invita
 	if last.Address != "" && time.Since(last.Made) < invitationAge {
 		return last
 	}
-	out, err := w.staff(ctx, "invite", c.commune, c.fullName)
+	out, err := w.staff(ctx, "invite", c.commune, c.fullName, "--delegate", "mayor", "--decision", "the local world's own")
 	if err != nil {
 		return invitation{Problem: err.Error()}
 	}

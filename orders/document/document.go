@@ -52,6 +52,8 @@ type Document struct {
 	List List
 	// Legal stands under the table: legal basis, purpose, how long the paper is good for.
 	Legal string
+	// Signatory is in whose place and by whom it is signed; nothing is printed where empty.
+	Signatory Signatory
 	// Seal is what the paper says about its electronic seal.
 	Seal Seal
 	// Verify is how somebody who holds the paper checks it.
@@ -82,6 +84,9 @@ type Column struct {
 	Label string
 	Width int // beside the others; 1 where 0
 }
+
+// Signatory is a delegate: "Pour le Bourgmestre, l’agent délégué" and a name.
+type Signatory struct{ Mention, Name string }
 
 // Seal is what the paper says about the seal it will carry.
 type Seal struct {

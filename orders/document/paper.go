@@ -25,6 +25,8 @@ type paper struct {
 	List         paperList   `json:"list"`
 	Legal        string      `json:"legal"`
 	Made         string      `json:"made"`
+	Mention      string      `json:"mention"`
+	Signatory    string      `json:"signatory"`
 	Seal         string      `json:"seal"`
 	Check        paperCheck  `json:"check"`
 	Specimen     bool        `json:"specimen"`
@@ -71,8 +73,9 @@ func layOut(d Document) (paper, error) {
 		NumberLabel: i18n.T(l, "document.number"), Number: d.Number,
 		Intro: d.Intro, Legal: d.Legal,
 		FactLabel: i18n.T(l, "document.fact"), ValueLabel: i18n.T(l, "document.value"),
-		Facts: make([]paperFact, 0, len(d.Facts)),
-		Made:  i18n.T(l, "document.made", "Place", place(d), "Date", i18n.Date(l, d.Date)),
+		Facts:   make([]paperFact, 0, len(d.Facts)),
+		Made:    i18n.T(l, "document.made", "Place", place(d), "Date", i18n.Date(l, d.Date)),
+		Mention: d.Signatory.Mention, Signatory: d.Signatory.Name,
 		Seal:  sealWords(d),
 		Check: paperCheck{Lines: []paperFact{}},
 	}

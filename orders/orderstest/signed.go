@@ -43,7 +43,7 @@ func signedByClerk(t *testing.T, w *World) {
 	_, err = s.ApproveSigned(ctx, A, o.ID, clerk, o.Paper.Content, p.ID, p.Hash)
 	wants(t, err, fault.Invalid, "deferred.signature_wrong")
 	_, err = s.ApproveSigned(ctx, A, o.ID, Clerk(2), o.Paper.Content, p.ID, Answer(p.Hash))
-	wants(t, err, fault.Forbidden, "deferred.other_request")
+	wants(t, err, fault.Conflict, "delegation.other_signatory")
 	if w.Get(t, A, o.ID).State != orders.InReview {
 		t.Fatal("a refused signature has moved the order")
 	}
@@ -61,7 +61,7 @@ func signedByClerk(t *testing.T, w *World) {
 	}
 }
 
-// signedOnce: however many clerks, windows and clicks bring answers, one is heard.
+// signedOnce: however many windows and clicks bring answers, one is heard.
 func signedOnce(t *testing.T, w *World) {
 	w.setting(t, A, commune.OptionalClerkSignature)
 	o := w.Prepared(t, A, 1)
@@ -78,13 +78,13 @@ func signedOnce(t *testing.T, w *World) {
 		}
 	}
 	var pending []signing.PendingSignature
-	for i := range 6 {
-		p, err := w.Service.PrepareSignature(ctx, A, o.ID, Clerk(i/2), o.Paper.Content, certificate(Clerk(i/2))) // two windows each
+	for range 6 { // windows
+		p, err := w.Service.PrepareSignature(ctx, A, o.ID, Clerk(1), o.Paper.Content, certificate(Clerk(1)))
 		ok(t, err)
 		pending = append(pending, p)
 	}
-	for i, p := range pending {
-		clerk := Clerk(i / 2)
+	for _, p := range pending {
+		clerk := Clerk(1)
 		for range 2 { // a double click
 			wg.Go(func() {
 				_, err := w.Service.ApproveSigned(ctx, A, o.ID, clerk, o.Paper.Content, p.ID, Answer(p.Hash))
@@ -122,6 +122,15 @@ func ready(t *testing.T, w *World) {
 	for name, own := range map[string]orders.Clerk{
 		"same subject": {Subject: first.Subject}, "same number": {Subject: "staff-7", Number: Number(1)},
 	} {
+		own.Name = "Luc"
+		w.Delegate(t, A, own)
+		_, err := w.Service.PrepareFor(ctx, A, second.ID, Clerk(1), own.Subject, nil)
+		ok(t, err)
+		if _, err := w.Service.PrepareFor(ctx, A, first.ID, Clerk(1), own.Subject, nil); name == "same subject" {
+			wants(t, err, fault.Conflict, "delegation.not_theirs")
+		} else {
+			ok(t, err)
+		}
 		if got := list(own); len(got) != 1 || got[0] != second.ID {
 			t.Errorf("%s: ready are %v", name, got)
 		}

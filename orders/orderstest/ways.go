@@ -288,7 +288,7 @@ func attached(t *testing.T, w *World) {
 	}
 	_, err = w.Service.Approve(ctx, B, o.ID, Clerk(1), blob.Sum(give.File)) // without its number it is not approved
 	wants(t, err, fault.Conflict, "orders.content_changed")
-	_, err = w.Service.Approve(ctx, B, o.ID, Clerk(2), o.Paper.Content)
+	_, err = w.Service.Approve(ctx, B, o.ID, Clerk(1), o.Paper.Content)
 	ok(t, err)
 	w.Work(t)
 	o = w.Get(t, B, o.ID)
@@ -345,7 +345,7 @@ func attachedAgain(t *testing.T, w *World) {
 	w.Clock.Add(24 * time.Hour)
 	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), second.Paper.Content)
 	wants(t, err, fault.Conflict, "orders.content_stale")
-	third, err := w.Service.Prepare(ctx, A, o.ID, Clerk(3))
+	third, err := w.Service.PrepareFor(ctx, A, o.ID, Clerk(3), Clerk(2).Subject, nil)
 	ok(t, err)
 	if third.Paper.File.Digest != second.Paper.File.Digest || third.Paper.File.By != "Claire 2" || third.Paper.Content != second.Paper.Content || third.Paper.PreparedBy != "Claire 3" {
 		t.Errorf("prepared anew: %+v", third.Paper)
@@ -357,7 +357,7 @@ func attachedAgain(t *testing.T, w *World) {
 	if now := w.Get(t, A, o.ID); now.Paper.Content != third.Paper.Content || now.Paper.File.Digest != third.Paper.File.Digest {
 		t.Error("a file that could not be marked took another one's place")
 	}
-	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), third.Paper.Content)
+	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(2), third.Paper.Content)
 	ok(t, err)
 	_, err = w.Service.Attach(ctx, A, o.ID, Clerk(1), orders.AttachedPaper{File: PDF("late"), Corner: outside.TopLeft})
 	wants(t, err, fault.Conflict, "orders.moved")

@@ -112,7 +112,7 @@ func withdrawnOnce(t *testing.T, w *World) {
 	won := 0
 	for i := range 20 {
 		wg.Go(func() {
-			_, err := w.Service.Withdraw(ctx, A, o.ID, Clerk(i), orders.FormFlaw, "faute")
+			_, err := w.Service.Withdraw(ctx, A, o.ID, Clerk(i%10), orders.FormFlaw, "faute")
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

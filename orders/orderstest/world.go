@@ -29,6 +29,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/delegation"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/notice"
@@ -61,7 +62,9 @@ type World struct {
 	Source   *Source
 	Files    *Files
 	Mail     *Mail
-	Log      *Log
+	// Delegations are of Clerk(0) to Clerk(9), for every paper, and of whom Delegate adds.
+	Delegations *delegation.Register
+	Log         *Log
 }
 
 // New makes a world upon an empty database. Its jobs run in Work and only there. change
@@ -106,6 +109,15 @@ func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *Wo
 	}
 	w.Service, err = orders.New(ctx, cfg)
 	must(err)
+	w.Delegations, err = delegation.New(ctx, db, w.Audit, w.Clock.Now)
+	must(err)
+	for _, c := range []commune.ID{A, B} {
+		var clerks []orders.Clerk
+		for n := range 10 {
+			clerks = append(clerks, Clerk(n))
+		}
+		w.Delegate(t, c, clerks...)
+	}
 	return w
 }
 
@@ -156,6 +168,25 @@ func Clerk(n int) orders.Clerk {
 	return orders.Clerk{Subject: fmt.Sprintf("clerk-%d", n), Name: fmt.Sprintf("Claire %d", n), Number: Number(90000 + n)}
 }
 
+// Delegate has clerks sign every paper of a commune in the mayor's place, from Noon on.
+func (w *World) Delegate(t testing.TB, c commune.ID, clerks ...orders.Clerk) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, clerk := range clerks {
+		wg.Go(func() { // at once, so that they share their commits
+			if _, err := w.Delegations.Record(context.Background(), c, Decision(clerk), "operator"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Decision is a delegation of a clerk for every paper.
+func Decision(clerk orders.Clerk) delegation.Delegation {
+	return delegation.Delegation{Subject: clerk.Subject, Name: clerk.Name, Office: delegation.Mayor, From: Noon.Format(time.DateOnly), Decision: "arrêté 12"}
+}
+
 // Form is a form filled in for the residence paper.
 func (w *World) Form(c commune.ID) orders.Submission {
 	of, _ := w.Communes.ByID(c)
@@ -183,10 +214,14 @@ func (w *World) Order(t testing.TB, c commune.ID, n int) orders.Order {
 	return o
 }
 
-// Prepared is Order, prepared by Clerk(1).
-func (w *World) Prepared(t testing.TB, c commune.ID, n int) orders.Order {
+// Prepared is Order, prepared by Clerk(1) or another, in their own name.
+func (w *World) Prepared(t testing.TB, c commune.ID, n int, by ...orders.Clerk) orders.Order {
 	t.Helper()
-	o, err := w.Service.Prepare(context.Background(), c, w.Order(t, c, n).ID, Clerk(1))
+	clerk := Clerk(1)
+	if len(by) > 0 {
+		clerk = by[0]
+	}
+	o, err := w.Service.Prepare(context.Background(), c, w.Order(t, c, n).ID, clerk)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ import (
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/delegation"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 	"github.com/belfry-eid/belfry/signing"
@@ -34,8 +36,9 @@ type Orders interface {
 	Assign(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seen string, to orders.Colleague) (orders.Order, error)
 	ForClerk(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
 	Own(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (bool, error)
-	Prepare(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
-	PrepareDespite(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, reason string) (orders.Order, error)
+	PrepareFor(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, signatory string, reason *string) (orders.Order, error)
+	Signatories(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) ([]orders.Signatory, error)
+	Products(c commune.ID) []*catalogue.Product
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
 	Ready(ctx context.Context, c commune.ID, clerk orders.Clerk) ([]orders.Order, error)
@@ -57,13 +60,14 @@ type Orders interface {
 
 // Pages serves the desk.
 type Pages struct {
-	orders    Orders
-	staff     *staff.Register
-	kv        kv.Store
-	now       clock.Clock
-	ports     []int         // of eid-agent
-	held      chan struct{} // one place for each attached file in memory
-	templates *page.Templates
+	orders      Orders
+	staff       *staff.Register
+	delegations *delegation.Register
+	kv          kv.Store
+	now         clock.Clock
+	ports       []int         // of eid-agent
+	held        chan struct{} // one place for each attached file in memory
+	templates   *page.Templates
 }
 
 //go:embed all:templates
@@ -71,8 +75,8 @@ var templates embed.FS
 
 // New parses the pages. ports are those on which a card reading program may answer on
 // a clerk's machine.
-func New(o Orders, s *staff.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
-	return &Pages{orders: o, staff: s, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
+func New(o Orders, s *staff.Register, d *delegation.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
+	return &Pages{orders: o, staff: s, delegations: d, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.
@@ -115,6 +119,9 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("POST /desk/absence", p.setAbsence)
 	look("POST /desk/absence/end", p.endAbsence)
 	administer("POST /desk/staff/withdraw", p.withdraw)
+	look("GET /desk/delegations", administrator(p.listDelegations))
+	administer("POST /desk/delegations", p.recordDelegation)
+	administer("POST /desk/delegations/end", p.endDelegation)
 	mux.Handle("GET /desk/join", site.Page(p.askJoin))
 	mux.Handle("POST /desk/join", site.Page(p.join))
 }
@@ -141,7 +148,7 @@ func administrator(h web.Handler) web.Handler {
 
 // me is the clerk at the keyboard, as orders knows clerks.
 func me(v *visit.Visit) orders.Clerk {
-	return orders.Clerk{Subject: v.Person.Subject, Name: v.Person.Name(), Number: v.Person.Number}
+	return orders.Clerk{Subject: v.Person.Subject, Name: v.Person.Name(), Number: v.Person.Number, Administers: v.Member != nil && v.Member.Role == staff.Administrator}
 }
 
 func (p *Pages) render(w http.ResponseWriter, status int, name string, f page.Frame, content any) error {

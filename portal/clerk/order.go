@@ -3,6 +3,7 @@ package clerk
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -11,6 +12,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
 
@@ -49,6 +51,7 @@ type order struct {
 	Who       who
 	Thread    thread
 	Outside   *origins // nil where this program makes the paper
+	naming
 }
 
 // order shows everything about an order on one page.
@@ -79,6 +82,11 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		Prepare: may(orders.InReview), Refuse: decides && may(orders.Refused), Withdraw: decides && may(orders.Withdrawn), Replace: !own && o.Withdrawal != nil,
 		Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
+	}
+	if c.Prepare {
+		if err := p.signatories(r, o, &c); err != nil {
+			return order{}, err
+		}
 	}
 	if o.Paper != nil && !o.Paper.Content.IsZero() {
 		c.Hash = o.Paper.Content.String()
@@ -133,6 +141,44 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order
 	return p.render(w, status, "order", frame, c)
 }
 
+// naming is in whose name a paper is prepared.
+type naming struct {
+	Signatories []orders.Signatory // who may sign it today, the clerk first where they may
+	Chosen      string             // among them, until another is
+	Other       string             // whose name the paper bears, where it is not the clerk's
+	MaySign     bool               // the clerk is one of Signatories
+	Me          string
+}
+
+// signatories says in whose name the paper may be prepared, and in whose it is.
+func (p *Pages) signatories(r *http.Request, o orders.Order, c *order) (err error) {
+	v := visit.Of(r)
+	if c.Signatories, err = p.orders.Signatories(r.Context(), v.Commune.ID, o.ID, me(v)); err != nil {
+		return err
+	}
+	members, err := p.staff.Members(r.Context(), v.Commune.ID)
+	if err != nil {
+		return err
+	}
+	c.Signatories = slices.DeleteFunc(c.Signatories, func(x orders.Signatory) bool { // who has left, or only prepares
+		return !slices.ContainsFunc(members, func(m staff.Member) bool { return m.Subject == x.Subject && m.Role.Approves() })
+	})
+	if len(c.Signatories) == 0 {
+		return nil
+	}
+	c.Me, c.Chosen = v.Person.Subject, c.Signatories[0].Subject
+	c.MaySign = c.Chosen == c.Me
+	if o.Paper != nil && o.Paper.Signatory.Subject != "" {
+		if by := o.Paper.Signatory; by.Subject != c.Me {
+			c.Other = by.Name
+		}
+		if !c.MaySign {
+			c.Chosen = o.Paper.Signatory.Subject
+		}
+	}
+	return nil
+}
+
 // prepare freezes the content that is to be approved. What stops it is said on the
 // order's page, where the clerk can do something about it.
 func (p *Pages) prepare(w http.ResponseWriter, r *http.Request) error {
@@ -142,11 +188,11 @@ func (p *Pages) prepare(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, reason := r.PathValue("id"), r.PostForm.Get("reason")
 	var err error
+	var despite *string
 	if r.PostForm.Has("reason") {
-		_, err = p.orders.PrepareDespite(r.Context(), v.Commune.ID, id, me(v), reason)
-	} else {
-		_, err = p.orders.Prepare(r.Context(), v.Commune.ID, id, me(v))
+		despite = &reason
 	}
+	_, err = p.orders.PrepareFor(r.Context(), v.Commune.ID, id, me(v), r.PostForm.Get("signatory"), despite)
 	if err == nil {
 		return web.See(w, r, v.To("/desk/orders/"+id)+"#preview")
 	}

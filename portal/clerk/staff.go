@@ -19,20 +19,21 @@ func JoinAddress(c *commune.Commune, code string) string {
 }
 
 type members struct {
-	Members     []staff.Member
-	Me          string
-	Invitations []staff.Invitation
-	Roles       []staff.Role
-	Name        string
-	Role        staff.Role
-	Errors      []page.Fault
-	NameError   string
-	Address     string // of an invitation just made; shown once
-	InviteTo    string
-	RemoveTo    string
-	RoleTo      string
-	WithdrawTo  string
-	PersonsAt   string // the provider's page for merging person records
+	Members       []staff.Member
+	Me            string
+	Invitations   []staff.Invitation
+	Roles         []staff.Role
+	Name          string
+	Role          staff.Role
+	Errors        []page.Fault
+	NameError     string
+	Address       string // of an invitation just made; shown once
+	InviteTo      string
+	RemoveTo      string
+	RoleTo        string
+	WithdrawTo    string
+	DelegationsAt string
+	PersonsAt     string // the provider's page for merging person records
 }
 
 func (p *Pages) members(w http.ResponseWriter, r *http.Request) error {
@@ -51,6 +52,7 @@ func (p *Pages) showMembers(w http.ResponseWriter, r *http.Request, status int, 
 	c.Roles, c.Me = staff.Roles, v.Person.Subject
 	c.InviteTo, c.RemoveTo, c.WithdrawTo = v.To("/desk/staff/invite"), v.To("/desk/staff/remove"), v.To("/desk/staff/withdraw")
 	c.RoleTo = v.To("/desk/staff/role")
+	c.DelegationsAt = v.To("/desk/delegations")
 	if v.Issuer != "" {
 		c.PersonsAt = v.Issuer + "/persons/" + string(v.Commune.ID) + "?lang=" + string(v.Language)
 	}
@@ -152,8 +154,15 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := joinPage(r, r.PostForm.Get("code"))
-	if _, err := p.staff.Join(r.Context(), v.Commune.ID, c.Code, v.Person.Subject, v.Person.Name()); err != nil {
+	invitation, err := p.staff.Invited(r.Context(), v.Commune.ID, c.Code)
+	if err == nil {
+		_, err = p.staff.Join(r.Context(), v.Commune.ID, c.Code, v.Person.Subject, v.Person.Name())
+	}
+	if err != nil {
 		return p.joinFailed(w, r, c, err)
+	}
+	if err := p.delegations.Joined(r.Context(), v.Commune.ID, invitation.ID, v.Person.Subject, v.Person.Name()); err != nil {
+		return err
 	}
 	return web.See(w, r, v.To("/desk"))
 }

@@ -73,6 +73,7 @@ type resultPage struct {
 	Again    string
 	Origin   string
 	Issuer   string // the commune's name
+	Mention  string // in whose place a delegate signed
 	Signer   string // of the last signature
 	Specimen bool
 	Account  *signing.Account // nil where no file was read
@@ -102,6 +103,9 @@ func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error 
 	}
 	if o.Report != nil {
 		c.Signer = o.Report.Signer
+	}
+	if o.Facts != nil && o.Facts.Signatory.Name != "" {
+		c.Mention = o.Facts.Signatory.Office.Mention(v.Commune, v.Language)
 	}
 	c.Specimen = o.Facts != nil && o.Facts.Specimen
 	code := statuses[o.Result]
