@@ -130,7 +130,7 @@ func (p *Portal) routes() http.Handler {
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
 	clerk.New(p.cfg.Orders, p.staff, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
-	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV)
+	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)
 	checks.Routes(paged, p.site)
 	about.New().Routes(paged, p.site)
 	paged.Handle("GET /sign-in", p.site.Page(p.signIn))
@@ -264,6 +264,7 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, f web.Failure) {
 		verify.Problem(w, f)
 		return
 	}
+	verify.RetryAfter(w, f)
 	v := visit.Of(r)
 	if v == nil { // refused before the commune was known
 		var ok bool

@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,8 +30,6 @@ const API = "/api/v1/"
 //go:embed openapi.json
 var openapi []byte
 
-const triesAPI = 600 // files an hour, by one address
-
 // Interface adds the addresses for programs, which have no language. They change
 // nothing and read no cookie; failures are Problem's.
 func (p *Pages) Interface(mux *http.ServeMux, site *web.Site) {
@@ -43,7 +40,7 @@ func (p *Pages) Interface(mux *http.ServeMux, site *web.Site) {
 
 func onlyPost(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Allow", http.MethodPost)
-	problem(w, http.StatusMethodNotAllowed, "check.api.method", "")
+	problem(w, http.StatusMethodNotAllowed, "check.api.method", "", nil)
 	return nil
 }
 
@@ -57,12 +54,8 @@ func describe(w http.ResponseWriter, _ *http.Request) error {
 // validate answers with the whole report. That a file is not valid, or could not be
 // read, is an answer like any other: 200.
 func (p *Pages) validate(w http.ResponseWriter, r *http.Request) error {
-	n, err := p.kv.Incr(r.Context(), "verify/"+string(visit.Of(r).Commune.ID)+"/api/"+neighbourhood(web.Remote(r)), time.Hour)
-	if err != nil {
+	if err := p.try(r, "api/"+neighbourhood(web.Remote(r)), triesAPI); err != nil {
 		return err
-	}
-	if n > triesAPI {
-		return fault.New(fault.TooMany, "check.too_many", nil)
 	}
 	leave, err := enter(r.Context(), p.held)
 	if err != nil {
@@ -75,11 +68,11 @@ func (p *Pages) validate(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, errNoFile):
 		return fault.New(fault.Invalid, "check.api.no_file", err)
 	case errors.Is(err, errTooLarge):
-		problem(w, http.StatusRequestEntityTooLarge, "check.file_large", "")
+		problem(w, http.StatusRequestEntityTooLarge, "check.file_large", "", nil)
 		return nil
 	case errors.Is(err, errKind):
 		w.Header().Set("Accept-Post", "application/pdf, multipart/form-data")
-		problem(w, http.StatusUnsupportedMediaType, "check.api.kind", "")
+		problem(w, http.StatusUnsupportedMediaType, "check.api.kind", "", nil)
 		return nil
 	case err != nil:
 		return err
@@ -161,17 +154,11 @@ func IsAPI(path string) bool { return strings.HasPrefix(path, API) }
 
 // Problem answers a program's request that failed (RFC 9457).
 func Problem(w http.ResponseWriter, f web.Failure) {
-	if f.Status == http.StatusTooManyRequests {
-		wait := time.Minute
-		if f.Key == "check.too_many" {
-			wait = time.Hour
-		}
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
-	}
-	problem(w, f.Status, f.Key, f.Reference)
+	RetryAfter(w, f)
+	problem(w, f.Status, f.Key, f.Reference, f.Args)
 }
 
-func problem(w http.ResponseWriter, status int, key, reference string) {
+func problem(w http.ResponseWriter, status int, key, reference string, args map[string]any) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	// A connection that is gone needs no answer.
@@ -182,5 +169,5 @@ func problem(w http.ResponseWriter, status int, key, reference string) {
 		Detail    string `json:"detail"`
 		Code      string `json:"code"`
 		Reference string `json:"reference,omitempty"`
-	}{"about:blank", http.StatusText(status), status, i18n.T(i18n.English, key), key, reference})
+	}{"about:blank", http.StatusText(status), status, i18n.Message(i18n.English, key, args), key, reference})
 }

@@ -13,8 +13,10 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
@@ -42,7 +44,7 @@ func api(t *testing.T, check verify.Checker) http.Handler {
 	}
 	mux := http.NewServeMux()
 	site := &web.Site{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Clock: clock.At(signingtest.Now), Failed: func(w http.ResponseWriter, _ *http.Request, f web.Failure) { verify.Problem(w, f) }}
-	verify.New(nothing{}, check, nil, store).Interface(mux, site)
+	verify.New(nothing{}, check, nil, store, clock.At(signingtest.Now)).Interface(mux, site)
 	return site.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, visit.With(r, &visit.Visit{Commune: &commune.Commune{ID: "beaumarais"}}))
 	}))
@@ -182,7 +184,7 @@ func TestProgramsAreCounted(t *testing.T) {
 			t.Fatal(i, a.Code, a.Body)
 		}
 	}
-	if a := post(h, "application/pdf", []byte("%PDF")); a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") != "3600" {
+	if a := post(h, "application/pdf", []byte("%PDF")); a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") != strconv.Itoa(int(signingtest.Now.Truncate(time.Hour).Add(time.Hour).Sub(signingtest.Now).Round(time.Second)/time.Second)) {
 		t.Errorf("the 601st: %d %v", a.Code, a.Header())
 	}
 }

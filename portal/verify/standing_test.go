@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/verify"
@@ -26,7 +27,7 @@ func (unable) Check(context.Context, []byte) (verify.Report, error) {
 
 // Whoever keeps the readers busy must not make a withdrawn paper good.
 func TestAWithdrawnPaperStaysWithdrawnWhereItIsNotRead(t *testing.T) {
-	p := verify.New(withdrawn{}, unable{}, nil, nil)
+	p := verify.New(withdrawn{}, unable{}, nil, nil, clock.System)
 	if got, err := p.Result(t.Context(), "beaumarais", []byte("%PDF-")); got != "withdrawn" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

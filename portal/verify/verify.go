@@ -19,11 +19,11 @@ import (
 	"html/template"
 	"io"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -87,6 +87,7 @@ type Pages struct {
 	checker   Checker
 	paint     Painter
 	kv        kv.Store
+	now       clock.Clock
 	held      chan struct{} // one place for each file in memory
 	busy      chan struct{} // one place for each file being read
 	templates *page.Templates
@@ -102,14 +103,11 @@ const (
 	waitToRead = 15 * time.Second
 	readFor    = 30 * time.Second
 	sendFor    = 30 * time.Second // for a whole file: 20 MB at 6 Mbit/s
-
-	triesAddress = 120 // an hour, by one address
-	triesNumber  = 60  // an hour, of one number: nothing against 50 bits of code
 )
 
 // New parses the pages.
-func New(o Orders, c Checker, paint Painter, store kv.Store) *Pages {
-	return &Pages{orders: o, checker: c, paint: paint, kv: store, held: make(chan struct{}, inMemory), busy: make(chan struct{}, atOnce), templates: page.Parse(templates)}
+func New(o Orders, c Checker, paint Painter, store kv.Store, now clock.Clock) *Pages {
+	return &Pages{orders: o, checker: c, paint: paint, kv: store, now: now, held: make(chan struct{}, inMemory), busy: make(chan struct{}, atOnce), templates: page.Parse(templates)}
 }
 
 // Routes adds the pages' addresses, which the portal has freed of their language.
@@ -165,7 +163,7 @@ func (p *Pages) byNumber(w http.ResponseWriter, r *http.Request) error {
 	if c.NumberError+c.CodeError != "" {
 		return p.show(w, r, c)
 	}
-	if err := p.count(r, "number/"+string(n), triesNumber); err != nil {
+	if err := p.count(r, string(n)); err != nil {
 		return err
 	}
 	facts, err := p.orders.LookupNumber(r.Context(), v.Commune.ID, c.Number, c.Code)
@@ -174,50 +172,18 @@ func (p *Pages) byNumber(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) byToken(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	if err := p.count(r, "", 0); err != nil {
+	if err := p.count(r, ""); err != nil {
 		return err
 	}
 	facts, err := p.orders.Lookup(r.Context(), v.Commune.ID, r.PathValue("token"))
 	return p.found(w, r, byQR, facts, err)
 }
 
-// count stops those who try too often: by address always, and by one thing asked for.
-func (p *Pages) count(r *http.Request, what string, limit int64) error {
-	v := visit.Of(r)
-	n, err := p.kv.Incr(r.Context(), "verify/"+string(v.Commune.ID)+"/from/"+neighbourhood(web.Remote(r)), time.Hour)
-	if err != nil {
-		return err
-	}
-	if n > triesAddress {
-		return fault.New(fault.TooMany, "check.too_many", nil)
-	}
-	if what == "" {
-		return nil
-	}
-	if n, err = p.kv.Incr(r.Context(), "verify/"+string(v.Commune.ID)+"/"+what, time.Hour); err != nil {
-		return err
-	}
-	if n > limit {
-		return fault.New(fault.TooMany, "check.too_many", nil)
-	}
-	return nil
-}
-
-// neighbourhood is what one party controls: an address of IPv4, a /64 of IPv6.
-func neighbourhood(a netip.Addr) string {
-	if a.Is6() {
-		if net, err := a.Prefix(64); err == nil {
-			return net.String()
-		}
-	}
-	return a.String()
-}
-
 // byFile checks the file itself: against the register of what was issued, and by
 // reading its seal as a stranger would.
 func (p *Pages) byFile(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	if err := p.count(r, "", 0); err != nil {
+	if err := p.count(r, ""); err != nil {
 		return err
 	}
 	leave, err := enter(r.Context(), p.held)
