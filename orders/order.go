@@ -177,6 +177,8 @@ type Order struct {
 
 	Paper   *Paper   // nil before it is first prepared
 	Refusal *Refusal // nil unless refused
+	// Entry says how a clerk came to make it, nil where the person did; of single orders only.
+	Entry *Entry
 	// Withdrawal is why the paper no longer stands, nil while it does; of single orders only.
 	Withdrawal *Withdrawal
 	// Replaces is the ID of the order in the place of whose withdrawn paper this one was
@@ -318,6 +320,7 @@ const (
 	EventWithdrawn    EventKind = "withdrawn"   // the paper no longer stands
 	EventReplacement  EventKind = "replacement" // an order was made in its place
 	EventReplaces     EventKind = "replaces"    // this one
+	EventEntered      EventKind = "entered"     // made by a clerk, for the person
 	EventAsked        EventKind = "asked"       // the order waits for the person
 	EventAnswered     EventKind = "answered"    // and goes on
 	EventResumed      EventKind = "resumed"     // without an answer
@@ -326,7 +329,7 @@ const (
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventEntered, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }

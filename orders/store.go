@@ -148,7 +148,7 @@ func (s *Service) load(ctx context.Context, c commune.ID, id string) (row, error
 	if err != nil {
 		return row{}, err
 	}
-	return r, s.link(ctx, &r)
+	return r, errors.Join(s.link(ctx, &r), s.entry(ctx, &r))
 }
 
 func (s *Service) list(ctx context.Context, c commune.ID, where string, args ...any) ([]Order, error) {

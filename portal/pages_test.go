@@ -329,6 +329,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	desk := w.clerk(c, 1000+int(l[0]), staff.Administrator)
 	others, ready := w.Prepared(t, c, n+4), w.Prepared(t, c, n+1, me)
 	galleryDelegations(w, desk, at, others, show)
+	galleryEntry(w, desk, at, show)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
 	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "late", "closed"} {

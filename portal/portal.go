@@ -129,7 +129,7 @@ func (p *Portal) routes() http.Handler {
 
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
-	clerk.New(p.cfg.Orders, p.staff, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
+	clerk.New(p.cfg.Orders, p.staff, p.sessions, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)
 	checks.Routes(paged, p.site)
 	about.New().Routes(paged, p.site)

@@ -150,6 +150,8 @@ func endpoints(o orders.Order, content string) []*http.Request {
 		get("/fr/desk/figures"), get("/fr/desk/figures/file"), get("/fr/desk/absence"), post("/fr/desk/absence", url.Values{"subject": {"clerk-1"}, "deputy": {"clerk-7"}, "from": {"2026-02-03"}, "to": {"2026-03-03"}}), post("/fr/desk/absence/end", url.Values{"subject": {"clerk-1"}}),
 		post("/fr/desk/staff/role", url.Values{"subject": {"clerk-1"}, "role": {"clerk"}}),
 		get("/fr/desk/staff"), post("/fr/desk/staff/invite", url.Values{"name": {"X"}, "role": {"clerk"}}),
+		get("/fr/desk/orders/" + o.ID + "/standing"), get("/fr/desk/orders/" + o.ID + "/paper"), get("/fr/desk/new"), get("/fr/desk/new/check"),
+		post("/fr/desk/new", url.Values{"way": {"counter card_seen"}, "number": {orderstest.Number(1).Reveal()}, "product": {"residence"}}),
 		get("/fr/desk/delegations"), post("/fr/desk/delegations", url.Values{"member": {"clerk-1"}}), post("/fr/desk/delegations/end", url.Values{"id": {"x"}}),
 		post("/fr/desk/staff/remove", url.Values{"subject": {"clerk-1"}}), post("/fr/desk/staff/withdraw", url.Values{"id": {"x"}}),
 		post("/fr/verify", url.Values{"number": {"2026-000001"}, "code": {"2222222222"}}),

@@ -68,9 +68,22 @@ func isolation(t *testing.T, w *World) {
 		"Document":       func() bool { _, err := s.Document(ctx, B, issued.ID, issued.Subject); return missing(err) },
 		"Prepare":        func() bool { _, err := s.Prepare(ctx, B, open.ID, Clerk(1)); return missing(err) },
 		"PrepareDespite": func() bool { _, err := s.PrepareDespite(ctx, B, open.ID, Clerk(1), "because"); return missing(err) },
-		"PrepareFor":     func() bool { _, err := s.PrepareFor(ctx, B, open.ID, Clerk(1), "clerk-1", nil); return missing(err) },
-		"Signatories":    func() bool { _, err := s.Signatories(ctx, B, open.ID, Clerk(1)); return missing(err) },
-		"Approve":        func() bool { _, err := s.Approve(ctx, B, open.ID, Clerk(1), open.Paper.Content); return missing(err) },
+		"PrefillFor": func() bool {
+			_, err := s.PrefillFor(ctx, "nowhere", Clerk(1), Number(1), "residence")
+			return err != nil
+		},
+		"Enter": func() bool {
+			_, err := s.Enter(ctx, "nowhere", Clerk(1), atCounter, Number(1), w.Form(B))
+			return err != nil
+		},
+		"Claim": func() bool {
+			list, err := s.Mine(ctx, B, issued.Subject)
+			return s.Claim(ctx, B, w.Person(A, 1)) == nil && err == nil && len(list) == 0
+		},
+		"Sealed":      func() bool { _, err := s.Sealed(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"PrepareFor":  func() bool { _, err := s.PrepareFor(ctx, B, open.ID, Clerk(1), "clerk-1", nil); return missing(err) },
+		"Signatories": func() bool { _, err := s.Signatories(ctx, B, open.ID, Clerk(1)); return missing(err) },
+		"Approve":     func() bool { _, err := s.Approve(ctx, B, open.ID, Clerk(1), open.Paper.Content); return missing(err) },
 		"PrepareSignature": func() bool {
 			_, err := s.PrepareSignature(ctx, B, open.ID, Clerk(1), open.Paper.Content, certificate(Clerk(1)))
 			return missing(err)

@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"no time stamp":                    noStamp,
 		"a file is renewed":                renewed,
 		"looking a paper up":               lookUp,
+		"entered by a clerk":               entered,
+		"what a clerk may not enter":       notEntered,
 		"in whose name":                    inWhoseName,
 		"whose delegation counts":          whoseDelegation,
 		"a paper is withdrawn":             withdrawn,

@@ -37,6 +37,7 @@ type Orders interface {
 	Prefill(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Prefill, error)
 	Submit(ctx context.Context, c commune.ID, p orders.Person, s orders.Submission) (orders.Order, error)
 	Await(ctx context.Context, c commune.ID, id, subject string, most time.Duration) (orders.Order, error)
+	Claim(ctx context.Context, c commune.ID, p orders.Person) error
 	Mine(ctx context.Context, c commune.ID, subject string) ([]orders.Order, error)
 	ForCitizen(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Cancel(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
@@ -172,6 +173,9 @@ type mine struct {
 
 func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
+	if err := p.orders.Claim(r.Context(), v.Commune.ID, person(v)); err != nil {
+		return err
+	}
 	var list []orders.Order
 	for _, subject := range v.Person.Subjects() {
 		some, err := p.orders.Mine(r.Context(), v.Commune.ID, subject)
@@ -208,6 +212,9 @@ type order struct {
 // load is the order of the page, made by the visitor under any name of theirs.
 func (p *Pages) load(r *http.Request) (o orders.Order, err error) {
 	v := visit.Of(r)
+	if err := p.orders.Claim(r.Context(), v.Commune.ID, person(v)); err != nil { // a mail leads here
+		return o, err
+	}
 	for _, subject := range v.Person.Subjects() {
 		if o, err = p.orders.ForCitizen(r.Context(), v.Commune.ID, r.PathValue("id"), subject); fault.KindOf(err) != fault.NotFound {
 			return o, err

@@ -16,6 +16,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -24,6 +25,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/delegation"
+	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 	"github.com/belfry-eid/belfry/signing"
@@ -39,6 +41,9 @@ type Orders interface {
 	PrepareFor(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, signatory string, reason *string) (orders.Order, error)
 	Signatories(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) ([]orders.Signatory, error)
 	Products(c commune.ID) []*catalogue.Product
+	PrefillFor(ctx context.Context, c commune.ID, clerk orders.Clerk, number eid.NationalNumber, product string) (orders.Prefill, error)
+	Enter(ctx context.Context, c commune.ID, clerk orders.Clerk, e orders.Entry, number eid.NationalNumber, s orders.Submission) (orders.Order, error)
+	Sealed(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
 	Ready(ctx context.Context, c commune.ID, clerk orders.Clerk) ([]orders.Order, error)
@@ -62,6 +67,7 @@ type Orders interface {
 type Pages struct {
 	orders      Orders
 	staff       *staff.Register
+	sessions    *session.Store
 	delegations *delegation.Register
 	kv          kv.Store
 	now         clock.Clock
@@ -75,8 +81,8 @@ var templates embed.FS
 
 // New parses the pages. ports are those on which a card reading program may answer on
 // a clerk's machine.
-func New(o Orders, s *staff.Register, d *delegation.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
-	return &Pages{orders: o, staff: s, delegations: d, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
+func New(o Orders, s *staff.Register, sessions *session.Store, d *delegation.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
+	return &Pages{orders: o, staff: s, sessions: sessions, delegations: d, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.
@@ -85,6 +91,12 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	decide := func(pattern string, h web.Handler) { mux.Handle(pattern, site.Page(visit.Fresh(p.now, h))) }
 	look("GET /desk", p.inbox)
 	look("GET /desk/orders/{id}", p.order)
+	look("GET /desk/orders/{id}/standing", p.standing)
+	look("GET /desk/orders/{id}/paper", p.sealed)
+	look("GET /desk/new", p.askEntry)
+	look("POST /desk/new", p.inquire)
+	look("GET /desk/new/check", p.checkEntry)
+	look("POST /desk/new/check", p.enterOrder)
 	look("POST /desk/orders/{id}/assign", p.assign)
 	look("POST /desk/assign", p.assignSome)
 	look("GET /desk/orders/{id}/ask", p.askForm)

@@ -90,6 +90,7 @@ type inbox struct {
 	Next       string // the next page; empty on the last
 	Sizes      []page.Link
 	Action     string
+	New        string // a request for somebody at the counter
 	Ready      string // the list of what can be approved at once; no link where empty
 	Give       string // where what is ticked is given to somebody; no such form where empty
 	Colleagues []staff.Member
@@ -163,7 +164,7 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := inbox{Current: asked.view.name, Search: asked.search, Action: v.To("/desk"), Me: v.Person.Subject}
+	c := inbox{Current: asked.view.name, Search: asked.search, New: v.To("/desk/new"), Action: v.To("/desk"), Me: v.Person.Subject}
 	if v.Member.Role.Approves() {
 		c.Ready = v.To("/desk/ready")
 	}

@@ -52,6 +52,7 @@ type order struct {
 	Thread    thread
 	Outside   *origins // nil where this program makes the paper
 	naming
+	Print bool // the sealed paper, for the person
 }
 
 // order shows everything about an order on one page.
@@ -80,7 +81,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	c := order{
 		Order: o, Late: max(daysLate(o, p.now()), 0), Own: own && o.State.Open(), To: v.To("/desk/orders/" + o.ID),
 		Prepare: may(orders.InReview), Refuse: decides && may(orders.Refused), Withdraw: decides && may(orders.Withdrawn), Replace: !own && o.Withdrawal != nil,
-		Orders: v.To("/desk/orders/"), Attention: o.Attention,
+		Print: !own && o.State == orders.Issued, Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
 	}
 	if c.Prepare {

@@ -36,3 +36,18 @@ for (const form of document.querySelectorAll('form[data-keep]')) {
 window.addEventListener('pageshow', () => {
   for (const form of document.querySelectorAll('form[data-sent]')) delete form.dataset.sent;
 });
+
+// A page that waits for the service looks now and then whether it is done, for two minutes.
+for (const waiting of document.querySelectorAll('[data-watch]')) {
+  let tries = 120;
+  const before = waiting.dataset.state;
+  const look = async () => {
+    try {
+      const answer = await fetch(waiting.dataset.watch);
+      const now = answer.ok ? await answer.text() : before;
+      if (now !== before) return location.reload();
+    } catch { /* the next look may succeed */ }
+    if (--tries > 0) setTimeout(look, 1000);
+  };
+  look();
+}

@@ -1,0 +1,272 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/belfry-eid/belfry/internal/audit"
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+)
+
+// Orders that a clerk makes for somebody at the counter, on the phone or by letter. They
+// belong to the person, who is known by their number: until they sign in with it, the
+// order has a subject of its own kind, which no provider gives.
+
+// Besides Online: an order that a clerk has entered.
+const (
+	Counter Channel = "counter"
+	Phone   Channel = "phone"
+	Post    Channel = "post"
+)
+
+// Key is the message key of the channel's name.
+func (c Channel) Key() string { return "counter.channel." + string(c) }
+
+// Identified is how a clerk checked who asks.
+type Identified string
+
+const (
+	CardSeen     Identified = "card_seen"     // identity card or residence permit, in the clerk's hand
+	PassportSeen Identified = "passport_seen" // or another official document with a photograph
+	CalledBack   Identified = "called_back"   // on a number that the commune had
+	Questions    Identified = "questions"     // questions whose answers the register knows
+	LetterCopy   Identified = "letter_copy"   // a signed letter with a copy of the card
+)
+
+// Key is the message key of its words.
+func (i Identified) Key() string { return "counter.identified." + string(i) }
+
+// Ways are the channels a clerk enters orders from, and how identity is checked in each.
+var Ways = []struct {
+	Channel    Channel
+	Identified []Identified
+}{
+	{Counter, []Identified{CardSeen, PassportSeen}},
+	{Phone, []Identified{CalledBack, Questions}},
+	{Post, []Identified{LetterCopy}},
+}
+
+// Entry is how a clerk came to make an order for somebody.
+type Entry struct {
+	Channel    Channel
+	Identified Identified
+	By         string // name of the clerk
+}
+
+func (e Entry) known() bool {
+	for _, w := range Ways {
+		if w.Channel == e.Channel {
+			return slices.Contains(w.Identified, e.Identified)
+		}
+	}
+	return false
+}
+
+// unclaimed begins the subject of a person who has not signed in since an order was
+// entered for them.
+const unclaimed = "entered/"
+
+// PrefillFor asks the register about somebody in front of a clerk, which is logged (T11).
+// Faults: those of Prefill; counter.not_registered (Conflict) for a paper that rests on no
+// register; orders.own (Forbidden) where it is the clerk.
+func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, number eid.NationalNumber, product string) (Prefill, error) {
+	_, chosen, answers, attention, err := s.inquire(ctx, c, clerk, number, product)
+	if err != nil {
+		return Prefill{}, err
+	}
+	of, err := s.commune(c)
+	if err != nil {
+		return Prefill{}, err
+	}
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
+}
+
+// inquire asks the register about the person of an entry.
+func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, number eid.NationalNumber, product string) (p Person, chosen *catalogue.Product, answers []Answer, a Attention, err error) {
+	of, err := s.commune(c)
+	if err != nil {
+		return p, nil, nil, a, err
+	}
+	if chosen, err = s.Product(c, product); err != nil {
+		return p, nil, nil, a, err
+	}
+	if !chosen.Registered() || number.IsZero() {
+		return p, nil, nil, a, fault.New(fault.Conflict, "counter.not_registered", nil)
+	}
+	person, err := s.vault.person(c, number, "")
+	if err != nil {
+		return p, nil, nil, a, err
+	}
+	if err := s.notOwn(row{person: person, Order: Order{Commune: c, Subject: unclaimed + person}}, clerk); err != nil {
+		return p, nil, nil, a, err
+	}
+	at := s.now()
+	if err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		return s.Audit.Append(tx, audit.Entry{Commune: c, At: at, Actor: clerk.Subject, Action: "orders.inquired", Subject: person, Detail: map[string]string{"product": chosen.ID}})
+	}); err != nil {
+		return p, nil, nil, a, err
+	}
+	r, err := s.Register.Residence(ctx, number)
+	if err == nil {
+		err = inside(of, r)
+	}
+	if err != nil {
+		return p, nil, nil, a, err
+	}
+	for _, f := range facts(r, of.Languages()[0]) {
+		answers = append(answers, Answer{f.name, f.value, FromRegister})
+	}
+	p = Person{Subject: unclaimed + person, Number: number, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: string(r.BirthDate)}
+	return p, chosen, answers, attentionOf(r, r.Surname), nil
+}
+
+// Enter makes an order for somebody, or returns the one that this form has made. It is
+// made, and decided, like any other; whoever entered it may decide it. Faults: those of
+// PrefillFor and Submit but for too many open orders; counter.way_wrong (Invalid) where
+// the channel and the way of checking do not go together.
+func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry, number eid.NationalNumber, sub Submission) (Order, error) {
+	if !e.known() {
+		return Order{}, fault.New(fault.Invalid, "counter.way_wrong", nil)
+	}
+	p, chosen, answers, attention, err := s.inquire(ctx, c, clerk, number, sub.Product)
+	if err != nil {
+		return Order{}, err
+	}
+	of, err := s.commune(c)
+	if err != nil {
+		return Order{}, err
+	}
+	typed, err := recheck(chosen, sub, of.DocumentLanguages())
+	if err != nil {
+		return Order{}, err
+	}
+	if sub.Version != chosen.Version {
+		return Order{}, fault.New(fault.Conflict, "orders.product_changed", nil)
+	}
+	for _, name := range chosen.Fields {
+		if typed[name] != "" {
+			answers = append(answers, Answer{string(name), typed[name], FromPerson})
+		}
+	}
+	hash := hashForm(sub.Product, sub.Version, typed)
+	r, err := s.newOrder(ctx, of, chosen, p, answers, attention, hash)
+	if err != nil {
+		return Order{}, err
+	}
+	if err := s.notOwn(r, clerk); err != nil { // those they live with
+		return Order{}, err
+	}
+	r.Language, r.ChangedBy = pageLanguage(of, r.DocumentLanguage()), clerk.Name
+	if err := s.enter(ctx, r, clerk, e, sub.Key); err != nil {
+		return Order{}, err
+	}
+	made, err := s.made(ctx, c, p.Subject, sub.Key, hash)
+	if err != nil {
+		return Order{}, err
+	}
+	return s.Get(ctx, c, made.ID)
+}
+
+// enter writes an entered order, or nothing where its form has made one.
+func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, key string) error {
+	by := clerk.actor()
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		added, err := insert(tx, r, key, searchName(r.Surname, r.GivenNames))
+		if err != nil || !added {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ($1, $2, $3, $4, $5, $6)`,
+			string(r.Commune), r.ID, string(e.Channel), string(e.Identified), clerk.Subject, clerk.Name); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE orders_order SET channel = $1 WHERE commune = $2 AND id = $3`, string(e.Channel), string(r.Commune), r.ID); err != nil {
+			return err
+		}
+		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventEntered, Public: true}); err != nil {
+			return err
+		}
+		if err := s.note(tx, r, by, "orders.entered", r.SubmittedAt, map[string]string{
+			"product": r.Product.ID, "channel": string(e.Channel), "identified": string(e.Identified),
+		}); err != nil {
+			return err
+		}
+		return s.begins(tx, r)
+	})
+}
+
+// Claim gives a person who has signed in the orders that were entered for their number
+// before. It may be asked at each visit.
+func (s *Service) Claim(ctx context.Context, c commune.ID, p Person) error {
+	if _, err := s.commune(c); err != nil {
+		return err
+	}
+	if p.Number.IsZero() || p.Subject == "" || strings.HasPrefix(p.Subject, unclaimed) {
+		return nil
+	}
+	person, err := s.vault.person(c, p.Number, "")
+	if err != nil {
+		return err
+	}
+	var id string
+	err = s.DB.QueryRow(ctx, `SELECT id FROM orders_order WHERE commune = $1 AND subject = $2 LIMIT 1`, string(c), unclaimed+person).Scan(&id)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := s.now()
+	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		res, err := tx.Exec(`UPDATE orders_order SET subject = $1 WHERE commune = $2 AND subject = $3`, p.Subject, string(c), unclaimed+person)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.Audit.Append(tx, audit.Entry{Commune: c, At: at, Actor: p.Subject, Action: "orders.claimed", Subject: person, Detail: map[string]string{"orders": fmt.Sprint(n)}})
+	})
+}
+
+// entry reads how an order came, where a clerk entered it.
+func (s *Service) entry(ctx context.Context, r *row) error {
+	e := Entry{}
+	err := s.DB.QueryRow(ctx, `SELECT channel, identified, by_name FROM orders_entry WHERE commune = $1 AND order_id = $2`, string(r.Commune), r.ID).
+		Scan(&e.Channel, &e.Identified, &e.By)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return nil
+	}
+	r.Entry = &e
+	return err
+}
+
+// Sealed returns an issued paper for a clerk to print for the person, and logs it. Faults:
+// orders.not_found; orders.own (Forbidden); orders.not_issued and withdrawal.no_file (Conflict).
+func (s *Service) Sealed(ctx context.Context, c commune.ID, id string, clerk Clerk) (File, error) {
+	r, err := s.load(ctx, c, id)
+	if err != nil {
+		return File{}, err
+	}
+	if err := s.notOwn(r, clerk); err != nil {
+		return File{}, err
+	}
+	switch r.State {
+	case Issued:
+	case Withdrawn:
+		return File{}, fault.New(fault.Conflict, "withdrawal.no_file", nil)
+	default:
+		return File{}, fault.New(fault.Conflict, "orders.not_issued", nil)
+	}
+	if err := s.looked(ctx, r, clerk, "orders.printed"); err != nil {
+		return File{}, err
+	}
+	return s.file(ctx, r, r.Paper.Document, "")
+}

@@ -1,0 +1,115 @@
+package orderstest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/register"
+)
+
+// atCounter is an entry at the counter.
+var atCounter = orders.Entry{Channel: orders.Counter, Identified: orders.CardSeen}
+
+// entered: a clerk makes an order for somebody; it is decided like any other, and is the
+// person's own as soon as they sign in with the same number.
+func entered(t *testing.T, w *World) {
+	p := w.Person(A, 1)
+	pre, err := w.Service.PrefillFor(ctx, A, Clerk(1), p.Number, "residence")
+	ok(t, err)
+	for _, a := range pre.Answers {
+		if a.Origin != orders.FromRegister {
+			t.Errorf("%s comes from %s", a.Name, a.Origin)
+		}
+	}
+	f := w.Form(A)
+	var wg sync.WaitGroup
+	ids := make([]string, 8)
+	for i := range ids { // clicks
+		wg.Go(func() {
+			o, err := w.Service.Enter(ctx, A, Clerk(1), atCounter, p.Number, f)
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = o.ID
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatalf("one form made %v", ids)
+		}
+	}
+	o := w.Get(t, A, ids[0])
+	if o.State != orders.Submitted || o.Name() != "Luc Marie Lambertb" || o.Attention != "" || o.Entry == nil || o.Entry.Channel != orders.Counter || o.Entry.Identified != orders.CardSeen || o.Entry.By != "Claire 1" || kinds(o.Events) != "entered" {
+		t.Errorf("entered: %+v %+v, %s", o, o.Entry, kinds(o.Events))
+	}
+	o, err = w.Service.Prepare(ctx, A, o.ID, Clerk(1)) // whoever entered it may decide
+	ok(t, err)
+	_, err = w.Service.Sealed(ctx, A, o.ID, Clerk(1))
+	wants(t, err, fault.Conflict, "orders.not_issued")
+	_, err = w.Service.Approve(ctx, A, o.ID, Clerk(1), o.Paper.Content)
+	ok(t, err)
+	w.Work(t)
+	paper, err := w.Service.Sealed(ctx, A, o.ID, Clerk(1))
+	ok(t, err)
+	if paper.Digest != w.Get(t, A, o.ID).Paper.Document {
+		t.Error("what is printed is not what was issued")
+	}
+
+	// Nobody has it before the person comes, and then nobody but they.
+	for _, subject := range []string{"", p.Subject, o.Subject[:8]} {
+		if list, err := w.Service.Mine(ctx, A, subject); err != nil || len(list) != 0 {
+			t.Errorf("%q has %d orders, %v", subject, len(list), err)
+		}
+	}
+	ok(t, w.Service.Claim(ctx, A, w.Person(A, 2)))
+	ok(t, w.Service.Claim(ctx, A, orders.Person{Subject: "numberless"}))
+	ok(t, w.Service.Claim(ctx, B, p))
+	if list, _ := w.Service.Mine(ctx, A, p.Subject); len(list) != 0 {
+		t.Error("claimed in another commune, or by somebody else")
+	}
+	ok(t, w.Service.Claim(ctx, A, p))
+	ok(t, w.Service.Claim(ctx, A, p))
+	if list, err := w.Service.Mine(ctx, A, p.Subject); err != nil || len(list) != 1 || list[0].ID != o.ID {
+		t.Errorf("the person has %v, %v", list, err)
+	}
+	file, err := w.Service.Document(ctx, A, o.ID, p.Subject)
+	if err != nil || file.Digest != paper.Digest {
+		t.Errorf("the person's own paper: %v", err)
+	}
+	ok(t, w.Service.Claim(ctx, A, orders.Person{Subject: "a second way in", Number: p.Number}))
+	if list, _ := w.Service.Mine(ctx, A, p.Subject); len(list) != 1 {
+		t.Error("taken away from the person again")
+	}
+}
+
+// notEntered: what a clerk may not enter.
+func notEntered(t *testing.T, w *World) {
+	p, f := w.Person(A, 1), w.Form(A)
+	enter := func(clerk orders.Clerk, e orders.Entry) error {
+		_, err := w.Service.Enter(ctx, A, clerk, e, p.Number, f)
+		return err
+	}
+	for _, e := range []orders.Entry{{}, {Channel: orders.Online, Identified: orders.CardSeen}, {Channel: orders.Phone, Identified: orders.CardSeen}, {Channel: orders.Counter}} {
+		wants(t, enter(Clerk(1), e), fault.Invalid, "counter.way_wrong")
+	}
+	me := orders.Clerk{Subject: "staff-7", Name: "Luc", Number: p.Number}
+	wants(t, enter(me, atCounter), fault.Forbidden, "orders.own")
+	_, err := w.Service.PrefillFor(ctx, A, me, p.Number, "residence")
+	wants(t, err, fault.Forbidden, "orders.own")
+	wife := orders.Clerk{Subject: "staff-8", Name: "Anna", Number: Number(300)}
+	w.Register.House(Member(p, "reference"), register.Member{Number: wife.Number, Surname: "Peeters", GivenNames: "Anna", BirthDate: "1986-01-01", Relation: "spouse"})
+	wants(t, enter(wife, atCounter), fault.Forbidden, "orders.own")
+	f.Answers = form.Answers{form.DocumentLanguage: "en"}
+	wants(t, enter(Clerk(1), atCounter), fault.Invalid, "orders.form.invalid")
+	_, err = w.Service.PrefillFor(ctx, B, Clerk(1), p.Number, "residence")
+	wants(t, err, fault.Forbidden, "orders.lives_elsewhere")
+	_, err = w.Service.PrefillFor(ctx, A, Clerk(1), Number(888), "residence")
+	wants(t, err, fault.NotFound, "register.unknown_person")
+	if page, err := w.Service.Inbox(ctx, A, orders.Filter{}); err != nil || len(page.Orders) != 0 {
+		t.Errorf("%d orders were made", len(page.Orders))
+	}
+}

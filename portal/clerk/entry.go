@@ -1,0 +1,262 @@
+package clerk
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/web"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/portal/session"
+	"github.com/belfry-eid/belfry/portal/visit"
+)
+
+// A new request for a person at the counter, on the phone or by letter, in three steps
+// that a keyboard goes through: who asks for what; what the register says and what is left
+// to ask; the paper, to read and approve. The number waits between the steps sealed with
+// the clerk's session, and stands in no page and no address.
+
+// entryDraft is what is known between the steps.
+type entryDraft struct {
+	Key        string
+	Number     string
+	Channel    orders.Channel
+	Identified orders.Identified
+	Product    string
+	Version    int
+	Read       []orders.Answer
+	Languages  []i18n.Language
+	Attention  orders.Attention
+	Order      string // that it has made
+}
+
+const entryName = "entry"
+
+// way is one choice of how somebody asks and how it was checked that it is they.
+type way struct {
+	ID, Value string
+	Channel   orders.Channel
+	Identity  orders.Identified
+	Checked   bool
+}
+
+type entryPage struct {
+	Ways     []way
+	Number   string
+	Products []*catalogue.Product
+	Product  string
+	Errors   []page.Fault
+	Fault    map[string]string
+	Action   string
+	Card     bool
+}
+
+func ways(chosen string) (list []way) {
+	for _, w := range orders.Ways {
+		for _, i := range w.Identified {
+			one := way{ID: "way-" + string(i), Value: string(w.Channel) + " " + string(i), Channel: w.Channel, Identity: i}
+			one.Checked = one.Value == chosen || chosen == "" && len(list) == 0
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+func (p *Pages) askEntry(w http.ResponseWriter, r *http.Request) error {
+	return p.showEntry(w, r, http.StatusOK, entryPage{Ways: ways("")})
+}
+
+func (p *Pages) showEntry(w http.ResponseWriter, r *http.Request, status int, c entryPage) error {
+	v := visit.Of(r)
+	c.Products = slices.DeleteFunc(p.orders.Products(v.Commune.ID), func(pr *catalogue.Product) bool { return !pr.Registered() })
+	c.Action = v.To("/desk/new")
+	frame := v.Frame(w, r, v.T("counter.title"))
+	frame.Back, frame.Failed = v.To("/desk"), len(c.Errors) > 0
+	return p.render(w, status, "entry", frame, c)
+}
+
+var separators = regexp.MustCompile(`[ .\-/]`)
+
+// inquire asks the register about whoever asks, and goes on to what it says.
+func (p *Pages) inquire(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	c := entryPage{Ways: ways(r.PostForm.Get("way")), Product: r.PostForm.Get("product"), Fault: map[string]string{}}
+	bad := func(field, text string) {
+		c.Fault[field] = text
+		c.Errors = append(c.Errors, page.Fault{Field: field, Text: text})
+	}
+	n := slices.IndexFunc(c.Ways, func(w way) bool { return w.Checked })
+	if n < 0 {
+		bad(c.Ways[0].ID, v.T("counter.way_wrong"))
+	}
+	number, err := eid.ParseNationalNumber(separators.ReplaceAllString(strings.TrimSpace(r.PostForm.Get("number")), ""))
+	if err != nil {
+		bad("number", v.T("counter.number_wrong"))
+	}
+	if c.Product == "" {
+		bad("product", v.T("counter.product_missing"))
+	}
+	if len(c.Errors) > 0 {
+		return p.showEntry(w, r, http.StatusUnprocessableEntity, c)
+	}
+	known, err := p.orders.PrefillFor(r.Context(), v.Commune.ID, me(v), number, c.Product)
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
+		web.Note(r, "key", e.Key)
+		bad("number", i18n.Message(v.Language, e.Key, e.Args))
+		return p.showEntry(w, r, web.Status(e.Kind), c)
+	}
+	if err != nil {
+		return err
+	}
+	d := entryDraft{
+		Key: orders.NewKey(), Number: number.Reveal(), Channel: c.Ways[n].Channel, Identified: c.Ways[n].Identity,
+		Product: c.Product, Version: known.Product.Version, Read: known.Answers, Languages: known.Languages, Attention: known.Attention,
+	}
+	if err := p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, entryName, d); err != nil {
+		return err
+	}
+	return web.See(w, r, v.To("/desk/new/check"))
+}
+
+// entryField is one question of the second step.
+type entryField struct {
+	Name, Label, Hint, Value, Error string
+	Choices                         []i18n.Language
+}
+
+type entryCheck struct {
+	Product   *catalogue.Product
+	Read      []orders.Answer
+	Attention orders.Attention
+	Channel   orders.Channel
+	Identity  orders.Identified
+	Fields    []entryField
+	Errors    []page.Fault
+	Key       string
+	Action    string
+}
+
+// entered is the draft of this session; the first step where there is none.
+func (p *Pages) entered(r *http.Request) (d entryDraft, pr *catalogue.Product, err error) {
+	v := visit.Of(r)
+	if err = p.sessions.Kept(r.Context(), v.Commune.ID, v.Secret, entryName, &d); err != nil {
+		return d, nil, err
+	}
+	for _, one := range p.orders.Products(v.Commune.ID) {
+		if one.ID == d.Product && one.Version == d.Version {
+			return d, one, nil
+		}
+	}
+	return d, nil, session.ErrNone
+}
+
+func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	d, pr, err := p.entered(r)
+	if errors.Is(err, session.ErrNone) {
+		return web.See(w, r, v.To("/desk/new"))
+	}
+	if err != nil {
+		return err
+	}
+	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil)
+}
+
+func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors) error {
+	v := visit.Of(r)
+	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
+	for _, name := range pr.Fields {
+		f := entryField{Name: string(name), Label: v.T(name.LabelKey()), Hint: v.T(name.HintKey()), Value: typed[name]}
+		if name == form.DocumentLanguage {
+			if len(d.Languages) == 1 {
+				continue
+			}
+			f.Choices = d.Languages
+		}
+		if key := faults[name]; key != "" {
+			f.Error = v.T(key)
+			c.Errors = append(c.Errors, page.Fault{Field: f.Name, Text: f.Error})
+		}
+		c.Fields = append(c.Fields, f)
+	}
+	frame := v.Frame(w, r, v.T("counter.check_title", "Product", pr.Label.In(v.Language)))
+	frame.Back, frame.Failed = v.To("/desk/new"), len(c.Errors) > 0
+	return p.render(w, status, "entry_check", frame, c)
+}
+
+// enterOrder makes the order and prepares its paper, where nothing stands in the way; the
+// order's page says what does.
+func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	d, pr, err := p.entered(r)
+	if errors.Is(err, session.ErrNone) || err == nil && d.Key != r.PostForm.Get("key") {
+		return web.See(w, r, v.To("/desk/new"))
+	}
+	if err != nil {
+		return err
+	}
+	if d.Order != "" { // the back button, or a second click
+		return web.See(w, r, v.To("/desk/orders/"+d.Order))
+	}
+	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages)
+	if len(faults) > 0 {
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults)
+	}
+	number, err := eid.ParseNationalNumber(d.Number)
+	if err != nil {
+		return err
+	}
+	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified}, number, orders.Submission{
+		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key,
+	})
+	if err != nil {
+		return err
+	}
+	d = entryDraft{Key: d.Key, Product: d.Product, Version: d.Version, Languages: d.Languages, Order: o.ID} // the number has done its work
+	if err := p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, entryName, d); err != nil {
+		return err
+	}
+	if o.Attention == orders.NoAttention && o.State == orders.Submitted {
+		if _, err := p.orders.PrepareFor(r.Context(), v.Commune.ID, o.ID, me(v), "", nil); err != nil {
+			web.Note(r, "key", fault.KeyOf(err)) // the order is made; its page leads on
+		}
+	}
+	return web.See(w, r, v.To("/desk/orders/"+o.ID)+"#decide")
+}
+
+// standing is an order's state as one word, for a page that waits. Nobody has looked at
+// anything by asking it.
+func (p *Pages) standing(w http.ResponseWriter, r *http.Request) error {
+	o, err := p.orders.Get(r.Context(), visit.Of(r).Commune.ID, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err = io.WriteString(w, string(o.State))
+	return err
+}
+
+// sealed shows the issued paper, to be printed for the person.
+func (p *Pages) sealed(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	f, err := p.orders.Sealed(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
+	if err != nil {
+		return p.moved(w, r, err)
+	}
+	return visit.Inline(w, f.Name, f.Type, f.Data)
+}

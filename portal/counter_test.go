@@ -1,0 +1,87 @@
+package portal_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/staff"
+)
+
+func galleryEntry(w *world, desk *browser, at func(string) string, show func(string, *answer)) {
+	show("counter", desk.get(at("/desk/new")))
+	show("counter, errors", desk.post(at("/desk/new"), url.Values{"way": {"pigeon"}, "number": {"123"}}))
+	show("counter, unknown person", desk.post(at("/desk/new"), url.Values{"way": {"counter card_seen"}, "number": {orderstest.Number(70000).Reveal()}, "product": {"residence"}}))
+	p := w.Person(orderstest.A, 6000)
+	desk.post(at("/desk/new"), url.Values{"way": {"phone called_back"}, "number": {p.Number.Reveal()}, "product": {"residence"}}).to(w.t)
+	check := desk.get(at("/desk/new/check"))
+	show("counter, check", check)
+	show("counter, check, errors", desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "email": {"x"}}))
+	order := desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "document_language": {string(w.documentLanguage())}}).to(w.t)
+	show("desk order, entered by phone", desk.get(strings.TrimSuffix(order, "#decide")))
+}
+
+// documentLanguage is the first in which A issues.
+func (w *world) documentLanguage() string {
+	of, _ := w.Communes.ByID(orderstest.A)
+	return string(of.DocumentLanguages()[0])
+}
+
+// At the counter: the number is typed, the register says who it is, the paper is read,
+// approved and printed. The number stands nowhere, and the person finds the order later.
+func TestACounterRequest(t *testing.T) {
+	w := newWorld(t)
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
+	p := w.Person(orderstest.A, 1)
+	n := p.Number.Reveal()
+	typed := n[:2] + "." + n[2:4] + "." + n[4:6] + "-" + n[6:9] + "." + n[9:]
+	form := url.Values{"way": {"counter card_seen"}, "number": {typed}, "product": {"residence"}}
+	if a := desk.post("/fr/desk/new", url.Values{"way": {"counter card_seen"}, "number": {n[:10] + string('0'+(n[10]-'0'+1)%10)}, "product": {"residence"}}); a.status != 422 || !strings.Contains(text(a.doc), "vérifiez les 11 chiffres") || strings.Contains(a.body, n[:9]) {
+		t.Errorf("a number that does not exist: %d", a.status)
+	}
+	check := desk.get(desk.post("/fr/desk/new", form).to(t))
+	if said := text(check.doc); !strings.Contains(said, "Luc Marie") || !strings.Contains(said, "Rue du Beffroi 12") || strings.Contains(check.body, n) || strings.Contains(check.body, typed) {
+		t.Errorf("the second step: %s", said)
+	}
+	send := url.Values{"key": {check.value("key")}, "document_language": {"fr"}}
+	to := desk.post("/fr/desk/new/check", send).to(t)
+	if again := desk.post("/fr/desk/new/check", send).to(t); again != strings.TrimSuffix(to, "#decide") {
+		t.Errorf("a second click leads to %s", again)
+	}
+	page := strings.TrimSuffix(to, "#decide")
+	id := page[strings.LastIndex(page, "/")+1:]
+	o := w.Get(t, orderstest.A, id)
+	if o.State != orders.InReview || o.Entry.Channel != orders.Counter {
+		t.Fatalf("%s %+v", o.State, o.Entry)
+	}
+	desk.post(page+"/approve", url.Values{"content": {o.Paper.Content.String()}}).to(t)
+	waiting := desk.get(page)
+	if !strings.Contains(waiting.body, `data-watch="`+page+`/standing" data-state="approved"`) || desk.get(page+"/standing").body != "approved" {
+		t.Error("the page does not wait")
+	}
+	if a := desk.get(page + "/paper"); a.status != 409 {
+		t.Errorf("printed before it is issued: %d", a.status)
+	}
+	w.Work(t)
+	if a := desk.get(page); desk.get(page+"/standing").body != "issued" || !strings.Contains(a.body, page+"/paper") || !strings.Contains(text(a.doc), "Au guichet") {
+		t.Error("the page does not lead to the print")
+	}
+	if a := desk.get(page + "/paper"); !strings.HasPrefix(a.body, "%PDF") || !strings.HasPrefix(a.header.Get("Content-Disposition"), "inline") {
+		t.Errorf("the print: %d %v", a.status, a.header)
+	}
+	person := w.browser(orderstest.A)
+	if a := person.signIn("/fr/orders", card(p)); !strings.Contains(text(a.doc), o.Reference) {
+		t.Errorf("the person does not find it: %s", text(a.doc))
+	}
+	other, _ := w.citizen(orderstest.A, 2)
+	if a := other.get("/fr/orders/" + id); a.status != 404 {
+		t.Errorf("somebody else sees it: %d", a.status)
+	}
+	for _, log := range []string{w.log.String(), w.Log.String()} {
+		if strings.Contains(log, n) || strings.Contains(log, typed) {
+			t.Error("a log holds the number")
+		}
+	}
+}
