@@ -46,7 +46,7 @@ func fromOutside(v *visit.Visit, o orders.Order, own bool) *origins {
 		return nil
 	}
 	to := v.To("/desk/orders/" + o.ID)
-	e := &origins{Reason: o.Attention != orders.NoAttention}
+	e := &origins{Reason: o.Attention.NeedsReason()}
 	if !own && orders.May(o.State, orders.InReview, orders.ByClerk) {
 		e.Attach = to + "/attach"
 	}

@@ -136,7 +136,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order
 		c.Errors = append(c.Errors, page.Fault{Field: "note", Text: c.Thread.Problem})
 	}
 	if c.Outside != nil {
-		c.Outside.Reason = c.Attention != orders.NoAttention
+		c.Outside.Reason = c.Attention.NeedsReason()
 	}
 	web.Allow(w, "frame-src", "'self'")
 	return p.render(w, status, "order", frame, c)
