@@ -22,7 +22,7 @@ import (
 //	DELETE /authenticate/ID  → 204, the person left the page
 //
 // where "identity" is there only if "address" was true and the card shows its files. For
-// reading a card without PIN (the caller is internal/cardscript/card.js; see read.go), with
+// reading a card without PIN (by beginAtAgent and throughAgent of internal/cardscript/card.js; see read.go), with
 // GET and DELETE of /identity/ID as above:
 //
 //	POST /identity {"commune","photo","lang"} → 202; then {…,"identity":{…}}
