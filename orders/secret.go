@@ -29,8 +29,10 @@ func (v vault) key(use string, c commune.ID) ([]byte, error) {
 	return hkdf.Key(sha256.New, v.secret, nil, "belfry orders "+use+" "+string(c), 32)
 }
 
-func (v vault) aead(c commune.ID) (cipher.AEAD, error) {
-	key, err := v.key("number", c)
+func (v vault) aead(c commune.ID) (cipher.AEAD, error) { return v.aeadFor("number", c) }
+
+func (v vault) aeadFor(use string, c commune.ID) (cipher.AEAD, error) {
+	key, err := v.key(use, c)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +62,28 @@ func (v vault) open(c commune.ID, order string, sealed []byte) (eid.NationalNumb
 		return eid.NationalNumber{}, errors.New("the national number of this order does not open: another secret, or a changed row")
 	}
 	return eid.ParseNationalNumber(string(digits))
+}
+
+// sealText seals what somebody typed, under a key of its own for each use; it opens at its
+// place only.
+func (v vault) sealText(c commune.ID, use, place string, plain []byte) ([]byte, error) {
+	aead, err := v.aeadFor(use, c)
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(nil, nil, plain, []byte(string(c)+"/"+place)), nil
+}
+
+func (v vault) openText(c commune.ID, use, place string, sealed []byte) ([]byte, error) {
+	aead, err := v.aeadFor(use, c)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, nil, sealed, []byte(string(c)+"/"+place))
+	if err != nil {
+		return nil, errors.New("it does not open: another secret, or a changed row")
+	}
+	return plain, nil
 }
 
 // numberless begins the name of somebody who is known by their subject only.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -54,9 +55,11 @@ type Blobs interface {
 	Read(ctx context.Context, c commune.ID, d blob.Digest) ([]byte, error)
 }
 
-// Auditor writes the audit log; audit.Log is one.
+// Auditor writes and reads the audit log; audit.Log is one.
 type Auditor interface {
 	Append(tx *sqldb.Tx, e audit.Entry) error
+	// Since returns what was done to these subjects since a time, the oldest first.
+	Since(ctx context.Context, c commune.ID, subjects []string, since time.Time) ([]audit.Entry, error)
 }
 
 // Config is what a Service works with. Everything is needed but where it says so.
@@ -129,6 +132,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	jobs.Handle(cfg.Jobs, s.notify)
 	jobs.Handle(cfg.Jobs, s.renew, jobs.Timeout(renewFor))
 	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)
+	jobs.Handle(cfg.Jobs, s.sweep)
+	jobs.Every(cfg.Jobs, SweepJob{}, sweepEvery)
 	return s, nil
 }
 

@@ -267,6 +267,18 @@ func hashForm(product string, version int, typed form.Answers) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// OfForm is the order that a person's form of this key has made. Fault orders.not_found.
+func (s *Service) OfForm(ctx context.Context, c commune.ID, subject, key string) (Order, error) {
+	if _, err := s.commune(c); err != nil {
+		return Order{}, err
+	}
+	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+`AND o.subject = $2 AND o.form_key = $3`, string(c), subject, key))
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Order{}, errNotFound
+	}
+	return r.Order, err
+}
+
 // made is the order that a form has made.
 func (s *Service) made(ctx context.Context, c commune.ID, subject, key, hash string) (Order, error) {
 	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+`AND o.subject = $2 AND o.form_key = $3`, string(c), subject, key))
@@ -331,6 +343,9 @@ func (s *Service) add(ctx context.Context, r row, key string) error {
 			return fault.New(fault.TooMany, "orders.too_many_open", nil).With("Count", open)
 		}
 		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventSubmitted, Public: true}); err != nil {
+			return err
+		}
+		if err := dropDraft(tx, r.Commune, r.person, r.Product.ID); err != nil {
 			return err
 		}
 		if err := s.note(tx, r, by, "orders.submitted", r.SubmittedAt, map[string]string{"product": r.Product.ID}); err != nil {

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	rawKey    = regexp.MustCompile(`\b(portal|clerk|desk|thread|appeal|staff|figures|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	rawKey    = regexp.MustCompile(`\b(portal|account|clerk|desk|thread|appeal|staff|figures|check|orders|page|fault|register|idp)\.[a-z_]+`)
 	anyNumber = regexp.MustCompile(`\b857[0-9]{8}\b`) // of the people of orderstest
 )
 
@@ -162,8 +162,14 @@ func gallery(w *world, l i18n.Language, show func(name string, a *answer)) {
 	show("home, signed in", b.get(at("/")))
 	show("orders, none", b.get(at("/orders")))
 	show("form", b.get(at("/documents/residence/form")))
+	show("account", b.get(at("/account")))
+	show("access, nobody", b.get(at("/account/access")))
+	show("papers, none", b.get(at("/papers")))
 	show("form, errors", b.post(at("/documents/residence/form"), url.Values{"email": {"nobody"}}))
 	b.post(at("/documents/residence/form"), url.Values{"email": {"somebody@example.be"}, "document_language": {"nl"}}).to(t)
+	show("orders, a draft", b.get(at("/orders")))
+	show("home, a draft", b.get(at("/")))
+	show("form, kept", b.get(at("/documents/residence/form")))
 	check := b.get(at("/documents/residence/check"))
 	show("check", check)
 	sent := b.post(at("/documents/residence/send"), url.Values{"key": {check.value("key")}}).to(t)
@@ -212,6 +218,10 @@ func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
 	w.Sealer.Silence(false)
 	w.Work(t)
 	show("order, issued", b.get(page))
+	show("papers", b.get(at("/papers")))
+	show("access", b.get(at("/account/access")))
+	b.signIn("/fr/orders", card(w.Person(c, n)))
+	show("account, ended", b.get(at("/account?ended=1")))
 	o = w.Get(t, c, o.ID)
 
 	other := w.Order(t, c, n+1)
@@ -250,6 +260,7 @@ func gallerySteps(w *world, l i18n.Language, show func(string, *answer)) {
 		t.Fatal(err)
 	}
 	show("order, withdrawn", b.get(page))
+	show("papers, withdrawn", b.get(at("/papers")))
 	show("document, withdrawn", b.get(page+"/document"))
 	show("result, withdrawn", s.post(at("/verify"), url.Values{"number": {string(o.Paper.Number)}, "code": {o.Paper.Code}}))
 	show("result, withdrawn and altered", s.upload(at("/verify/file"), append(file.Data, "more"...)))

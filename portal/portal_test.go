@@ -135,6 +135,8 @@ func endpoints(o orders.Order, content string) []*http.Request {
 	return []*http.Request{
 		get("/fr/orders"), get("/fr/orders/" + o.ID), get("/fr/orders/" + o.ID + "/sent"), get("/fr/orders/" + o.ID + "/document"),
 		get("/fr/orders/" + o.ID + "/cancel"), post("/fr/orders/"+o.ID+"/cancel", nil),
+		get("/fr/papers"), get("/fr/account"), get("/fr/account/access"), post("/fr/account/sessions", url.Values{"others": {"1"}}),
+		get("/fr/documents/residence/continue"), post("/fr/documents/residence/discard", nil),
 		get("/fr/documents/residence/form"), get("/fr/documents/residence/check"), post("/fr/documents/residence/send", url.Values{"key": {orders.NewKey()}}),
 		get("/fr/desk"), get("/fr/desk?show=closed"), get("/fr/desk?q=" + o.Reference), get("/fr/desk/orders/" + o.ID), get("/fr/desk/orders/" + o.ID + "/preview"),
 		post("/fr/desk/orders/"+o.ID+"/prepare", nil), post("/fr/desk/orders/"+o.ID+"/approve", url.Values{"content": {content}}),

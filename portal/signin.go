@@ -97,7 +97,7 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 	secret, err := p.sessions.Create(r.Context(), session.Session{
 		Commune: v.Commune.ID, Subject: login.Subject, Former: login.Former, GivenNames: login.GivenNames, Surname: login.Surname,
 		Number: login.Number, BirthDate: login.BirthDate, Address: login.Address, ACR: login.ACR, AuthTime: login.AuthTime, SessionID: login.SessionID, IDToken: login.IDToken,
-	})
+	}, device(r.UserAgent()))
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,7 @@ func newWorld(t *testing.T, regime ...commune.Regime) *world {
 type browser struct {
 	*world
 	host    string
+	agent   string // User-Agent
 	cookies map[string]string
 }
 
@@ -166,6 +167,9 @@ type answer struct {
 func (b *browser) do(r *http.Request) *answer {
 	b.t.Helper()
 	r.Host, r.TLS = b.host, &tls.ConnectionState{}
+	if b.agent != "" {
+		r.Header.Set("User-Agent", b.agent)
+	}
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}

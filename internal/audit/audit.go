@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
@@ -107,7 +108,23 @@ func (l *Log) lastHead(ctx context.Context, c commune.ID) (h head, err error) {
 
 // List returns what was done to a subject, oldest first.
 func (l *Log) List(ctx context.Context, c commune.ID, subject string) ([]Entry, error) {
-	rows, err := l.db.Query(ctx, `SELECT at, actor, action, subject, detail FROM audit_entry WHERE commune = $1 AND subject = $2 ORDER BY seq`, c, subject)
+	return l.entries(ctx, c, `subject = $2`, subject)
+}
+
+// Since returns what was done to any of these subjects at or after a time, oldest first.
+func (l *Log) Since(ctx context.Context, c commune.ID, subjects []string, since time.Time) ([]Entry, error) {
+	if len(subjects) == 0 {
+		return nil, nil
+	}
+	args, places := []any{sqldb.Micros(since)}, make([]string, len(subjects))
+	for i, subject := range subjects {
+		args, places[i] = append(args, subject), fmt.Sprintf("$%d", 3+i)
+	}
+	return l.entries(ctx, c, `at >= $2 AND subject IN (`+strings.Join(places, ", ")+`)`, args...)
+}
+
+func (l *Log) entries(ctx context.Context, c commune.ID, where string, args ...any) ([]Entry, error) {
+	rows, err := l.db.Query(ctx, `SELECT at, actor, action, subject, detail FROM audit_entry WHERE commune = $1 AND `+where+` ORDER BY seq`, append([]any{c}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

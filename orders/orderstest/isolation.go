@@ -16,13 +16,21 @@ func isolation(t *testing.T, w *World) {
 	issued := w.Issued(t, A, 1)
 	open := w.Prepared(t, A, 2)
 	token := tokenOf(w.Renderer.Last())
-	written := w.Order(t, A, 3)
-	written, err := w.Service.Reply(ctx, A, written.ID, written.Subject, 0, "", []orders.Upload{Picture("a.png")})
+	writtenForm := w.Form(A)
+	written, err := w.Service.Submit(ctx, A, w.Person(A, 3), writtenForm)
+	ok(t, err)
+	if o, err := w.Service.OfForm(ctx, A, written.Subject, writtenForm.Key); err != nil || o.ID != written.ID {
+		t.Errorf("the form's own order: %v", err)
+	}
+	written, err = w.Service.Reply(ctx, A, written.ID, written.Subject, 0, "", []orders.Upload{Picture("a.png")})
 	ok(t, err)
 	w.Goes(t, A, commune.Attached)
 	waiting := w.Order(t, A, 4)
 	w.Goes(t, A, commune.Made)
 	w.setting(t, B, commune.OptionalClerkSignature)
+	begun := w.Person(A, 1)
+	_, err = w.Service.KeepDraft(ctx, A, begun, DraftOf(nil))
+	ok(t, err)
 	before := dump(t, w.DB)
 	s := w.Service
 	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
@@ -38,6 +46,19 @@ func isolation(t *testing.T, w *World) {
 		"Submit": func() bool {
 			_, err := s.Submit(ctx, B, w.Person(A, 1), w.Form(B))
 			return fault.KeyOf(err) == "orders.lives_elsewhere"
+		},
+		"OfForm":    func() bool { _, err := s.OfForm(ctx, B, written.Subject, writtenForm.Key); return missing(err) },
+		"KeepDraft": func() bool { _, err := s.KeepDraft(ctx, "nowhere", begun, DraftOf(nil)); return err != nil },
+		"Draft":     func() bool { d, err := s.Draft(ctx, B, begun, "residence"); return err == nil && !d.Kept() },
+		"Drafts":    func() bool { list, err := s.Drafts(ctx, B, begun); return err == nil && len(list) == 0 },
+		"DropDraft": func() bool { return s.DropDraft(ctx, B, begun, "residence") == nil },
+		"IssuedTo": func() bool {
+			page, err := s.IssuedTo(ctx, B, []string{issued.Subject}, "")
+			return err == nil && len(page.Orders) == 0
+		},
+		"Looks": func() bool {
+			list, err := s.Looks(ctx, B, []string{issued.Subject})
+			return err == nil && len(list) == 0
 		},
 		"Mine":       func() bool { list, err := s.Mine(ctx, B, issued.Subject); return err == nil && len(list) == 0 },
 		"Get":        func() bool { _, err := s.Get(ctx, B, issued.ID); return missing(err) },

@@ -490,6 +490,11 @@ func (a *Auditor) Append(tx *sqldb.Tx, e audit.Entry) error {
 	return a.fail
 }
 
+// Since implements orders.Auditor.
+func (a *Auditor) Since(ctx context.Context, c commune.ID, subjects []string, since time.Time) ([]audit.Entry, error) {
+	return a.log.Since(ctx, c, subjects, since)
+}
+
 // Mail is what was sent.
 type Mail struct {
 	mu   sync.Mutex

@@ -36,6 +36,7 @@ type Orders interface {
 	Way(c commune.ID, product string) (commune.Way, error)
 	Prefill(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Prefill, error)
 	Submit(ctx context.Context, c commune.ID, p orders.Person, s orders.Submission) (orders.Order, error)
+	OfForm(ctx context.Context, c commune.ID, subject, key string) (orders.Order, error)
 	Await(ctx context.Context, c commune.ID, id, subject string, most time.Duration) (orders.Order, error)
 	Claim(ctx context.Context, c commune.ID, p orders.Person) error
 	Mine(ctx context.Context, c commune.ID, subject string) ([]orders.Order, error)
@@ -44,6 +45,12 @@ type Orders interface {
 	Document(ctx context.Context, c commune.ID, id, subject string) (orders.File, error)
 	Reply(ctx context.Context, c commune.ID, id, subject string, seen int, text string, files []orders.Upload) (orders.Order, error)
 	Attachment(ctx context.Context, c commune.ID, id, subject string, seq, n int) (orders.AttachedFile, error)
+	KeepDraft(ctx context.Context, c commune.ID, p orders.Person, d orders.Draft) (orders.Draft, error)
+	Draft(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Draft, error)
+	Drafts(ctx context.Context, c commune.ID, p orders.Person) ([]orders.Draft, error)
+	DropDraft(ctx context.Context, c commune.ID, p orders.Person, product string) error
+	IssuedTo(ctx context.Context, c commune.ID, subjects []string, after string) (orders.PapersPage, error)
+	Looks(ctx context.Context, c commune.ID, subjects []string) ([]orders.Look, error)
 }
 
 // Pages serves them.
@@ -92,6 +99,12 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	signed("POST /documents/{product}/form", p.answer)
 	signed("GET /documents/{product}/check", p.check)
 	signed("POST /documents/{product}/send", p.send)
+	signed("GET /documents/{product}/continue", p.resume)
+	signed("POST /documents/{product}/discard", p.discard)
+	signed("GET /papers", p.papers)
+	signed("GET "+visit.AccountPath, p.account)
+	signed("POST "+visit.AccountPath+"/sessions", p.endSessions)
+	signed("GET "+visit.AccountPath+"/access", p.access)
 	signed("GET /orders", p.mine)
 	signed("GET /orders/{id}", p.order)
 	signed("GET /orders/{id}/sent", p.sent)
@@ -126,6 +139,7 @@ type home struct {
 	Orders   string
 	Verify   string
 	To       func(string) string
+	Drafts   []begun
 }
 
 func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
@@ -135,6 +149,10 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 		Orders: v.To("/orders"), Verify: v.To("/verify"), To: v.To}
 	if v.Person != nil {
 		h.First = v.Person.GivenNames
+		var err error
+		if h.Drafts, err = p.begun(r); err != nil {
+			return err
+		}
 	}
 	return p.render(w, "home", v.Frame(w, r, v.T("portal.home.title", "Commune", name)), h)
 }
@@ -167,8 +185,10 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 }
 
 type mine struct {
+	Drafts []begun
 	Orders []orders.Order
 	To     func(string) string
+	Papers string
 }
 
 func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
@@ -185,7 +205,11 @@ func (p *Pages) mine(w http.ResponseWriter, r *http.Request) error {
 		list = append(list, some...)
 	}
 	slices.SortStableFunc(list, func(a, b orders.Order) int { return strings.Compare(b.ID, a.ID) })
-	return p.render(w, "mine", v.Frame(w, r, v.T("portal.mine.title")), mine{list, v.To})
+	drafts, err := p.begun(r)
+	if err != nil {
+		return err
+	}
+	return p.render(w, "mine", v.Frame(w, r, v.T("portal.mine.title")), mine{drafts, list, v.To, v.To("/papers")})
 }
 
 type order struct {

@@ -3,48 +3,17 @@ package citizen
 import (
 	"errors"
 	"net/http"
+	"time"
 
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/form"
-	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
-
-// draft is a form between its pages. It is kept sealed with the session, so that
-// what a person typed never stands in an address or a hidden field.
-type draft struct {
-	Key       string // makes one order, however often it is sent
-	Version   int
-	Read      []orders.Answer // from card and register
-	Typed     form.Answers
-	Languages []i18n.Language
-	Looked    bool   // a clerk will look first
-	Silent    bool   // the register does not answer: the address is the card's
-	Complete  bool   // the answers passed
-	Order     string // the order it made
-}
-
-// DraftName is under which name a product's draft is kept with the session.
-func DraftName(product string) string { return "draft/" + product }
-
-// open is the draft of the page's product; ok is false where there is none.
-func (p *Pages) open(r *http.Request) (d draft, ok bool, err error) {
-	v := visit.Of(r)
-	err = p.sessions.Kept(r.Context(), v.Commune.ID, v.Secret, DraftName(r.PathValue("product")), &d)
-	if errors.Is(err, session.ErrNone) {
-		return draft{}, false, nil
-	}
-	return d, err == nil, err
-}
-
-func (p *Pages) keep(r *http.Request, d draft) error {
-	v := visit.Of(r)
-	return p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, DraftName(r.PathValue("product")), d)
-}
 
 // field is one question of the form page.
 type field struct {
@@ -72,35 +41,23 @@ type formPage struct {
 	Fields  []field
 	Errors  []page.Fault
 	Action  string
+	Until   time.Time // how long what was typed is kept; zero where nothing is
 }
 
 // form shows what is known and asks the rest.
 func (p *Pages) form(w http.ResponseWriter, r *http.Request) error {
-	v := visit.Of(r)
-	known, err := p.orders.Prefill(r.Context(), v.Commune.ID, person(v), r.PathValue("product"))
+	d, pr, err := p.begin(r)
 	if err != nil {
 		return p.elsewhere(w, r, err)
 	}
-	d, ok, err := p.open(r)
-	if err != nil {
-		return err
-	}
-	if !ok || d.Order != "" || d.Version != known.Product.Version {
-		d = draft{Key: orders.NewKey(), Version: known.Product.Version, Typed: form.Answers{}}
-	}
-	d.Read, d.Languages, d.Looked = known.Answers, known.Languages, known.Attention.NeedsReason()
-	d.Silent = known.Attention == orders.RegisterSilent
-	if err := p.keep(r, d); err != nil {
-		return err
-	}
-	return p.showForm(w, r, known.Product, d, nil)
+	return p.showForm(w, r, pr, d, nil)
 }
 
 func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.Product, d draft, faults form.Errors) error {
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("portal.form.title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/documents/"+pr.ID), len(faults) > 0
-	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Silent: d.Silent, Action: v.To("/documents/" + pr.ID + "/form")}
+	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Silent: d.Silent, Action: v.To("/documents/" + pr.ID + "/form"), Until: d.Until}
 	for _, name := range pr.Fields {
 		if name == form.DocumentLanguage && len(d.Languages) == 1 {
 			continue // nothing to choose
@@ -158,8 +115,11 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages)
 	d.Typed, d.Complete = typed, len(faults) == 0
-	if err := p.keep(r, d); err != nil {
+	if d, err = p.keepTyped(r, d); err != nil {
 		return err
+	}
+	if r.PostForm.Has("later") {
+		return web.See(w, r, v.To("/orders")+"#drafts")
 	}
 	if !d.Complete {
 		return p.showForm(w, r, pr, d, faults)
@@ -182,6 +142,7 @@ type checkPage struct {
 	Action  string
 	Looked  bool
 	Silent  bool
+	Until   time.Time
 }
 
 // check shows everything once more before it is sent.
@@ -197,17 +158,19 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 	}
 	at := v.To("/documents/" + pr.ID + "/form")
 	switch {
+	case ok && d.Order != "":
+		return web.See(w, r, v.To("/orders/"+d.Order))
+	case !ok && d.Complete: // the session is a new one
+		return web.See(w, r, v.To("/documents/"+pr.ID+"/continue"))
 	case !ok || !d.Complete || d.Version != pr.Version:
 		return web.See(w, r, at)
-	case d.Order != "":
-		return web.See(w, r, v.To("/orders/"+d.Order))
 	case !Meets(v, pr, p.now()):
 		return web.See(w, r, more(v, pr))
 	}
 	frame := v.Frame(w, r, v.T("portal.check.title"))
 	frame.Back = at
 	return p.render(w, "check", frame, checkPage{
-		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent,
+		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent, Until: d.Until,
 	})
 }
 
@@ -247,6 +210,15 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 	if ok && d.Order != "" && d.Key == r.PostForm.Get("key") {
 		return web.See(w, r, v.To("/orders/"+d.Order+"/sent"))
 	}
+	if !d.Complete { // sent a moment ago, or from another browser
+		o, err := p.orders.OfForm(r.Context(), v.Commune.ID, v.Person.Subject, r.PostForm.Get("key"))
+		if err == nil {
+			return web.See(w, r, v.To("/orders/"+o.ID+"/sent"))
+		}
+		if fault.KindOf(err) != fault.NotFound {
+			return err
+		}
+	}
 	if !ok || !d.Complete || d.Key != r.PostForm.Get("key") { // the session ended, or another tab began anew
 		return web.See(w, r, v.To("/documents/"+product+"/check"))
 	}
@@ -260,6 +232,9 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 	o, err := p.orders.Submit(r.Context(), v.Commune.ID, person(v), orders.Submission{
 		Product: product, Version: d.Version, Answers: d.Typed, Language: v.Language, Key: d.Key,
 	})
+	if fault.KeyOf(err) == "orders.form_used" { // from another browser, with other answers
+		return errors.Join(err, p.forget(r))
+	}
 	if err != nil {
 		return p.elsewhere(w, r, err)
 	}

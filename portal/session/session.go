@@ -8,6 +8,8 @@
 //   - who reads the store sees neither names nor numbers: values are sealed with
 //     AES-256-GCM under a key derived from the install's, bound to their place,
 //   - a session ends after Idle without a request and after Whole in any case,
+//   - a person finds every open session of theirs, and can end it, without its secret
+//     being kept anywhere; nobody else's is among them,
 //   - what has ended stays ended: a request that was under way at sign-out writes
 //     when it was seen, never the session again (threat T24); nor does one that
 //     begins late under a sign-in which the provider has ended meanwhile.
@@ -67,9 +69,10 @@ func (s *Session) Subjects() []string { return append([]string{s.Subject}, s.For
 
 // Store keeps sessions, and small things that belong to one session.
 type Store struct {
-	kv   kv.Store
-	aead cipher.AEAD
-	now  clock.Clock
+	kv    kv.Store
+	aead  cipher.AEAD
+	index []byte // key that hides whose the rows of sessions are
+	now   clock.Clock
 }
 
 // NewStore derives its key from the install's key, which is 32 bytes.
@@ -89,16 +92,23 @@ func NewStore(store kv.Store, installKey []byte, now clock.Clock) (*Store, error
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	return &Store{kv: store, aead: aead, now: now}, nil
+	index, err := indexKey(installKey)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	return &Store{kv: store, aead: aead, index: index, now: now}, nil
 }
 
 // ErrNone says that there is no such session, or no longer.
 var ErrNone = errors.New("session: none")
 
 // Create begins a session and returns the browser's new secret.
-func (st *Store) Create(ctx context.Context, s Session) (string, error) {
+func (st *Store) Create(ctx context.Context, s Session, on Device) (string, error) {
 	s.Began = st.now()
 	secret := rand.Text() + rand.Text()
+	if err := st.enter(ctx, s, place(s.Commune, secret, ""), on); err != nil { // before: no session is open that its person does not find
+		return "", err
+	}
 	if err := st.seal(ctx, place(s.Commune, secret, ""), recordOf(s), Whole+time.Minute); err != nil {
 		return "", err
 	}
@@ -115,8 +125,13 @@ func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session
 	if secret == "" || len(secret) > 100 {
 		return nil, ErrNone
 	}
+	return st.read(ctx, c, place(c, secret, ""))
+}
+
+// read is the session at a place in kv.
+func (st *Store) read(ctx context.Context, c commune.ID, at string) (*Session, error) {
 	var kept record
-	if err := st.open(ctx, place(c, secret, ""), &kept); err != nil {
+	if err := st.open(ctx, at, &kept); err != nil {
 		return nil, err
 	}
 	s, err := kept.session(c)
@@ -126,7 +141,7 @@ func (st *Store) Get(ctx context.Context, c commune.ID, secret string) (*Session
 	if err := st.ended(ctx, c, s.SessionID); err != nil {
 		return nil, err
 	}
-	if err := st.open(ctx, place(c, secret, "seen"), &s.Seen); err != nil {
+	if err := st.open(ctx, at+"/seen", &s.Seen); err != nil {
 		return nil, err
 	}
 	now := st.now()

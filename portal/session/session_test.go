@@ -25,6 +25,7 @@ type store struct {
 	kv.Store
 	mu     sync.Mutex
 	values map[string][]byte
+	counts map[string]int64
 }
 
 func (s *store) Put(_ context.Context, key string, v []byte, ttl time.Duration) error {
@@ -44,6 +45,16 @@ func (s *store) Get(_ context.Context, key string) ([]byte, error) {
 		return v, nil
 	}
 	return nil, kv.ErrMissing
+}
+
+func (s *store) Incr(_ context.Context, key string, _ time.Duration) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts == nil {
+		s.counts = map[string]int64{}
+	}
+	s.counts[key]++
+	return s.counts[key], nil
 }
 
 func (s *store) Delete(_ context.Context, key string) error {
@@ -77,7 +88,7 @@ func luc(t *testing.T) session.Session {
 func TestASessionComesBackWhole(t *testing.T) {
 	st, _, hand := made(t)
 	want := luc(t)
-	secret, err := st.Create(ctx, want)
+	secret, err := st.Create(ctx, want, session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +105,7 @@ func TestASessionComesBackWhole(t *testing.T) {
 func TestTheStoreShowsNothing(t *testing.T) {
 	st, inside, _ := made(t)
 	who := luc(t)
-	secret, err := st.Create(ctx, who)
+	secret, err := st.Create(ctx, who, session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +124,7 @@ func TestTheStoreShowsNothing(t *testing.T) {
 
 func TestASecretOpensOneCommuneOnly(t *testing.T) {
 	st, inside, _ := made(t)
-	secret, err := st.Create(ctx, luc(t))
+	secret, err := st.Create(ctx, luc(t), session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +147,7 @@ func TestASecretOpensOneCommuneOnly(t *testing.T) {
 
 func TestAnotherInstallKeyEndsSessions(t *testing.T) {
 	st, inside, hand := made(t)
-	secret, err := st.Create(ctx, luc(t))
+	secret, err := st.Create(ctx, luc(t), session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +175,7 @@ func use(st *session.Store, secret string) (*session.Session, error) {
 func TestSeenTellsTheRequestBefore(t *testing.T) {
 	st, _, hand := made(t)
 	began := hand.Now()
-	secret, err := st.Create(ctx, luc(t))
+	secret, err := st.Create(ctx, luc(t), session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +213,7 @@ func TestARequestUnderWayDoesNotReviveASession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := st.Create(ctx, luc(t))
+	secret, err := st.Create(ctx, luc(t), session.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +241,7 @@ func TestTheProviderEndsItsSessions(t *testing.T) {
 	begin := func(c commune.ID, providers string) string {
 		s := luc(t)
 		s.Commune, s.SessionID = c, providers
-		secret, err := st.Create(ctx, s)
+		secret, err := st.Create(ctx, s, session.Device{})
 		if err != nil {
 			t.Fatal(err)
 		}

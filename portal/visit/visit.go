@@ -130,12 +130,19 @@ func (v *Visit) navigation() []page.Link {
 	}
 	add("portal.nav.documents", "/", v.Path == "/" || under("/documents"))
 	add("portal.nav.orders", "/orders", under("/orders"))
+	if v.Person != nil {
+		add("account.nav.papers", "/papers", under("/papers"))
+		add("account.nav.account", AccountPath, under(AccountPath))
+	}
 	add("portal.nav.check", "/verify", under("/verify"))
 	if v.Member != nil {
 		links = append(links, page.Link{Text: v.T("portal.nav.desk"), Href: "/" + string(v.Commune.StaffLanguages()[0]) + "/desk"})
 	}
 	return links
 }
+
+// AccountPath is where people see what the portal keeps of them beside their orders.
+const AccountPath = "/account"
 
 // Pages that every public body owes people (portal/about).
 const (

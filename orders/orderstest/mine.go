@@ -1,0 +1,213 @@
+package orderstest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/form"
+)
+
+// What people keep and read about themselves.
+
+// DraftOf is a form for the residence paper of which this was typed.
+func DraftOf(typed form.Answers) orders.Draft {
+	return orders.Draft{Product: "residence", Version: 1, Key: orders.NewKey(), Answers: typed}
+}
+
+func drafts(t *testing.T, w *World) {
+	s, p, other := w.Service, w.Person(A, 1), w.Person(A, 2)
+	typed := form.Answers{form.Email: "not yet an add"}
+	made, err := s.KeepDraft(ctx, A, p, DraftOf(typed))
+	ok(t, err)
+	if !made.Until.Equal(Noon.Add(14 * 24 * time.Hour)) {
+		t.Errorf("kept until %s", made.Until)
+	}
+	same := p // the same person, whom a service names otherwise
+	same.Subject = "another-name"
+	got, err := s.Draft(ctx, A, same, "residence")
+	if err != nil || got.Key != made.Key || !maps.Equal(got.Answers, typed) || got.Complete || !got.Until.Equal(made.Until) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for table, text := range dump(t, w.DB) {
+		if strings.Contains(text, "not yet an add") {
+			t.Errorf("what was typed is readable in %s", table)
+		}
+	}
+	// One for each product, the newest first; nobody else's, and none of another product.
+	w.Clock.Add(time.Hour)
+	made.Answers, made.Complete = form.Answers{form.DocumentLanguage: "fr", form.Email: "luc@example.be"}, true
+	_, err = s.KeepDraft(ctx, A, p, made)
+	ok(t, err)
+	second := DraftOf(nil)
+	second.Product = "life"
+	w.Clock.Add(time.Hour)
+	_, err = s.KeepDraft(ctx, A, p, second)
+	ok(t, err)
+	list, err := s.Drafts(ctx, A, p)
+	if err != nil || len(list) != 2 || list[0].Product != "life" || list[1].Answers[form.Email] != "luc@example.be" || !list[1].Complete {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for _, stranger := range []orders.Person{other, {}, {Subject: other.Subject}} {
+		if list, err := s.Drafts(ctx, A, stranger); err != nil || len(list) != 0 {
+			t.Errorf("somebody else finds %+v, %v", list, err)
+		}
+	}
+	if d, err := s.Draft(ctx, A, p, "household"); err != nil || d.Kept() {
+		t.Errorf("%+v, %v", d, err)
+	}
+	// Sending it ends it, and another browser cannot revive it under the same key.
+	f := w.Form(A)
+	f.Key, f.Answers = made.Key, made.Answers
+	o, err := s.Submit(ctx, A, p, f)
+	ok(t, err)
+	if d, err := s.Draft(ctx, A, p, "residence"); err != nil || d.Kept() {
+		t.Errorf("after sending: %+v, %v", d, err)
+	}
+	_, err = s.KeepDraft(ctx, A, p, made)
+	if args := wants(t, err, fault.Conflict, "orders.form_used"); args["Reference"] != o.Reference {
+		t.Errorf("it names %v", args)
+	}
+	ok(t, s.DropDraft(ctx, A, p, "life"))
+	ok(t, s.DropDraft(ctx, A, p, "life"))
+	if list, err := s.Drafts(ctx, A, p); err != nil || len(list) != 0 {
+		t.Errorf("after all: %+v, %v", list, err)
+	}
+	for name, bad := range map[string]func(*orders.Draft){
+		"no key":         func(d *orders.Draft) { d.Key = "" },
+		"a long answer":  func(d *orders.Draft) { d.Answers = form.Answers{form.Email: strings.Repeat("a", 5000)} },
+		"not asked":      func(d *orders.Draft) { d.Answers = form.Answers{form.BirthPlace: "Lille"} },
+		"no such answer": func(d *orders.Draft) { d.Answers = form.Answers{"x": "y"} },
+	} {
+		d := DraftOf(nil)
+		bad(&d)
+		_, err := s.KeepDraft(ctx, A, p, d)
+		t.Log(name)
+		wants(t, err, fault.Invalid, "orders.form.invalid")
+	}
+	none := DraftOf(nil)
+	none.Product = "nothing"
+	_, err = s.KeepDraft(ctx, A, p, none)
+	wants(t, err, fault.NotFound, "orders.no_product")
+}
+
+func draftsEnd(t *testing.T, w *World) {
+	s, p := w.Service, w.Person(A, 1)
+	_, err := s.KeepDraft(ctx, A, p, DraftOf(form.Answers{form.Email: "a"}))
+	ok(t, err)
+	w.Clock.Add(orders.DraftLife - time.Second)
+	if d, err := s.Draft(ctx, A, p, "residence"); err != nil || !d.Kept() {
+		t.Errorf("a second before: %+v, %v", d, err)
+	}
+	w.Clock.Add(time.Second)
+	if d, err := s.Draft(ctx, A, p, "residence"); err != nil || d.Kept() {
+		t.Errorf("when it ends: %+v, %v", d, err)
+	}
+	w.Work(t)
+	if rows := dump(t, w.DB)["table orders_draft"]; rows != "" {
+		t.Errorf("a day later its row is still there: %s", rows)
+	}
+}
+
+// issuedTo pages through somebody's papers, what no longer stands among them.
+func issuedTo(t *testing.T, w *World) {
+	var want []string
+	var last orders.Order
+	for range 22 {
+		w.Clock.Add(24 * time.Hour)
+		last = w.Issued(t, A, 1)
+		want = append(want, last.ID)
+	}
+	slices.Reverse(want)
+	w.Order(t, A, 1) // not issued
+	void := w.Prepared(t, A, 1)
+	_, err := w.Service.Cancel(ctx, A, void.ID, void.Subject)
+	ok(t, err)
+	w.Issued(t, A, 2) // somebody else's
+	_, err = w.Service.Withdraw(ctx, A, last.ID, Clerk(1), orders.FactsWrong, "Faux.")
+	ok(t, err)
+	instead, err := w.Service.Replace(ctx, A, last.ID, Clerk(1))
+	ok(t, err)
+	for _, step := range []func() error{
+		func() error { instead, err = w.Service.Prepare(ctx, A, instead.ID, Clerk(1)); return err },
+		func() error {
+			_, err = w.Service.Approve(ctx, A, instead.ID, Clerk(1), instead.Paper.Content)
+			return err
+		},
+	} {
+		ok(t, step())
+	}
+	w.Work(t)
+	want = append([]string{instead.ID}, want...)
+	var got []string
+	after := ""
+	for pages := 1; ; pages++ {
+		page, err := w.Service.IssuedTo(ctx, A, []string{"nobody", last.Subject}, after)
+		ok(t, err)
+		for _, o := range page.Orders {
+			got = append(got, o.ID)
+			if o.ID == last.ID && (o.Withdrawal == nil || o.Withdrawal.Replacement != instead.Paper.Number) {
+				t.Errorf("the replaced one: %+v", o.Withdrawal)
+			}
+		}
+		if after = page.Next; after == "" {
+			if pages != 2 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if page, err := w.Service.IssuedTo(ctx, A, nil, ""); err != nil || len(page.Orders) != 0 {
+		t.Errorf("nobody's: %+v, %v", page, err)
+	}
+}
+
+// looks are what clerks did, never what the person or the service did, and no older than
+// six months.
+func looks(t *testing.T, w *World) {
+	s := w.Service
+	old := w.Prepared(t, A, 1)
+	w.Clock.Add(190 * 24 * time.Hour)
+	o := w.Issued(t, A, 1)
+	w.Clock.Add(time.Hour)
+	_, err := s.ForClerk(ctx, A, o.ID, Clerk(2))
+	ok(t, err)
+	_, err = s.ForClerk(ctx, A, old.ID, Clerk(2))
+	ok(t, err)
+	_, err = s.Preview(ctx, A, o.ID, Clerk(2))
+	ok(t, err)
+	_, err = s.Document(ctx, A, o.ID, o.Subject)
+	ok(t, err)
+	other := w.Prepared(t, A, 2)
+	_, err = s.ForClerk(ctx, A, other.ID, Clerk(2))
+	ok(t, err)
+	list, err := s.Looks(ctx, A, []string{o.Subject})
+	ok(t, err)
+	var got []string
+	for _, l := range list {
+		got = append(got, fmt.Sprintf("%s %s", l.Did, map[string]string{o.ID: "new", old.ID: "old"}[l.Order.ID]))
+	}
+	if text := strings.Join(got, ", "); text != "preview new, read old, read new, decide new, work new, work new" {
+		t.Errorf("got %s", text)
+	}
+	if !list[0].At.Equal(w.Clock.Now()) || list[0].Order.Reference != o.Reference {
+		t.Errorf("%+v", list[0])
+	}
+	if list, err := s.Looks(ctx, A, []string{"nobody"}); err != nil || len(list) != 0 {
+		t.Errorf("%d looks at nobody, %v", len(list), err)
+	}
+	w.Auditor.Fail(errors.New("disk"))
+	if _, err := s.ForClerk(ctx, A, o.ID, Clerk(2)); err == nil {
+		t.Error("a look that is not recorded is no look")
+	}
+	w.Auditor.Fail(nil)
+}

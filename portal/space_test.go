@@ -1,0 +1,174 @@
+package portal_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/staff"
+)
+
+// J8: somebody leaves half-way, signs in elsewhere, goes on at the first question without a
+// good answer, and finds nothing left once it is sent.
+func TestAFormIsLeftHalfWayAndGoneOnWithElsewhere(t *testing.T) {
+	w := newWorld(t)
+	at := "/nl/documents/residence/"
+	b, p := w.citizen(orderstest.B, 1)
+	b.get(at + "form")
+	if said := text(b.get("/nl/orders").doc); strings.Contains(said, i18n.T("nl", "account.drafts.title")) {
+		t.Error("looking at a form is no draft")
+	}
+	if to := b.post(at+"form", url.Values{"email": {"luc@exam"}, "document_language": {"nl"}, "later": {"1"}}).to(t); to != "/nl/orders#drafts" {
+		t.Errorf("kept for later: to %s", to)
+	}
+	b.post("/nl/sign-out", nil)
+	w.Clock.Add(3 * 24 * time.Hour)
+
+	phone := w.browser(orderstest.B)
+	list := phone.signIn("/nl/orders", card(p))
+	if said := text(list.doc); !strings.Contains(said, i18n.T("nl", "account.drafts.title")) || !strings.Contains(said, "17 februari 2026") {
+		t.Errorf("the list: %s", said)
+	}
+	if said := text(phone.get("/nl/").doc); !strings.Contains(said, i18n.T("nl", "account.drafts.continue")) {
+		t.Error("the first page does not offer it")
+	}
+	if to := phone.get(at + "continue").to(t); to != at+"form#email" {
+		t.Errorf("it goes on at %s", to)
+	}
+	if form := phone.get(at + "form"); form.value("email") != "luc@exam" || !strings.Contains(form.body, `value="nl" checked`) {
+		t.Error("what was typed is lost")
+	}
+	phone.post(at+"form", url.Values{"email": {"luc@example.be"}, "document_language": {"nl"}}).to(t)
+	tablet := w.browser(orderstest.B)
+	tablet.signIn("/nl/orders", card(p))
+	if to := tablet.get(at + "check").to(t); to != at+"continue" {
+		t.Errorf("a new browser's check page leads to %s", to)
+	}
+	if to := tablet.get(at + "continue").to(t); to != at+"check" {
+		t.Errorf("a complete one goes on at %s", to)
+	}
+	key := tablet.get(at + "check").value("key")
+	sent := tablet.post(at+"send", url.Values{"key": {key}}).to(t)
+	if said := text(tablet.get("/nl/orders").doc); strings.Contains(said, i18n.T("nl", "account.drafts.title")) {
+		t.Error("the draft outlives its order")
+	}
+	// The first browser's page is still open: the same order, no second.
+	if to := phone.post(at+"send", url.Values{"key": {key}}).to(t); to != sent {
+		t.Errorf("sent from both, it leads to %s and %s", sent, to)
+	}
+	if a := phone.post(at+"form", url.Values{"email": {"other@example.be"}, "document_language": {"nl"}}); a.status != 409 {
+		t.Errorf("changed after sending: %d", a.status)
+	}
+	if a := phone.get(at + "form"); a.status != 200 || a.value("email") == "other@example.be" {
+		t.Errorf("a new form after that: %d", a.status)
+	}
+	mine, err := w.Service.Mine(ctx, orderstest.B, p.Subject)
+	if err != nil || len(mine) != 1 {
+		t.Errorf("%d orders, %v", len(mine), err)
+	}
+}
+
+func TestADraftIsDiscarded(t *testing.T) {
+	w := newWorld(t)
+	b, _ := w.citizen(orderstest.A, 1)
+	b.get(residence + "form")
+	b.post(residence+"form", url.Values{"email": {"luc@example.be"}}).to(t)
+	if to := b.post(residence+"discard", nil).to(t); to != "/fr/orders" {
+		t.Errorf("to %s", to)
+	}
+	if a := b.get(residence + "form"); a.value("email") != "" {
+		t.Error("what was discarded is still in the form")
+	}
+	if to := b.get(residence + "check").to(t); to != residence+"form" {
+		t.Errorf("its check page leads to %s", to)
+	}
+}
+
+func TestAPersonsPapers(t *testing.T) {
+	w := newWorld(t)
+	o := w.Issued(t, orderstest.A, 1)
+	second := w.Withdrawn(t, orderstest.A, 1)
+	b, _ := w.citizen(orderstest.A, 1)
+	a := b.get("/fr/papers")
+	said := text(a.doc)
+	for _, want := range []string{string(o.Paper.Number), o.Paper.Code, string(second.Paper.Number), i18n.T("fr", "account.standing.valid"), i18n.T("fr", "account.standing.withdrawn")} {
+		if !strings.Contains(said, strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if old := i18n.T("fr", "account.papers.again"); strings.Contains(said, old) {
+		t.Error("a new paper is said to be old")
+	}
+	if strings.Count(a.body, `/document"`) != 1 {
+		t.Error("the file of a withdrawn paper is offered, or that of a valid one is not")
+	}
+	w.Clock.Add(100 * 24 * time.Hour)
+	b, _ = w.citizen(orderstest.A, 1)
+	if said := text(b.get("/fr/papers").doc); strings.Count(said, i18n.T("fr", "account.papers.again")) != 1 {
+		t.Error("nothing is said about the age of the paper that stands")
+	}
+}
+
+func TestAPersonEndsASessionElsewhere(t *testing.T) {
+	w := newWorld(t)
+	here, p := w.citizen(orderstest.A, 1)
+	signIn := func(agent string) *browser {
+		b := w.browser(orderstest.A)
+		b.agent = agent
+		b.signIn("/fr/orders", card(p))
+		return b
+	}
+	pc := signIn("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	phone := signIn("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1")
+	other, _ := w.citizen(orderstest.A, 2)
+	a := here.get("/fr/account")
+	said := text(a.doc)
+	for _, want := range []string{"Firefox sur Windows", "Safari sur iPhone", i18n.T("fr", "account.device.unknown"), i18n.T("fr", "account.sessions.current")} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, secret := range []string{"140", "18_0", pc.cookies["__Host-session"], here.cookies["__Host-session"]} {
+		if strings.Contains(a.body, secret) {
+			t.Errorf("the page shows %q", secret)
+		}
+	}
+	if to := other.post("/fr/account/sessions", url.Values{"id": {a.value("id")}}).to(t); to != "/fr/account?ended=1" {
+		t.Errorf("to %s", to)
+	}
+	if pc.get("/fr/orders").status != 200 || phone.get("/fr/orders").status != 200 {
+		t.Fatal("somebody else has ended a session")
+	}
+	here.post("/fr/account/sessions", url.Values{"others": {"1"}}).to(t)
+	for name, b := range map[string]*browser{"pc": pc, "phone": phone} {
+		if to := b.get("/fr/orders").to(t); !strings.Contains(to, "/sign-in") {
+			t.Errorf("the %s goes on to %s", name, to)
+		}
+	}
+	if here.get("/fr/account").status != 200 || other.get("/fr/account").status != 200 {
+		t.Error("this session, or another person's, has ended")
+	}
+}
+
+// A person sees that a clerk looked, and when; not who it was by name.
+func TestAPersonSeesWhoLooked(t *testing.T) {
+	w := newWorld(t)
+	b, p := w.citizen(orderstest.A, 1)
+	if said := text(b.get("/fr/account/access").doc); !strings.Contains(said, i18n.T("fr", "account.access.none")) {
+		t.Error("somebody has looked at nothing")
+	}
+	o, err := w.Service.Submit(ctx, orderstest.A, p, w.Form(orderstest.A))
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := w.clerk(orderstest.A, 1, staff.Clerk)
+	desk.get("/fr/desk/orders/" + o.ID)
+	said := text(b.get("/fr/account/access").doc)
+	if !strings.Contains(said, i18n.T("fr", orders.DidRead.Key())) || !strings.Contains(said, o.Reference) || !strings.Contains(said, "3 février 2026") || strings.Contains(said, "Claire") {
+		t.Errorf("the page says %s", said)
+	}
+}
