@@ -13,7 +13,7 @@ ROUNDS ?= 3
 VERAPDF := $(CURDIR)/.tools/verapdf
 PYHANKO := $(CURDIR)/.tools/pyhanko
 
-.PHONY: help run build test quick lint bench interop torture fuzz package clean
+.PHONY: help run build test quick lint bench interop torture fuzz package schema clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ fuzz: ## each fuzz target for FUZZTIME
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
 	  done; \
 	done
+
+schema: ## write the database of a release that is being made: make schema RELEASE=0.1.0
+	$(GO) test -count=1 -run TestOpensTheDataOfEveryRelease ./cmd/belfry -release $(RELEASE)
 
 package: ## build a Debian package into dist/
 	@tools/setup run
