@@ -58,7 +58,7 @@ func (s *Service) KeepDraft(ctx context.Context, c commune.ID, p Person, d Draft
 		return Draft{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("key of %d characters", len(d.Key)))
 	}
 	for name, typed := range d.Answers {
-		if !slices.Contains(chosen.Fields, name) || len(typed) > maxTyped {
+		if !slices.Contains(form.Asked(chosen.Fields), name) || len(typed) > maxTyped {
 			return Draft{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("draft: %d bytes of %q", len(typed), name))
 		}
 	}

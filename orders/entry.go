@@ -13,6 +13,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
 )
 
 // Orders that a clerk makes for somebody at the counter, on the phone or by letter. They
@@ -143,14 +144,14 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	if err != nil {
 		return Order{}, err
 	}
-	typed, err := recheck(chosen, sub, of.DocumentLanguages())
+	typed, err := recheck(chosen, sub, of)
 	if err != nil {
 		return Order{}, err
 	}
 	if sub.Version != chosen.Version {
 		return Order{}, fault.New(fault.Conflict, "orders.product_changed", nil)
 	}
-	for _, name := range chosen.Fields {
+	for _, name := range form.Asked(chosen.Fields) {
 		if typed[name] != "" {
 			answers = append(answers, Answer{string(name), typed[name], FromPerson})
 		}

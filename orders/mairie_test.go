@@ -36,7 +36,7 @@ func atMairie(t *testing.T) *orderstest.World {
 
 func lifeForm() orders.Submission {
 	return orders.Submission{Product: "fr_life", Version: 1, Language: i18n.French, Key: orders.NewKey(), Answers: form.Answers{
-		form.DocumentLanguage: "fr", form.BirthPlace: "Lille", form.HomeAddress: "3 rue du Port, 59999 Saint-Aubin",
+		form.DocumentLanguage: "fr", form.BirthPlace: "Lille", form.HomeAddress: "3 rue du Port, 59999 Saint-Aubin", form.Contact: form.NoContact,
 	}}
 }
 

@@ -94,6 +94,8 @@ func (a Answer) In(l i18n.Language) string {
 		return register.Day(a.Value).In(l)
 	case string(form.DocumentLanguage):
 		return i18n.Language(a.Value).Name()
+	case string(form.Contact):
+		return i18n.T(l, "orders.contact."+a.Value)
 	}
 	return a.Value
 }
@@ -130,6 +132,8 @@ type Prefill struct {
 	Answers []Answer // read from card and register; none can be changed
 	// Languages in which the paper can be had; a single one is not asked for.
 	Languages []i18n.Language
+	// Contact is how the person wanted to be told last time; empty where that is not known.
+	Contact form.Answers
 	// Attention is not for the person's eyes in detail; where it is set the page says
 	// that a clerk will look at the order first ("orders.clerk_looks").
 	Attention Attention
@@ -209,7 +213,7 @@ func (o Order) DocumentLanguage() i18n.Language {
 	return i18n.Language(o.Answer(string(form.DocumentLanguage)))
 }
 
-// Email is where to tell the person, "" where they gave none.
+// Email is where to write to the person, "" where they did not choose that.
 func (o Order) Email() string { return o.Answer(string(form.Email)) }
 
 // Late says whether the promised day is over and the order still open.

@@ -47,7 +47,11 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
+	contact, err := s.Contact(ctx, c, p)
+	if err != nil {
+		return Prefill{}, err
+	}
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Contact: contact, Attention: attention}, nil
 }
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
@@ -207,7 +211,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
-	typed, err := recheck(chosen, sub, of.DocumentLanguages())
+	typed, err := recheck(chosen, sub, of)
 	if err != nil {
 		return Order{}, err
 	}
@@ -222,7 +226,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
-	for _, name := range chosen.Fields {
+	for _, name := range form.Asked(chosen.Fields) {
 		if typed[name] != "" {
 			answers = append(answers, Answer{string(name), typed[name], FromPerson})
 		}
@@ -232,19 +236,19 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 		return Order{}, err
 	}
 	r.Language = pageLanguage(of, sub.Language)
-	if err := s.add(ctx, r, sub.Key); err != nil {
+	if err := s.add(ctx, r, sub.Key, contactOf(typed)); err != nil {
 		return Order{}, err
 	}
 	return s.made(ctx, c, p.Subject, sub.Key, hash)
 }
 
 // recheck does not take the page's word that the answers were parsed.
-func recheck(p *catalogue.Product, sub Submission, languages []i18n.Language) (form.Answers, error) {
+func recheck(p *catalogue.Product, sub Submission, of *commune.Commune) (form.Answers, error) {
 	values := url.Values{}
 	for name, v := range sub.Answers {
 		values.Set(string(name), v)
 	}
-	typed, faults := form.Parse(p.Fields, values, languages)
+	typed, faults := form.Parse(p.Fields, values, of.DocumentLanguages(), of.Country)
 	if len(faults) > 0 || !formKey.MatchString(sub.Key) {
 		return nil, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("%d answers refused, key of %d characters", len(faults), len(sub.Key)))
 	}
@@ -322,8 +326,9 @@ func (s *Service) newOrder(ctx context.Context, of *commune.Commune, chosen *cat
 	return r, err
 }
 
-// add writes a new order, or nothing where its form has made one.
-func (s *Service) add(ctx context.Context, r row, key string) error {
+// add writes a new order, or nothing where its form has made one. It remembers how the person
+// wants to be told, and has them told that the order has arrived.
+func (s *Service) add(ctx context.Context, r row, key string, contact form.Answers) error {
 	by := Actor{ByCitizen, r.Subject, r.Name()}
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		var open int
@@ -346,6 +351,14 @@ func (s *Service) add(ctx context.Context, r row, key string) error {
 			return err
 		}
 		if err := dropDraft(tx, r.Commune, r.person, r.Product.ID); err != nil {
+			return err
+		}
+		if len(contact) > 0 {
+			if err := s.remember(tx, r.Commune, r.person, contact); err != nil {
+				return err
+			}
+		}
+		if err := s.received(tx, r); err != nil {
 			return err
 		}
 		if err := s.note(tx, r, by, "orders.submitted", r.SubmittedAt, map[string]string{"product": r.Product.ID}); err != nil {

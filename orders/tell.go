@@ -23,10 +23,23 @@ func (NoticeJob) Kind() string { return "orders.notice" }
 
 // tell has a mail sent about the state reached, where the person gave an address.
 func (s *Service) tell(tx *sqldb.Tx, r row, reached State) error {
+	return s.tellOf(tx, r, notice.Kind(reached))
+}
+
+func (s *Service) tellOf(tx *sqldb.Tx, r row, about notice.Kind) error {
 	if s.Mailer == nil || r.Email() == "" {
 		return nil
 	}
-	return s.Jobs.Insert(tx, NoticeJob{Commune: r.Commune, Order: r.ID, About: notice.Kind(reached)})
+	return s.Jobs.Insert(tx, NoticeJob{Commune: r.Commune, Order: r.ID, About: about})
+}
+
+// received has a mail sent that the order has arrived; not where its paper comes at once, of
+// which there is one to tell.
+func (s *Service) received(tx *sqldb.Tx, r row) error {
+	if r.Way == commune.FromSource && r.Attention == NoAttention {
+		return nil
+	}
+	return s.tellOf(tx, r, notice.Received)
 }
 
 // notify sends one notice. A crash after sending and before noting it sends it again,
@@ -57,6 +70,6 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 	}
 	at := s.now()
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		return addEvent(tx, j.Commune, j.Order, Event{At: at, Actor: Actor{Kind: ByService}, Kind: kind, Public: true})
+		return addEvent(tx, j.Commune, j.Order, Event{At: at, Actor: Actor{Kind: ByService}, Kind: kind, Public: true, Detail: map[string]string{"About": string(j.About)}})
 	})
 }

@@ -93,7 +93,7 @@ func TestAFormSentTwiceIsOneOrder(t *testing.T) {
 	w := newWorld(t)
 	b, p := w.citizen(orderstest.A, 1)
 	b.get("/fr/documents/residence/form")
-	b.post("/fr/documents/residence/form", nil).to(t)
+	b.post("/fr/documents/residence/form", url.Values{"contact": {"none"}}).to(t)
 	key := b.get("/fr/documents/residence/check").value("key")
 	var wait sync.WaitGroup
 	places := make([]string, 8)
@@ -135,7 +135,7 @@ func endpoints(o orders.Order, content string) []*http.Request {
 	return []*http.Request{
 		get("/fr/orders"), get("/fr/orders/" + o.ID), get("/fr/orders/" + o.ID + "/sent"), get("/fr/orders/" + o.ID + "/document"),
 		get("/fr/orders/" + o.ID + "/cancel"), post("/fr/orders/"+o.ID+"/cancel", nil),
-		get("/fr/papers"), get("/fr/account"), get("/fr/account/access"), post("/fr/account/sessions", url.Values{"others": {"1"}}),
+		get("/fr/papers"), get("/fr/account"), get("/fr/account/access"), get("/fr/account/contact"), post("/fr/account/contact", url.Values{"forget": {"1"}}), post("/fr/account/sessions", url.Values{"others": {"1"}}),
 		get("/fr/documents/residence/continue"), post("/fr/documents/residence/discard", nil),
 		get("/fr/documents/residence/form"), get("/fr/documents/residence/check"), post("/fr/documents/residence/send", url.Values{"key": {orders.NewKey()}}),
 		get("/fr/desk"), get("/fr/desk?show=closed"), get("/fr/desk?q=" + o.Reference), get("/fr/desk/orders/" + o.ID), get("/fr/desk/orders/" + o.ID + "/preview"),

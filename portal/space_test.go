@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
@@ -169,6 +170,70 @@ func TestAPersonSeesWhoLooked(t *testing.T) {
 	desk.get("/fr/desk/orders/" + o.ID)
 	said := text(b.get("/fr/account/access").doc)
 	if !strings.Contains(said, i18n.T("fr", orders.DidRead.Key())) || !strings.Contains(said, o.Reference) || !strings.Contains(said, "3 février 2026") || strings.Contains(said, "Claire") {
+		t.Errorf("the page says %s", said)
+	}
+}
+
+// How somebody is told is asked once, offered the next time, and theirs to change.
+func TestHowAPersonIsTold(t *testing.T) {
+	w := newWorld(t)
+	b, p := w.citizen(orderstest.A, 1)
+	form := b.get(residence + "form")
+	if strings.Contains(form.body, " checked") {
+		t.Error("something is chosen for the person")
+	}
+	for given, want := range map[string]string{"": "#contact", "contact=phone": "#phone", "contact=phone&phone=12": "#phone", "contact=email&email=x": "#email"} {
+		values, err := url.ParseQuery(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := b.post(residence+"form", values); a.status != 422 || !strings.Contains(a.body, `href="`+want+`"`) {
+			t.Errorf("%q: %d, the summary does not lead to %s", given, a.status, want)
+		}
+	}
+	b.post(residence+"form", url.Values{"contact": {"phone"}, "phone": {"0470/12.34.56"}, "email": {"no@example.be"}}).to(t)
+	check := b.get(residence + "check")
+	if said := text(check.doc); !strings.Contains(said, "+32470123456") || strings.Contains(said, "no@example.be") {
+		t.Errorf("the check page says %s", said)
+	}
+	b.post(residence+"send", url.Values{"key": {check.value("key")}}).to(t)
+	mine, err := w.Service.Mine(ctx, orderstest.A, p.Subject)
+	if err != nil || len(mine) != 1 {
+		t.Fatalf("%d orders, %v", len(mine), err)
+	}
+	desk := w.clerk(orderstest.A, 1, staff.Clerk)
+	if said := text(desk.get("/fr/desk/orders/" + mine[0].ID).doc); !strings.Contains(said, "+32470123456") {
+		t.Error("the clerk does not see the number")
+	}
+	if a := b.get("/fr/documents/life/form"); a.value("phone") != "+32470123456" {
+		t.Error("the next form does not offer it")
+	}
+	if to := b.post("/fr/account/contact", url.Values{"contact": {"email"}, "email": {"luc@example.be"}}).to(t); to != "/fr/account?kept=1" {
+		t.Errorf("to %s", to)
+	}
+	if a := b.get("/fr/account"); !strings.Contains(text(a.doc), "luc@example.be") {
+		t.Error("the page does not show the new choice")
+	}
+	b.post("/fr/account/contact", url.Values{"forget": {"1"}}).to(t)
+	if a := b.get("/fr/documents/life/form"); a.value("email") != "" || strings.Contains(a.body, " checked") {
+		t.Error("what was forgotten is offered")
+	}
+}
+
+// What the person was told stands on the order's page, and whether it went.
+func TestAPersonSeesWhatTheyWereTold(t *testing.T) {
+	w := newWorld(t)
+	o := w.Prepared(t, orderstest.A, 1)
+	w.Work(t)
+	w.Mail.Fail(fault.New(fault.Invalid, "mail.refused", nil))
+	if _, err := w.Service.Refuse(ctx, orderstest.A, o.ID, orderstest.Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "Non."}); err != nil {
+		t.Fatal(err)
+	}
+	w.Work(t)
+	b, _ := w.citizen(orderstest.A, 1)
+	said := text(b.get("/fr/orders/" + o.ID).doc)
+	received, refused := strings.Index(said, i18n.T("fr", "account.told.received")), strings.Index(said, i18n.T("fr", "account.told.refused")+" "+i18n.T("fr", "account.told.failed"))
+	if received < 0 || refused < received {
 		t.Errorf("the page says %s", said)
 	}
 }

@@ -83,7 +83,7 @@ func TestMoreIsAskedWithoutLosingTheForm(t *testing.T) {
 	theirs := card(w.Person("zandvoorde", 3))
 	theirs.ACR = rp.Substantial
 	other.signIn("/nl/documents/residence/form", theirs)
-	other.post("/nl/documents/residence/form", url.Values{"document_language": {"nl"}})
+	other.post("/nl/documents/residence/form", url.Values{"document_language": {"nl"}, "contact": {"none"}})
 	if a = other.get("/nl/documents/residence/check"); a.status != 200 {
 		t.Errorf("at zandvoorde: %d", a.status)
 	}

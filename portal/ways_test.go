@@ -23,7 +23,7 @@ import (
 func (b *browser) orders(t *testing.T) string {
 	t.Helper()
 	b.get("/fr/documents/residence/form")
-	b.post("/fr/documents/residence/form", url.Values{"document_language": {"fr"}}).to(t)
+	b.post("/fr/documents/residence/form", url.Values{"document_language": {"fr"}, "contact": {"none"}}).to(t)
 	return b.post("/fr/documents/residence/send", url.Values{"key": {b.get("/fr/documents/residence/check").value("key")}}).to(t)
 }
 

@@ -48,6 +48,7 @@ func (henri *tab) hasASilentRegister(w *world) {
 	henri.sees("Rue du Beffroi 71, 7999 Beaumarais")
 	henri.sees(i18n.T(i18n.French, "orders.origin.eid"))
 	henri.accessible("cards-04-form")
+	henri.click("label[for=contact-none]")
 	henri.click("main form button")
 	henri.at("/check")
 	henri.click(`form[action*="/send"] button`)

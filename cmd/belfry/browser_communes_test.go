@@ -81,6 +81,7 @@ func TestBrowserCommunes(t *testing.T) {
 	b.at("/form")
 	b.sees("Luc, Nathalie, Hugo, Emma")
 	b.accessible("communes-05-household-form")
+	b.click("label[for=contact-none]")
 	b.click(`form[action$="/form"] button`)
 	b.at("/check")
 	b.click(`form[action$="/send"] button`)

@@ -60,6 +60,7 @@ func TestBrowserMairie(t *testing.T) {
 	helene.click("main form button")
 	helene.waitFor(".govuk-error-summary")
 	helene.accessible("m08-form-error")
+	helene.click("label[for=contact-none]")
 	helene.fill("#birth_place", placeOfBirth)
 	helene.fill("#home_address", "3 rue du Port, 59999 Saint-Aubin")
 	helene.click("main form button")

@@ -23,6 +23,7 @@ func (b *tab) orders(w *world, commune, product string) {
 		b.withCard(w.card("sofie"), w.card("sofie").PIN)
 	}
 	b.at("/documents/" + product + "/form")
+	b.click("label[for=contact-none]")
 	b.click("main form button")
 	b.at("/check")
 	b.click(`form[action*="/send"] button`)

@@ -223,7 +223,7 @@ func (b *broken) newDealAt(commune string, citizen, desk *person) *deal {
 	d.citizen.follow("/documents/")
 	d.citizen.follow("/form")
 	d.citizen.want(200)
-	d.citizen.send("/form", "document_language", official[commune])
+	d.citizen.send("/form", "document_language", official[commune], "contact", "none")
 	d.citizen.want(200)
 	d.from = d.citizen.here()
 	b.deals = append(b.deals, d)

@@ -113,7 +113,7 @@ func TestNothingHappensTwice(t *testing.T) {
 	w := startWorld(t)
 	citizen := atCard(w, "beaumarais")
 	citizen.signIn(w, w.card("luc"))
-	citizen.send("/form", "document_language", "fr")
+	citizen.send("/form", "document_language", "fr", "contact", "none")
 	t.Run("double click on send", func(t *testing.T) {
 		form := citizen.form("/send")
 		values, action := fieldsOf(form), citizen.resolve(attr(form, "action"))
@@ -186,7 +186,7 @@ func TestAClerkDoesNotDecideForThemselves(t *testing.T) {
 	claire.follow("/documents/")
 	claire.follow("/form")
 	claire.want(200, "Dubois")
-	claire.send("/form", "document_language", "fr")
+	claire.send("/form", "document_language", "fr", "contact", "none")
 	claire.send("/send")
 	claire.want(200)
 	order := strings.TrimSuffix(claire.at.String(), "/sent")

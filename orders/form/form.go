@@ -27,13 +27,17 @@ type Name string
 
 const (
 	DocumentLanguage Name = "document_language" // one of those in which the commune issues
-	Email            Name = "email"             // optional: where to say that the paper is ready
-	BirthPlace       Name = "birth_place"       // where no register tells it
-	HomeAddress      Name = "home_address"      // likewise
+	// Email asks how to tell the person that the paper is ready, which is three answers:
+	// Contact, Email and Phone.
+	Email       Name = "email"
+	Contact     Name = "contact"      // ByEmail, ByPhone or NoContact
+	Phone       Name = "phone"        // in the form of E.164: "+32470123456"
+	BirthPlace  Name = "birth_place"  // where no register tells it
+	HomeAddress Name = "home_address" // likewise
 )
 
 // Names lists every question there is.
-var Names = []Name{DocumentLanguage, Email, BirthPlace, HomeAddress}
+var Names = []Name{DocumentLanguage, Contact, Email, Phone, BirthPlace, HomeAddress}
 
 // Known says whether there is such a question.
 func (n Name) Known() bool { return slices.Contains(Names, n) }
@@ -52,12 +56,20 @@ type Answers map[Name]string
 type Errors map[Name]string
 
 // Parse reads the answers to the questions asked. Languages are those in which the
-// commune issues papers; a single one needs no answer. Values of other names are
-// ignored (the page's own: its key, its token). Where Errors is not empty the
+// commune issues papers; a single one needs no answer. A phone number without a country is
+// one of country ("fr", or Belgium). Values of other names are ignored (the page's own: its
+// key, its token). Where Errors is not empty the
 // answers are good for filling the form again and for nothing else.
-func Parse(asked []Name, values url.Values, languages []i18n.Language) (Answers, Errors) {
+func Parse(asked []Name, values url.Values, languages []i18n.Language, country string) (Answers, Errors) {
 	answers, faults := Answers{}, Errors{}
 	for _, name := range asked {
+		switch name {
+		case Email:
+			parseContact(values, country, answers, faults)
+			continue
+		case Contact, Phone:
+			continue // with Email
+		}
 		answer, key := parse(name, values[string(name)], languages)
 		if answer != "" {
 			answers[name] = answer
@@ -80,8 +92,6 @@ func parse(name Name, given []string, languages []i18n.Language) (answer, fault 
 	switch name {
 	case DocumentLanguage:
 		return parseLanguage(raw, languages)
-	case Email:
-		return parseEmail(raw)
 	case BirthPlace:
 		return parseLine(raw, maxPlace)
 	case HomeAddress:

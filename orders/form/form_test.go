@@ -22,16 +22,16 @@ func TestParse(t *testing.T) {
 		faults    form.Errors
 	}{
 		"all answered": {url.Values{"document_language": {"nl"}, "email": {" sofie@example.be "}}, both,
-			form.Answers{"document_language": "nl", "email": "sofie@example.be"}, nil},
-		"a single language is not asked": {url.Values{}, both[:1], form.Answers{"document_language": "fr"}, nil},
-		"no language":                    {url.Values{}, both, nil, form.Errors{"document_language": "orders.form.language_missing"}},
-		"English is not issued":          {url.Values{"document_language": {"en"}}, both, nil, form.Errors{"document_language": "orders.form.language_wrong"}},
-		"twice the same question":        {url.Values{"document_language": {"fr", "nl"}}, both, nil, form.Errors{"document_language": "orders.form.twice"}},
-		"other fields are not answers":   {url.Values{"document_language": {"fr"}, "state": {"issued"}}, both, form.Answers{"document_language": "fr"}, nil},
+			form.Answers{"document_language": "nl", "contact": "email", "email": "sofie@example.be"}, nil},
+		"a single language is not asked": {url.Values{"contact": {"none"}}, both[:1], form.Answers{"document_language": "fr", "contact": "none"}, nil},
+		"no language":                    {url.Values{"contact": {"none"}}, both, form.Answers{"contact": "none"}, form.Errors{"document_language": "orders.form.language_missing"}},
+		"English is not issued":          {url.Values{"document_language": {"en"}, "contact": {"none"}}, both, form.Answers{"contact": "none"}, form.Errors{"document_language": "orders.form.language_wrong"}},
+		"twice the same question":        {url.Values{"document_language": {"fr", "nl"}, "contact": {"none"}}, both, form.Answers{"contact": "none"}, form.Errors{"document_language": "orders.form.twice"}},
+		"other fields are not answers":   {url.Values{"document_language": {"fr"}, "contact": {"none"}, "state": {"issued"}}, both, form.Answers{"document_language": "fr", "contact": "none"}, nil},
 		"a wrong address comes back": {url.Values{"document_language": {"fr"}, "email": {"sofie"}}, both,
-			form.Answers{"document_language": "fr", "email": "sofie"}, form.Errors{"email": "orders.form.email_wrong"}},
+			form.Answers{"document_language": "fr", "contact": "email", "email": "sofie"}, form.Errors{"email": "orders.form.email_wrong"}},
 	} {
-		answers, faults := form.Parse([]form.Name{form.DocumentLanguage, form.Email}, c.values, c.languages)
+		answers, faults := form.Parse([]form.Name{form.DocumentLanguage, form.Email}, c.values, c.languages, "")
 		if len(answers) != len(c.answers) || len(faults) != len(c.faults) {
 			t.Errorf("%s: %v %v", name, answers, faults)
 		}
@@ -64,7 +64,7 @@ func TestEmail(t *testing.T) {
 		"a\x00@example.be":                       "orders.form.characters",
 		strings.Repeat("a", 250) + "@example.be": "orders.form.too_long",
 	} {
-		_, faults := form.Parse([]form.Name{form.Email}, url.Values{"email": {address}}, both)
+		_, faults := form.Parse([]form.Name{form.Email}, url.Values{"email": {address}}, both, "")
 		if faults[form.Email] != want {
 			t.Errorf("%q: %q, want %q", address, faults[form.Email], want)
 		}
@@ -77,12 +77,12 @@ func TestLines(t *testing.T) {
 		" 12, rue du Beffroi, 59300 Saint-Aubin ": "", "": "orders.form.missing", "  ": "orders.form.missing",
 		"12, rue\nX": "orders.form.characters", "a\u202eb": "orders.form.characters", strings.Repeat("é", 201): "orders.form.too_long",
 	} {
-		answers, faults := form.Parse([]form.Name{form.HomeAddress}, url.Values{"home_address": {given}}, both)
+		answers, faults := form.Parse([]form.Name{form.HomeAddress}, url.Values{"home_address": {given}}, both, "")
 		if faults[form.HomeAddress] != want || want == "" && answers[form.HomeAddress] != strings.TrimSpace(given) {
 			t.Errorf("%.20q: %q %q", given, answers[form.HomeAddress], faults[form.HomeAddress])
 		}
 	}
-	if _, faults := form.Parse([]form.Name{form.BirthPlace}, url.Values{"birth_place": {"Lille", "Paris"}}, both); faults[form.BirthPlace] == "" {
+	if _, faults := form.Parse([]form.Name{form.BirthPlace}, url.Values{"birth_place": {"Lille", "Paris"}}, both, ""); faults[form.BirthPlace] == "" {
 		t.Error("two places of birth")
 	}
 }
@@ -140,7 +140,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("fr", strings.Repeat("\u0301", 300)+"@b.be")
 	f.Fuzz(func(t *testing.T, language, email string) {
-		answers, faults := form.Parse(form.Names, url.Values{"document_language": {language}, "email": {email}}, both)
+		answers, faults := form.Parse(form.Names, url.Values{"document_language": {language}, "email": {email}}, both, "")
 		for name, v := range answers {
 			if !utf8.ValidString(v) || !form.Clean(v) || !norm.NFC.IsNormalString(v) || utf8.RuneCountInString(v) > 254 {
 				t.Errorf("%s: %+q", name, v)

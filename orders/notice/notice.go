@@ -35,15 +35,16 @@ type Mailer interface {
 type Kind string
 
 const (
-	Issued  Kind = "issued"
-	Refused Kind = "refused"
+	Received Kind = "received" // the order has arrived
+	Issued   Kind = "issued"
+	Refused  Kind = "refused"
 	// Withdrawn: a paper that the person has no longer stands.
 	Withdrawn Kind = "withdrawn"
 	Asked     Kind = "asked" // the commune has a question
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Issued, Refused, Withdrawn, Asked}
+var Kinds = []Kind{Received, Issued, Refused, Withdrawn, Asked}
 
 // Words fills subject and text of a notice: link leads to the order's page, where
 // the person signs in again.

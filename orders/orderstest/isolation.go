@@ -49,9 +49,14 @@ func isolation(t *testing.T, w *World) {
 		},
 		"OfForm":    func() bool { _, err := s.OfForm(ctx, B, written.Subject, writtenForm.Key); return missing(err) },
 		"KeepDraft": func() bool { _, err := s.KeepDraft(ctx, "nowhere", begun, DraftOf(nil)); return err != nil },
-		"Draft":     func() bool { d, err := s.Draft(ctx, B, begun, "residence"); return err == nil && !d.Kept() },
-		"Drafts":    func() bool { list, err := s.Drafts(ctx, B, begun); return err == nil && len(list) == 0 },
-		"DropDraft": func() bool { return s.DropDraft(ctx, B, begun, "residence") == nil },
+		"Contact": func() bool {
+			known, err := s.Contact(ctx, B, w.Person(A, 3))
+			return err == nil && len(known) == 0
+		},
+		"SetContact": func() bool { return s.SetContact(ctx, B, w.Person(A, 3), nil) == nil },
+		"Draft":      func() bool { d, err := s.Draft(ctx, B, begun, "residence"); return err == nil && !d.Kept() },
+		"Drafts":     func() bool { list, err := s.Drafts(ctx, B, begun); return err == nil && len(list) == 0 },
+		"DropDraft":  func() bool { return s.DropDraft(ctx, B, begun, "residence") == nil },
 		"IssuedTo": func() bool {
 			page, err := s.IssuedTo(ctx, B, []string{issued.Subject}, "")
 			return err == nil && len(page.Orders) == 0

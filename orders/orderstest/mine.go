@@ -211,3 +211,56 @@ func looks(t *testing.T, w *World) {
 	}
 	w.Auditor.Fail(nil)
 }
+
+// contacts: the choice is remembered sealed from one order to the next, is the person's to
+// change and to forget, and an order keeps its own.
+func contacts(t *testing.T, w *World) {
+	s, p := w.Service, w.Person(A, 1)
+	same := p
+	same.Subject = "another-name"
+	known := func(c orders.Person) form.Answers {
+		t.Helper()
+		pre, err := s.Prefill(ctx, A, c, "residence")
+		ok(t, err)
+		return pre.Contact
+	}
+	if got := known(p); len(got) != 0 {
+		t.Errorf("known before anything: %v", got)
+	}
+	f := w.Form(A)
+	f.Answers = form.Answers{form.DocumentLanguage: "fr", form.Contact: form.ByPhone, form.Phone: "0470 12 34 56"}
+	o, err := s.Submit(ctx, A, p, f)
+	ok(t, err)
+	if o.Email() != "" || o.Answer(string(form.Phone)) != "+32470123456" || o.Answer(string(form.Contact)) != form.ByPhone {
+		t.Errorf("the order has %+v", o.Answers)
+	}
+	if got := known(same); !maps.Equal(got, form.Answers{form.Contact: form.ByPhone, form.Phone: "+32470123456"}) {
+		t.Errorf("remembered %v", got)
+	}
+	if got := known(w.Person(A, 2)); len(got) != 0 {
+		t.Errorf("somebody else is offered %v", got)
+	}
+	w.Work(t)
+	if n := len(w.Mail.Sent()); n != 0 {
+		t.Errorf("%d mails to somebody without an address", n)
+	}
+	ok(t, s.SetContact(ctx, A, p, form.Answers{form.Contact: form.ByEmail, form.Email: "later@example.be", form.BirthPlace: "Lille"}))
+	if got := known(p); !maps.Equal(got, form.Answers{form.Contact: form.ByEmail, form.Email: "later@example.be"}) {
+		t.Errorf("changed to %v", got)
+	}
+	if now := w.Get(t, A, o.ID); now.Email() != "" {
+		t.Error("an order under way has changed")
+	}
+	for table, text := range dump(t, w.DB) {
+		if strings.Contains(text, "later@example.be") {
+			t.Errorf("it is readable in %s", table)
+		}
+	}
+	for _, bad := range []form.Answers{{form.Contact: "pigeon"}, {form.Contact: form.ByEmail, form.Email: "x"}, {form.Contact: form.ByPhone}} {
+		wants(t, s.SetContact(ctx, A, p, bad), fault.Invalid, "orders.form.invalid")
+	}
+	ok(t, s.SetContact(ctx, A, p, nil))
+	if got := known(p); len(got) != 0 {
+		t.Errorf("after it was forgotten: %v", got)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/notice"
 )
 
 // Who sees what, and who does not.
@@ -179,20 +180,41 @@ func personSees(t *testing.T, w *World) {
 	}
 }
 
-func mail(t *testing.T, w *World) {
-	o := w.Issued(t, A, 1)
-	sent := w.Mail.Sent()
-	if len(sent) != 1 {
-		t.Fatalf("%d mails", len(sent))
-	}
-	m := sent[0]
-	if m.To != "somebody@example.be" || m.ID != "issued."+o.ID || m.Language != i18n.French || !strings.Contains(m.Text, "https://guichet.beaumarais.example/fr/orders/"+o.ID) {
+// told holds a mail to what mails may say.
+func told(t *testing.T, o orders.Order, m notice.Message) {
+	t.Helper()
+	if m.To != "somebody@example.be" || !strings.Contains(m.Text, "/fr/orders/"+o.ID) {
 		t.Errorf("%+v", m)
 	}
 	for _, secret := range []string{"Lambert", "Beffroi", "résidence", o.Paper.Code, string(o.Paper.Number)} {
 		if strings.Contains(m.Subject+m.Text, secret) {
 			t.Errorf("the mail tells %q", secret)
 		}
+	}
+}
+
+// told are the mails about something, by the beginning of their IDs.
+func (w *World) told(about string) (list []notice.Message) {
+	for _, m := range w.Mail.Sent() {
+		if strings.HasPrefix(m.ID, about+".") {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+func mail(t *testing.T, w *World) {
+	o := w.Issued(t, A, 1)
+	sent := w.Mail.Sent()
+	if len(sent) != 2 {
+		t.Fatalf("%d mails", len(sent))
+	}
+	for _, m := range sent {
+		told(t, o, m)
+	}
+	m := w.told("issued")[0]
+	if m.To != "somebody@example.be" || m.ID != "issued."+o.ID || m.Language != i18n.French || !strings.Contains(m.Text, "https://guichet.beaumarais.example/fr/orders/"+o.ID) {
+		t.Errorf("%+v", m)
 	}
 	refused := w.Prepared(t, A, 2)
 	_, err := w.Service.Refuse(ctx, A, refused.ID, Clerk(1), orders.Reasons{Ground: orders.DataWrong, Text: "Un secret."})
@@ -205,12 +227,13 @@ func mail(t *testing.T, w *World) {
 	w.Mail.Fail(nil)
 	f := w.Form(A)
 	delete(f.Answers, form.Email)
+	f.Answers[form.Contact] = form.NoContact
 	silent, err := w.Service.Submit(ctx, A, w.Person(A, 3), f)
 	ok(t, err)
 	_, err = w.Service.Refuse(ctx, A, silent.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
 	ok(t, err)
 	w.Work(t)
-	if n := len(w.Mail.Sent()); n != 1 {
+	if n := len(w.Mail.Sent()); n != 2 {
 		t.Errorf("%d mails, one of them to nobody", n)
 	}
 	for name, bad := range map[string]orders.Reasons{"no text": {Ground: orders.OtherGround}, "no ground": {Text: "non"}} {

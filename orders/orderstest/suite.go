@@ -18,6 +18,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/document"
 	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/notice"
 	"github.com/belfry-eid/belfry/orders/register"
 )
 
@@ -68,6 +69,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"what was begun is forgotten":      draftsEnd,
 		"a person's papers":                issuedTo,
 		"who looked":                       looks,
+		"how a person is told":             contacts,
 		"signed by a clerk's card":         signedByClerk,
 		"signed once":                      signedOnce,
 		"what is ready":                    ready,
@@ -115,9 +117,14 @@ func ok(t testing.TB, err error) {
 	}
 }
 
+// kinds are those of events, without the mail that says that an order has arrived: it goes
+// when there is time.
 func kinds(events []orders.Event) string {
 	var list []string
 	for _, e := range events {
+		if e.Detail["About"] == string(notice.Received) {
+			continue
+		}
 		list = append(list, string(e.Kind))
 	}
 	return strings.Join(list, " ")
@@ -246,7 +253,7 @@ func sentTwice(t *testing.T, w *World) {
 	if o, err := w.Service.Submit(ctx, A, p, f); err != nil || o.ID != mine[0].ID || o.State != orders.InReview {
 		t.Errorf("sent again later: %v", err)
 	}
-	f.Answers = form.Answers{form.DocumentLanguage: "fr"}
+	f.Answers = form.Answers{form.DocumentLanguage: "fr", form.Contact: form.NoContact}
 	_, err = w.Service.Submit(ctx, A, p, f)
 	if args := wants(t, err, fault.Conflict, "orders.form_used"); args["Reference"] != mine[0].Reference {
 		t.Errorf("reference %v", args)

@@ -44,7 +44,7 @@ func askedAndAnswered(t *testing.T, w *World) {
 		t.Errorf("asked: %s, %+v since %s", o.State, o.Assignee, o.PausedAt)
 	}
 	w.Work(t)
-	sent := w.Mail.Sent()
+	sent := w.told("asked")
 	if len(sent) != 1 || sent[0].ID != "asked.1."+o.ID || strings.Contains(sent[0].Subject+sent[0].Text, "carte") || strings.Contains(sent[0].Text, "Lambert") {
 		t.Errorf("mail: %+v", sent)
 	}

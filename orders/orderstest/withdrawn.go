@@ -87,7 +87,7 @@ func withdrawn(t *testing.T, w *World) {
 			}
 		}
 	}
-	if sent := w.Mail.Sent(); len(sent) != 2 || sent[1].ID != "withdrawn."+o.ID {
+	if sent := w.told("withdrawn"); len(sent) != 1 || sent[0].ID != "withdrawn."+o.ID {
 		t.Errorf("mails: %v", sent)
 	}
 	_, err = w.Service.Document(ctx, A, o.ID, o.Subject)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -65,6 +66,9 @@ type account struct {
 	Others   bool // more than the one that asks
 	End      string
 	Access   string
+	Contact  []orders.Answer // how the person is told; empty where that is not known
+	Change   string
+	Kept     bool // it was just changed
 	Ended    bool
 	Idle     int // minutes
 }
@@ -75,8 +79,19 @@ func (p *Pages) account(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	known, err := p.orders.Contact(r.Context(), v.Commune.ID, person(v))
+	if err != nil {
+		return err
+	}
+	var contact []orders.Answer
+	for _, name := range form.Asked([]form.Name{form.Email}) {
+		if known[name] != "" {
+			contact = append(contact, orders.Answer{Name: string(name), Value: known[name]})
+		}
+	}
 	return p.render(w, "account", v.Frame(w, r, v.T("account.title")), account{
 		Sessions: open, Others: len(open) > 1, End: v.To(visit.AccountPath + "/sessions"), Access: v.To(visit.AccountPath + "/access"),
+		Contact: contact, Change: v.To(visit.AccountPath + "/contact"), Kept: r.URL.Query().Has("kept"),
 		Ended: r.URL.Query().Has("ended"), Idle: int(session.Idle / time.Minute),
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -49,6 +50,8 @@ type Orders interface {
 	Draft(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Draft, error)
 	Drafts(ctx context.Context, c commune.ID, p orders.Person) ([]orders.Draft, error)
 	DropDraft(ctx context.Context, c commune.ID, p orders.Person, product string) error
+	Contact(ctx context.Context, c commune.ID, p orders.Person) (form.Answers, error)
+	SetContact(ctx context.Context, c commune.ID, p orders.Person, typed form.Answers) error
 	IssuedTo(ctx context.Context, c commune.ID, subjects []string, after string) (orders.PapersPage, error)
 	Looks(ctx context.Context, c commune.ID, subjects []string) ([]orders.Look, error)
 }
@@ -104,6 +107,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	signed("GET /papers", p.papers)
 	signed("GET "+visit.AccountPath, p.account)
 	signed("POST "+visit.AccountPath+"/sessions", p.endSessions)
+	signed("GET "+visit.AccountPath+"/contact", p.contact)
+	signed("POST "+visit.AccountPath+"/contact", p.setContact)
 	signed("GET "+visit.AccountPath+"/access", p.access)
 	signed("GET /orders", p.mine)
 	signed("GET /orders/{id}", p.order)
@@ -231,6 +236,7 @@ type order struct {
 	Relayed  bool // sealed by a register, not by the commune
 	AtOnce   bool // the register is being asked
 	Unread   bool // a screen reader reads the paper badly
+	Told     []told
 }
 
 // load is the order of the page, made by the visitor under any name of theirs.
@@ -256,7 +262,7 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 	if wd := o.Withdrawal; wd != nil && !wd.Replaceable() {
 		c.Instead = v.To("/orders/" + wd.ReplacedBy)
 	}
-	c.Thread = threadOf(v, o)
+	c.Thread, c.Told = threadOf(v, o), toldOf(o)
 	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
 	if o.Paper != nil {
 		c.Relayed = o.Paper.Source != ""

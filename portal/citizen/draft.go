@@ -73,6 +73,11 @@ func (p *Pages) begin(r *http.Request) (draft, *catalogue.Product, error) {
 	if d.Key == "" || d.Order != "" {
 		d = draft{Key: orders.NewKey(), Typed: form.Answers{}}
 	}
+	if len(d.Typed) == 0 {
+		for name, typed := range known.Contact {
+			d.Typed[name] = typed
+		}
+	}
 	if d.Version != known.Product.Version { // it may ask for something else
 		d.Version, d.Complete = known.Product.Version, false
 	}
@@ -150,23 +155,18 @@ func (p *Pages) resume(w http.ResponseWriter, r *http.Request) error {
 	if d.Complete {
 		return web.See(w, r, at+"/check")
 	}
-	return web.See(w, r, at+"/form#"+string(unanswered(pr, d)))
+	return web.See(w, r, at+"/form#"+string(unanswered(pr, d, v.Commune.Country)))
 }
 
 // unanswered is the first question of a form that lacks a good answer.
-func unanswered(pr *catalogue.Product, d draft) form.Name {
+func unanswered(pr *catalogue.Product, d draft, country string) form.Name {
 	values := map[string][]string{}
 	for name, typed := range d.Typed {
 		values[string(name)] = []string{typed}
 	}
-	_, faults := form.Parse(pr.Fields, values, d.Languages)
-	for _, name := range pr.Fields {
+	_, faults := form.Parse(pr.Fields, values, d.Languages, country)
+	for _, name := range form.Asked(pr.Fields) {
 		if faults[name] != "" {
-			return name
-		}
-	}
-	for _, name := range pr.Fields {
-		if d.Typed[name] == "" && !(name == form.DocumentLanguage && len(d.Languages) == 1) {
 			return name
 		}
 	}

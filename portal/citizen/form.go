@@ -24,7 +24,7 @@ type field struct {
 	Error    string
 	Choices  []choice // for a question with a few answers
 	Describe string   // ids of hint and error, for aria-describedby
-	Email    bool
+	Ways     *ways    // for the question how to tell the person; nil for others
 }
 
 type choice struct {
@@ -62,6 +62,12 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 		if name == form.DocumentLanguage && len(d.Languages) == 1 {
 			continue // nothing to choose
 		}
+		if name == form.Email {
+			asked := waysOf(v, d.Typed, faults)
+			c.Errors = append(c.Errors, asked.faults()...)
+			c.Fields = append(c.Fields, field{Ways: asked})
+			continue
+		}
 		f := question(v, name, d, faults[name])
 		if f.Error != "" {
 			c.Errors = append(c.Errors, page.Fault{Field: f.target(), Text: f.Error})
@@ -72,7 +78,7 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 }
 
 func question(v *visit.Visit, name form.Name, d draft, fault string) field {
-	f := field{Name: string(name), Label: v.T(name.LabelKey()), Hint: v.T(name.HintKey()), Value: d.Typed[name], Email: name == form.Email}
+	f := field{Name: string(name), Label: v.T(name.LabelKey()), Hint: v.T(name.HintKey()), Value: d.Typed[name]}
 	f.Describe = f.Name + "-hint"
 	if fault != "" {
 		f.Error = v.T(fault)
@@ -113,7 +119,7 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	if d.Order != "" { // the back button, after sending
 		return web.See(w, r, v.To("/orders/"+d.Order))
 	}
-	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages)
+	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages, v.Commune.Country)
 	d.Typed, d.Complete = typed, len(faults) == 0
 	if d, err = p.keepTyped(r, d); err != nil {
 		return err
@@ -179,7 +185,10 @@ func lines(v *visit.Visit, pr *catalogue.Product, d draft, at string) []line {
 	for _, a := range d.Read {
 		list = append(list, line{Label: v.T(a.LabelKey()), Value: a.In(v.Language), Origin: a.Origin})
 	}
-	for _, name := range pr.Fields {
+	for _, name := range form.Asked(pr.Fields) {
+		if (name == form.Email || name == form.Phone) && d.Typed[name] == "" {
+			continue // another way was chosen
+		}
 		a := orders.Answer{Name: string(name), Value: d.Typed[name], Origin: orders.FromPerson}
 		l := line{Label: v.T(a.LabelKey()), Value: a.In(v.Language), Origin: a.Origin, Change: at + "#" + a.Name}
 		switch {

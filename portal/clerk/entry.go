@@ -177,7 +177,10 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
-	for _, name := range pr.Fields {
+	for _, name := range form.Asked(pr.Fields) {
+		if name == form.Contact {
+			continue // what is filled in says it
+		}
 		f := entryField{Name: string(name), Label: v.T(name.LabelKey()), Hint: v.T(name.HintKey()), Value: typed[name]}
 		if name == form.DocumentLanguage {
 			if len(d.Languages) == 1 {
@@ -213,7 +216,10 @@ func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
 	if d.Order != "" { // the back button, or a second click
 		return web.See(w, r, v.To("/desk/orders/"+d.Order))
 	}
-	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages)
+	if r.PostForm.Get(string(form.Email))+r.PostForm.Get(string(form.Phone)) == "" {
+		r.PostForm.Set(string(form.Contact), form.NoContact) // whoever is there is told there
+	}
+	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages, v.Commune.Country)
 	if len(faults) > 0 {
 		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults)
 	}

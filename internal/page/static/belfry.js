@@ -16,13 +16,14 @@ for (const form of document.querySelectorAll('form[data-once]')) {
 const person = document.querySelector('.b-person span')?.textContent.trim();
 for (const form of document.querySelectorAll('form[data-keep]')) {
   const place = `typed ${new URL(form.action).pathname}`;
-  const fields = () => [...form.elements].filter((f) => f.name && ['radio', 'email', 'text', 'textarea'].includes(f.type));
+  const fields = () => [...form.elements].filter((f) => f.name && ['radio', 'email', 'tel', 'text', 'textarea'].includes(f.type));
   const kept = JSON.parse(sessionStorage.getItem(place) || 'null');
   sessionStorage.removeItem(place);
   if (kept && kept.person === person && !document.querySelector('.govuk-error-summary')) {
     for (const f of fields()) {
-      if (f.type === 'radio') f.checked ||= kept.values[f.name] === f.value;
-      else f.value ||= kept.values[f.name] || '';
+      if (!(f.name in kept.values)) continue;
+      if (f.type === 'radio') f.checked = kept.values[f.name] === f.value;
+      else f.value = kept.values[f.name];
     }
   }
   form.addEventListener('submit', () => {
@@ -30,6 +31,11 @@ for (const form of document.querySelectorAll('form[data-keep]')) {
     for (const f of fields()) if (f.type !== 'radio' || f.checked) values[f.name] = f.value;
     sessionStorage.setItem(place, JSON.stringify({ person, values }));
   });
+}
+
+// Where a form is sent on or discarded, the commune has kept what was typed, or is to forget it.
+for (const form of document.querySelectorAll('form[action$="/send"], form[action$="/discard"]')) {
+  sessionStorage.removeItem(`typed ${new URL(form.action).pathname.replace(/(send|discard)$/, 'form')}`);
 }
 
 // A page that comes back from the browser's memory may be sent again.
