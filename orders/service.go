@@ -127,14 +127,24 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{Config: cfg, vault: vault, delegations: delegations}
-	jobs.Handle(cfg.Jobs, s.seal)
-	jobs.Handle(cfg.Jobs, s.relay)
-	jobs.Handle(cfg.Jobs, s.notify)
+	jobs.Handle(cfg.Jobs, unlessGone(s.seal))
+	jobs.Handle(cfg.Jobs, unlessGone(s.relay))
+	jobs.Handle(cfg.Jobs, unlessGone(s.notify))
 	jobs.Handle(cfg.Jobs, s.renew, jobs.Timeout(renewFor))
 	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)
 	jobs.Handle(cfg.Jobs, s.sweep)
 	jobs.Every(cfg.Jobs, SweepJob{}, sweepEvery)
 	return s, nil
+}
+
+// unlessGone ends a job whose order is there no more: that of a training commune, emptied since.
+func unlessGone[A jobs.Args](work func(context.Context, A) error) func(context.Context, A) error {
+	return func(ctx context.Context, a A) error {
+		if err := work(ctx, a); !errors.Is(err, errNotFound) {
+			return err
+		}
+		return nil
+	}
 }
 
 var (

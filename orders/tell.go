@@ -6,6 +6,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/notice"
 )
@@ -61,6 +62,9 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 		m.ID = fmt.Sprintf("%s.%d.%s", j.About, j.Seq, r.ID)
 	}
 	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID)
+	if of.Training {
+		m.Subject, m.Text = i18n.T(l, "training.subject", "Subject", m.Subject), i18n.T(l, "training.text")+"\n\n"+m.Text
+	}
 	kind := EventNotified
 	if err := s.Mailer.Send(ctx, m); err != nil {
 		if fault.KindOf(err) != fault.Invalid {

@@ -10,7 +10,8 @@ import (
 // keeps the way it was begun on; what the register cannot give comes to a clerk.
 
 // Way is how a commune comes by a product's paper: as it has set, else as the catalogue
-// says. Where this install asks no register, or has no source that seals, a clerk attaches it.
+// says. Where this install asks no register, or has no source that seals, and in
+// a training commune in place of such a source, a clerk attaches it.
 func (s *Service) Way(c commune.ID, product string) (commune.Way, error) {
 	p, err := s.Product(c, product)
 	if err != nil {
@@ -32,7 +33,9 @@ func (s *Service) way(of *commune.Commune, p *catalogue.Product) commune.Way {
 		w = commune.Made
 	}
 	switch {
-	case w == commune.FromSource && !s.sealedBy(p), w == commune.Made && p.Registered() && s.Register == nil:
+	case w == commune.FromSource && (of.Training || !s.sealedBy(p)): // what a register seals is good, and bears no mark of ours
+		return commune.Attached
+	case w == commune.Made && p.Registered() && s.Register == nil:
 		return commune.Attached
 	}
 	return w

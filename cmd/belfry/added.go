@@ -20,14 +20,15 @@ type added struct {
 }
 
 type addedCommune struct {
-	ID      commune.ID               `toml:"id"`
-	Country string                   `toml:"country,omitempty"`
-	NIS     string                   `toml:"nis"`
-	Name    map[i18n.Language]string `toml:"name,inline"`
-	Origins []string                 `toml:"origins"`
-	Regime  commune.Regime           `toml:"language_regime"`
-	Theme   *addedTheme              `toml:"theme,omitempty"`
-	Contact *addedContact            `toml:"contact,omitempty"`
+	ID       commune.ID               `toml:"id"`
+	Country  string                   `toml:"country,omitempty"`
+	NIS      string                   `toml:"nis"`
+	Name     map[i18n.Language]string `toml:"name,inline"`
+	Origins  []string                 `toml:"origins"`
+	Regime   commune.Regime           `toml:"language_regime"`
+	Training bool                     `toml:"training,omitempty"`
+	Theme    *addedTheme              `toml:"theme,omitempty"`
+	Contact  *addedContact            `toml:"contact,omitempty"`
 }
 
 type addedTheme struct {

@@ -8,9 +8,10 @@ import (
 )
 
 type communeCmd struct {
-	Add  addCommuneCmd `cmd:"" help:"Add a commune to the settings."`
-	List listCommunes  `cmd:"" help:"List the communes of this install, their languages and their seals."`
-	Key  keyCmd        `cmd:"" help:"The key of a commune's seal."`
+	Add   addCommuneCmd `cmd:"" help:"Add a commune to the settings."`
+	List  listCommunes  `cmd:"" help:"List the communes of this install, their languages and their seals."`
+	Key   keyCmd        `cmd:"" help:"The key of a commune's seal."`
+	Reset resetCmd      `cmd:"" help:"Empty a training commune: its orders, papers and numbers."`
 }
 
 type addCommuneCmd struct {
@@ -25,6 +26,8 @@ type addCommuneCmd struct {
 	City    string                   `help:"Postal code and locality."`
 	Phone   string                   `help:"Where people call."`
 	Email   string                   `help:"Where people write."`
+
+	Training bool `help:"A commune to practise in: its papers are specimens, and it can be emptied."`
 }
 
 // Run writes the commune into the settings file, where the rest of it can be changed.
@@ -33,7 +36,7 @@ func (c *addCommuneCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	one := addedCommune{ID: c.ID, NIS: c.NIS, Regime: c.Regime, Name: c.Name, Origins: c.Origins}
+	one := addedCommune{ID: c.ID, NIS: c.NIS, Regime: c.Regime, Name: c.Name, Origins: c.Origins, Training: c.Training}
 	if c.Regime == "france" {
 		one.Country = commune.France
 	}
@@ -61,6 +64,9 @@ func (c *listCommunes) Run() error {
 		seal := "no seal"
 		if k, ok := s.seal(home.ID, false); ok {
 			seal = fmt.Sprintf("seal %q of token %q, level %s", k.Key, k.Token, k.Level)
+		}
+		if home.Training {
+			seal += ", for training"
 		}
 		fmt.Printf("%s\t%s\t%s\t%s\n", home.ID, home.Origin(), home.SpeaksOf(), seal)
 	}

@@ -5,6 +5,7 @@
 //	belfry commune add ID                 a commune more, in the settings file
 //	belfry commune key make ID            its key, made in the token, and the request for a certificate
 //	belfry commune key use ID CHAIN       the certificate that was issued for it
+//	belfry commune reset ID               a training commune emptied
 //	belfry staff invite COMMUNE NAME      a one-time address for a clerk's first sign-in
 //	belfry verify FILE                    is this PDF genuine? exit 0 yes, 1 no, 2 could not tell
 //	belfry seal IN OUT                    seal a file with a commune's operator key

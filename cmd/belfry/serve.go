@@ -312,7 +312,7 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 	return portal.New(ctx, portal.Config{
 		Communes: in.communes, DB: in.db, Journal: in.audit, KV: in.kv, Orders: service, Checker: checker,
 		InstallKey: in.derive("portal"), Issuers: issuers, Clients: clients, Roots: roots, Proxies: in.settings.Server.Proxies,
-		Specimen: func(commune.ID) bool { return in.settings.Test }, Clock: clock.System, Log: in.log,
+		Specimen: func(id commune.ID) bool { return in.settings.Test || in.training(id) }, Clock: clock.System, Log: in.log,
 		AgentPorts: in.settings.Provider.AgentPorts,
 	})
 }

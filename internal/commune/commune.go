@@ -38,6 +38,9 @@ type Commune struct {
 	// Country whose law the commune is under: "be", also where empty, or "fr". It decides
 	// which papers there are, in which languages, and whether people have a national number.
 	Country string `toml:"country"`
+	// Training makes it a commune to practise in: its pages say so, its papers are specimens,
+	// no register is asked for sealed ones, and it can be emptied.
+	Training bool `toml:"training"`
 	// NIS is the five-digit code of Statbel, by which the National Register names
 	// communes; in France the five characters of INSEE.
 	NIS string `toml:"nis"`

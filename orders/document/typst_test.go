@@ -205,7 +205,7 @@ func TestSpecimenOnEachPage(t *testing.T) {
 			t.Errorf("page %d does not say SPECIMEN:\n%s", i+1, p)
 		}
 	}
-	if !strings.Contains(pages[0], "met testsleutels gemaakt") {
+	if !strings.Contains(pages[0], "bij wijze van proef gemaakt") {
 		t.Error("no sentence says so to those who do not see it")
 	}
 }

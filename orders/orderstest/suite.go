@@ -73,6 +73,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"signed by a clerk's card":         signedByClerk,
 		"signed once":                      signedOnce,
 		"what is ready":                    ready,
+		"a training commune is emptied":    emptied,
+		"a training commune":               practised,
 		"sealed by the source":             relayed,
 		"a source that cannot":             sourceFails,
 		"a source that does not answer":    sourceSilent,

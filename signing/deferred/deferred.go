@@ -37,6 +37,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/audit"
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid/trust"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -82,10 +83,19 @@ var migrations embed.FS
 
 // New makes the tables.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	if err := cfg.DB.Migrate(ctx, "deferred", migrations); err != nil {
+	if err := Migrate(ctx, cfg.DB); err != nil {
 		return nil, err
 	}
 	return &Service{cfg}, nil
+}
+
+// Migrate brings the table up to date.
+func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "deferred", migrations) }
+
+// Reset takes away every request of a commune: one to practise in begins again.
+func Reset(tx *sqldb.Tx, c commune.ID) error {
+	_, err := tx.Exec(`DELETE FROM deferred_signature WHERE commune = $1`, string(c))
+	return err
 }
 
 // Prepare says what the card is to sign. Faults: ErrOtherPerson; those of

@@ -17,7 +17,7 @@ func (s *Sealer) Describe(c commune.ID) (signing.Seal, error) {
 		return signing.Seal{}, fault.New(fault.Internal, "seal.no_key", fmt.Errorf("seal: %s has no key", c))
 	}
 	leaf := k.Tokens[0].Chain[0]
-	return signing.Seal{Name: leaf.Subject.CommonName, Level: levelOf(leaf), Specimen: s.Specimen(leaf), NotAfter: leaf.NotAfter}, nil
+	return signing.Seal{Name: leaf.Subject.CommonName, Level: levelOf(leaf), Specimen: s.Specimen(c, leaf), NotAfter: leaf.NotAfter}, nil
 }
 
 // levelOf is Qualified if the certificate says all three: qualified, for seals,

@@ -71,7 +71,7 @@ func TestDescribe(t *testing.T) {
 				}
 			})
 			w := newWorld(t, sqldbtest.SQLite(t), signing.LevelBB, id)
-			w.cfg.Specimen = func(c *x509.Certificate) bool { return c == id.Cert }
+			w.cfg.Specimen = func(_ commune.ID, c *x509.Certificate) bool { return c == id.Cert }
 			w.restart()
 			got, err := w.Describe(here)
 			want := signing.Seal{Name: "Gemeente " + name, Level: test.want, Specimen: true, NotAfter: id.Cert.NotAfter}

@@ -96,8 +96,9 @@ type Config struct {
 	Keys     map[commune.ID]Key
 	Stamper  signing.Stamper // from level B-T on
 	Extender *ltv.Extender   // from level B-LT on
-	// Specimen says that a certificate is a test one; nil means that none is.
-	Specimen func(*x509.Certificate) bool
+	// Specimen says that what a commune seals with a certificate is to be a specimen: a test
+	// certificate, or a commune to practise in. nil means that nothing is.
+	Specimen func(commune.ID, *x509.Certificate) bool
 	// KeyTimeout is how long a key may take to answer, 30 seconds where it is 0.
 	KeyTimeout time.Duration
 }
@@ -129,7 +130,7 @@ func New(cfg Config) (*Sealer, error) {
 		cfg.KeyTimeout = 30 * time.Second
 	}
 	if cfg.Specimen == nil {
-		cfg.Specimen = func(*x509.Certificate) bool { return false }
+		cfg.Specimen = func(commune.ID, *x509.Certificate) bool { return false }
 	}
 	s := &Sealer{Config: cfg, tokens: map[commune.ID][]*token{}, write: cfg.DB.Write}
 	for c, k := range cfg.Keys {
@@ -378,7 +379,7 @@ func (w *work) begin(ctx context.Context, key Key, t Token) error {
 	}
 	leaf := t.Chain[0]
 	a := signingsql.Attempt{Commune: w.g.Commune, Grant: w.g.ID, N: w.g.Attempts + 1, State: signingsql.Begun, Level: key.Level,
-		Specimen: w.Specimen(leaf), SignedAt: p.At, Chain: bytes.Join(p.Chain, nil), Attributes: p.Attributes, Prepared: kept}
+		Specimen: w.Specimen(w.g.Commune, leaf), SignedAt: p.At, Chain: bytes.Join(p.Chain, nil), Attributes: p.Attributes, Prepared: kept}
 	attributes, certificate := sha256.Sum256(p.Attributes), sha256.Sum256(leaf.Raw)
 	err = w.write(ctx, func(tx *sqldb.Tx) error {
 		if err := w.store.Begin(tx, a); err != nil {

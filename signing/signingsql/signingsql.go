@@ -93,10 +93,24 @@ type Store struct{ db *sqldb.DB }
 
 // New makes the tables.
 func New(db *sqldb.DB) (*Store, error) {
-	if err := db.Migrate(context.Background(), "signing", migrations); err != nil {
+	if err := Migrate(context.Background(), db); err != nil {
 		return nil, err
 	}
 	return &Store{db}, nil
+}
+
+// Migrate brings the tables up to date.
+func Migrate(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, "signing", migrations) }
+
+// Reset takes away every grant of a commune with its attempts: one to practise in begins
+// again. Certificates that were found revoked stay so.
+func Reset(tx *sqldb.Tx, c commune.ID) error {
+	for _, table := range []string{"signing_attempt", "signing_grant"} {
+		if _, err := tx.Exec(`DELETE FROM `+table+` WHERE commune = $1`, string(c)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Grant adds a grant. A second one of the same ID, or a second approval of the

@@ -196,6 +196,12 @@ CREATE TABLE orders_attachment (
     size bigint NOT NULL,
     document text NOT NULL
 );
+CREATE TABLE orders_contact (
+    commune text NOT NULL,
+    person text NOT NULL,
+    sealed bytea NOT NULL,
+    kept_at bigint NOT NULL
+);
 CREATE TABLE orders_counter (
     commune text NOT NULL,
     year bigint NOT NULL,
@@ -447,6 +453,8 @@ ALTER TABLE ONLY kv_value
     ADD CONSTRAINT kv_value_pkey PRIMARY KEY (key);
 ALTER TABLE ONLY orders_attachment
     ADD CONSTRAINT orders_attachment_pkey PRIMARY KEY (commune, order_id, seq, n);
+ALTER TABLE ONLY orders_contact
+    ADD CONSTRAINT orders_contact_pkey PRIMARY KEY (commune, person);
 ALTER TABLE ONLY orders_counter
     ADD CONSTRAINT orders_counter_pkey PRIMARY KEY (commune, year);
 ALTER TABLE ONLY orders_draft
@@ -550,6 +558,7 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '10', '
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '11', '011_entry.sql', '334663688b84282d045031f47594dba494aa83d4047c8c49779b8e7c56d375f1');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '12', '012_drafts.sql', '94f98ac1ad6b990bb1f972f703cca3c53ab3259e96a5644b08f3fb2c87a50a08');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '13', '013_growth.sql', '9a83d164995429e925afeeb419eba8dc7fe2e285b2e4083042d53331b9415e5d');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '14', '014_contact.sql', 'c81895e0ae38a03378b1a2b97555b21f00fd86b79ac5e0f8c166ba98fa563953');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '2', '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '3', '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '4', '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
@@ -596,6 +605,7 @@ INSERT INTO orders_attachment (commune, order_id, seq, n, name, type, size, docu
 INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES ('beaumarais', 'neutral', '1', '1', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until) VALUES ('beaumarais', 'neutral', 'residence', '\x6e65757472616c', '1', '1');
+INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', '\x6e65757472616c', '1');
 INSERT INTO delegation_delegation (commune, id, subject, name, invitation, office, products, from_day, to_day, decision, made_by, made_at, ended_by, ended_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', '1', 'neutral', '1');
 INSERT INTO staff_member (commune, subject, name, role, since, removed_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', '1');
 INSERT INTO staff_invitation (commune, id, name, role, made_at, expires_at, used_at, used_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', '1', '1', 'neutral');

@@ -408,6 +408,13 @@ CREATE INDEX orders_order_answered ON orders_order (commune, closed_at, due_on, 
 CREATE INDEX orders_order_sealing ON orders_order (commune, closed_at, due_on, id) WHERE state IN ('approved', 'signed');
 CREATE INDEX orders_order_state_sent ON orders_order (commune, closed_at, state, submitted_at, id) WHERE closed_at = 0;
 CREATE INDEX orders_order_state_name ON orders_order (commune, closed_at, state, search_name, id) WHERE closed_at = 0;
+CREATE TABLE orders_contact (
+	commune TEXT   NOT NULL,
+	person  TEXT   NOT NULL,
+	sealed  BYTEA  NOT NULL,
+	kept_at BIGINT NOT NULL,
+	PRIMARY KEY (commune, person)
+);
 CREATE TABLE delegation_delegation (
 	commune    TEXT   NOT NULL,
 	id         TEXT   NOT NULL,
@@ -470,6 +477,7 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 10, '01
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 11, '011_entry.sql', '334663688b84282d045031f47594dba494aa83d4047c8c49779b8e7c56d375f1');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 12, '012_drafts.sql', '94f98ac1ad6b990bb1f972f703cca3c53ab3259e96a5644b08f3fb2c87a50a08');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 13, '013_growth.sql', '9a83d164995429e925afeeb419eba8dc7fe2e285b2e4083042d53331b9415e5d');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 14, '014_contact.sql', 'c81895e0ae38a03378b1a2b97555b21f00fd86b79ac5e0f8c166ba98fa563953');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 2, '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 3, '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 4, '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
@@ -516,6 +524,7 @@ INSERT INTO orders_attachment (commune, order_id, seq, n, name, type, size, docu
 INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES ('beaumarais', 'neutral', 1, 1, 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until) VALUES ('beaumarais', 'neutral', 'residence', X'6E65757472616C', 1, 1);
+INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', X'6E65757472616C', 1);
 INSERT INTO delegation_delegation (commune, id, subject, name, invitation, office, products, from_day, to_day, decision, made_by, made_at, ended_by, ended_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 1, 'neutral', 1);
 INSERT INTO staff_member (commune, subject, name, role, since, removed_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 1);
 INSERT INTO staff_invitation (commune, id, name, role, made_at, expires_at, used_at, used_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 1, 1, 'neutral');
