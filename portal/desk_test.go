@@ -164,7 +164,7 @@ func TestFiguresAreReadAndTaken(t *testing.T) {
 	w.Order(t, orderstest.B, 3)
 	boss, desk := w.clerk(orderstest.A, 4, staff.Administrator), w.clerk(orderstest.A, 5, staff.Clerk)
 	a := desk.get("/fr/desk/figures")
-	if said := text(a.doc); !strings.Contains(said, "En 2026 : 2 demandes reçues ; dans le délai promis : 1, en retard : 0") || strings.Contains(said, "par agent") {
+	if said := text(a.doc); !strings.Contains(said, "Demandes reçues en 2026 : 2 ; dans le délai promis : 1, en retard : 0") || strings.Contains(said, "par agent") {
 		t.Errorf("the page says %s", said)
 	}
 	if said := text(boss.get("/fr/desk/figures").doc); !strings.Contains(said, "En cours, par agent") {
