@@ -59,8 +59,6 @@ func TestBrowserSigning(t *testing.T) {
 	luc, amina := newPerson(t), newPerson(t)
 	colleague := w.clerk("beaumarais", "jonas")
 	first, second := luc.order(w, "beaumarais", w.card("luc")), amina.order(w, "beaumarais", w.card("amina"))
-	colleague.prepared(first)
-	colleague.prepared(second)
 
 	claire.open(w.invite("beaumarais", "Claire Dubois"))
 	claire.click(`main a[href*="/sign-in"]`)
@@ -71,6 +69,8 @@ func TestBrowserSigning(t *testing.T) {
 	claire.click(`form[action*="/join"] button`)
 	claire.at("/desk")
 	claire.waitFor("main table")
+	colleague.preparedFor(first, "Claire Louise Dubois")
+	colleague.preparedFor(second, "Claire Louise Dubois")
 	desk := w.origin("beaumarais")
 	claire.open(desk + "/fr/desk/ready?all=1")
 	claire.accessible("41-ready")
@@ -166,7 +166,6 @@ func TestBrowserSigningByWebEID(t *testing.T) {
 	card := w.card("claire")
 	luc, colleague := newPerson(t), w.clerk("beaumarais", "jonas")
 	order := luc.order(w, "beaumarais", w.card("luc"))
-	colleague.prepared(order)
 	claire.open(w.invite("beaumarais", "Claire Dubois"))
 	claire.click(`main a[href*="/sign-in"]`)
 	claire.at("/login/")
@@ -175,6 +174,7 @@ func TestBrowserSigningByWebEID(t *testing.T) {
 	claire.at("/desk/join")
 	claire.click(`form[action*="/join"] button`)
 	claire.waitFor("main table")
+	colleague.preparedFor(order, "Claire Louise Dubois")
 	if _, err := chromedp.Call(claire.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: webEID}); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,19 @@ func (p *person) prepared(order string) {
 	p.want(200)
 }
 
+// preparedFor is prepared for a colleague, whose name the paper then bears.
+func (p *person) preparedFor(order, colleague string) {
+	p.t.Helper()
+	p.get(strings.Replace(order, "/orders/", "/desk/orders/", 1))
+	p.want(200)
+	choice := find(p.form("/prepare"), func(n *html.Node) bool { return n.Data == "option" && n.FirstChild != nil && strings.TrimSpace(n.FirstChild.Data) == colleague })
+	if choice == nil {
+		p.t.Fatalf("nobody can be chosen who is called %s:\n%s", colleague, p.text())
+	}
+	p.send("/prepare", "signatory", attr(choice, "value"))
+	p.want(200)
+}
+
 // idOf is the order's id, the end of its address.
 func idOf(order string) string { return order[strings.LastIndexByte(order, '/')+1:] }
 
@@ -354,7 +367,9 @@ func TestSeveralApprovedAtOnce(t *testing.T) {
 	claire.choose(w, "beaumarais", "approve")
 	claire.want(422, told(i18n.French, "clerk.ready.none_ticked"))
 	other := w.clerk("beaumarais", "jonas")
-	other.choose(w, "beaumarais", "approve", ticks[idOf(second)])
+	other.prepared(second) // which then bears his name
+	ofOther := other.ready(w, "beaumarais")
+	other.choose(w, "beaumarais", "approve", ofOther[idOf(second)])
 	other.want(200, told(i18n.French, "clerk.batch.decided", "Count", 1))
 	claire.choose(w, "beaumarais", "approve", ticks[idOf(first)], ticks[idOf(second)], ticks[idOf(first)])
 	report := claire.at.String()
