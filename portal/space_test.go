@@ -73,6 +73,26 @@ func TestAFormIsLeftHalfWayAndGoneOnWithElsewhere(t *testing.T) {
 	}
 }
 
+// A session that does not know that its form has made an order begins another.
+func TestAFormThatWasSentElsewhereIsBegunAnew(t *testing.T) {
+	w := newWorld(t)
+	desk, p := w.citizen(orderstest.A, 1)
+	at := "/fr/documents/residence/"
+	desk.get(at + "form")
+	desk.post(at+"form", url.Values{"contact": {"none"}}).to(t)
+	phone := w.browser(orderstest.A)
+	phone.signIn(at+"form", card(p)) // the same form
+	check := desk.get(at + "check")
+	desk.post(at+"send", url.Values{"key": {check.value("key")}}).to(t)
+	phone.get(at + "form")
+	if to := phone.post(at+"form", url.Values{"email": {"luc@example.be"}}).to(t); to != at+"check" {
+		t.Errorf("another request leads to %s", to)
+	}
+	if key := phone.get(at + "check").value("key"); key == "" || key == check.value("key") {
+		t.Error("two requests share a form")
+	}
+}
+
 func TestADraftIsDiscarded(t *testing.T) {
 	w := newWorld(t)
 	b, _ := w.citizen(orderstest.A, 1)

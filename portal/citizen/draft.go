@@ -70,6 +70,15 @@ func (p *Pages) begin(r *http.Request) (draft, *catalogue.Product, error) {
 	if err != nil {
 		return draft{}, nil, err
 	}
+	if d.Order == "" && d.Key != "" {
+		// The session does not know of an order that was made in another browser, or just
+		// before the service died.
+		made, err := p.orders.OfForm(r.Context(), v.Commune.ID, v.Person.Subject, d.Key)
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			return draft{}, nil, err
+		}
+		d.Order = made.ID
+	}
 	if d.Key == "" || d.Order != "" {
 		d = draft{Key: orders.NewKey(), Typed: form.Answers{}}
 	}
