@@ -32,7 +32,9 @@ func (p *person) preparedFor(order, colleague string) {
 	p.t.Helper()
 	p.get(strings.Replace(order, "/orders/", "/desk/orders/", 1))
 	p.want(200)
-	choice := find(p.form("/prepare"), func(n *html.Node) bool { return n.Data == "option" && n.FirstChild != nil && strings.TrimSpace(n.FirstChild.Data) == colleague })
+	choice := find(p.form("/prepare"), func(n *html.Node) bool {
+		return n.Data == "option" && n.FirstChild != nil && strings.TrimSpace(n.FirstChild.Data) == colleague
+	})
 	if choice == nil {
 		p.t.Fatalf("nobody can be chosen who is called %s:\n%s", colleague, p.text())
 	}

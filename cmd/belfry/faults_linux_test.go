@@ -216,12 +216,14 @@ func (b *broken) newDeal(citizen, desk *person) *deal {
 	return b.newDealAt("beaumarais", citizen, desk)
 }
 
+// ordered are the papers of deals, in turn: of one paper a person has one form at a time,
+// whatever browser they fill it in, and the same two people order from several.
+var ordered = []string{"residence", "household", "residence_history", "life"}
+
 func (b *broken) newDealAt(commune string, citizen, desk *person) *deal {
 	b.t.Helper()
 	d := &deal{b: b, citizen: citizen.also(), desk: desk.also()}
-	d.citizen.get(b.origin(commune) + "/")
-	d.citizen.follow("/documents/")
-	d.citizen.follow("/form")
+	d.citizen.get(fmt.Sprintf("%s/%s/documents/%s/form", b.origin(commune), official[commune], ordered[len(b.deals)/2%len(ordered)]))
 	d.citizen.want(200)
 	d.citizen.send("/form", "document_language", official[commune], "contact", "none")
 	d.citizen.want(200)
