@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/belfry-eid/belfry/internal/i18n"
+)
+
+// scripts lets pages run their scripts, or not; what the test itself asks still works.
+func (b *tab) scripts(on bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// looksGood is accessible of a page whose own scripts have not run: axe needs to wait for itself.
+func (b *tab) looksGood(name string) {
+	b.t.Helper()
+	b.scripts(true)
+	b.accessible(name)
+	b.scripts(false)
+}
+
+// J8 in Chromium, without scripts but for the card: Luc leaves a form half-way at one
+// machine, goes on with it at another, sends it, and finds it gone. Then the pages about
+// himself, one of which ends the first machine's session there.
+func TestBrowserDraft(t *testing.T) {
+	home, library := browse(t), browse(t)
+	w := startWorld(t)
+	there := w.origin("beaumarais") + "/fr"
+	for _, b := range []*tab{home, library} {
+		b.open(there + "/orders")
+		b.waitFor(`main a[href$="/card"]`)
+		b.click(`main a[href$="/card"]`)
+		b.withCard(w.card("luc"), w.card("luc").PIN)
+		b.at("/fr/orders")
+		b.scripts(false)
+	}
+
+	home.open(there + "/documents/residence/form")
+	if home.text("body") == "" || strings.Contains(home.attribute("body", "class"), "js-enabled") {
+		t.Error("scripts run")
+	}
+	home.looksGood("draft-01-form")
+	home.fill("#email", "luc@exam")
+	home.click(`button[name=later]`)
+	home.at("/orders#drafts")
+	home.sees(i18n.T(i18n.French, "account.drafts.text"))
+	home.looksGood("draft-02-kept")
+
+	library.open(there + "/")
+	library.waitFor("#drafts")
+	library.looksGood("draft-03-home")
+	library.click(`a[href$="/residence/continue"]`)
+	library.at("/residence/form#email")
+	if typed := library.attribute("#email", "value"); typed != "luc@exam" {
+		t.Errorf("the form holds %q", typed)
+	}
+	library.click("main form button")
+	library.waitFor(".govuk-error-summary")
+	library.looksGood("draft-04-error")
+	library.fill("#email", "luc@example.org")
+	library.click("main form button")
+	library.at("/check")
+	library.looksGood("draft-05-check")
+	library.click(`form[action*="/send"] button`)
+	library.at("/sent")
+	library.open(there + "/orders")
+	library.waitFor("main table")
+	if n := library.count("#drafts"); n != 0 {
+		t.Error("the draft outlives its order")
+	}
+
+	library.open(there + "/papers")
+	library.looksGood("draft-06-papers")
+	library.open(there + "/account/contact")
+	library.looksGood("draft-07-contact")
+	library.open(there + "/account/access")
+	library.looksGood("draft-08-access")
+	library.open(there + "/account")
+	library.looksGood("draft-09-account")
+	library.sees("luc@example.org")
+	library.click(`form[action$="/sessions"] input[name=others] ~ button`)
+	library.at("ended=1")
+	library.looksGood("draft-10-ended")
+	if n := library.count(`form[action$='/sessions']`); n != 0 {
+		t.Errorf("%d forms are left to end other sessions", n)
+	}
+	w.noNumberLeaks()
+}
+
+func (b *tab) attribute(css, name string) string {
+	b.t.Helper()
+	v, err := see(b, chromedp.Evaluate[string](`(document.querySelector("`+css+`")?.getAttribute("`+name+`") || "")`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+func (b *tab) count(css string) int {
+	b.t.Helper()
+	n, err := see(b, chromedp.Evaluate[int](`document.querySelectorAll("`+css+`").length`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
