@@ -133,7 +133,7 @@ func TestKilledWithOrdersInFlight(t *testing.T) {
 	b := startBroken(t, nil)
 	rounds, seed := 5, uint64(1)
 	if torture {
-		rounds, seed = 100, uint64(time.Now().UnixNano())
+		rounds, seed = 200, uint64(time.Now().UnixNano())
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	var citizens []*person // each in a browser of its own: the windows of one share a draft
