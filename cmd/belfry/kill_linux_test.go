@@ -148,6 +148,7 @@ func TestKilledWithOrdersInFlight(t *testing.T) {
 		for i := range 8 {
 			deals = append(deals, b.newDeal(citizens[i], desk))
 		}
+		s, timer := b.server, (*time.Timer)(nil)
 		if round%2 == 0 {
 			answered++
 			calls, more := b.calls(), random.IntN(8)
@@ -158,10 +159,14 @@ func TestKilledWithOrdersInFlight(t *testing.T) {
 				return goOn
 			})
 		} else {
-			s := b.server
-			time.AfterFunc(50*time.Millisecond+time.Duration(random.Int64N(int64(1450*time.Millisecond))), func() { s.cmd.Process.Kill() })
+			timer = time.AfterFunc(50*time.Millisecond+time.Duration(random.Int64N(int64(1450*time.Millisecond))), func() { s.cmd.Process.Kill() })
 		}
 		l := b.through(deals, (*deal).all)
+		if timer != nil && !timer.Stop() && b.server == s { // killed when all was done
+			<-s.done
+			l.exits = append(l.exits, -1)
+			b.start()
+		}
 		kills += len(l.exits)
 		recoveries = append(recoveries, l.slowest)
 		b.server.set(nil)
