@@ -100,7 +100,7 @@ func TestClientsAreToldOfASessionsEnd(t *testing.T) {
 	text, err := json.Marshal(w.get("/jwks").body)
 	w.must(err)
 	w.must(json.Unmarshal(text, &keys))
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	w.must(err)
 	payload, err := signed.Verify(keys)
 	w.must(err)

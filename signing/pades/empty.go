@@ -98,18 +98,3 @@ func (l *layout) fillField(signature pdf.Ref) {
 	d["V"] = signature
 	l.update.Set(l.fill.Ref, d)
 }
-
-// list is an entry that may be one thing or several, as several.
-func (l *layout) list(o pdf.Object) (pdf.Array, error) {
-	resolved, err := l.file.Resolve(o)
-	if err != nil {
-		return nil, err
-	}
-	switch v := resolved.(type) {
-	case nil:
-		return pdf.Array{}, nil
-	case pdf.Array:
-		return append(pdf.Array{}, v...), nil
-	}
-	return pdf.Array{o}, nil
-}
