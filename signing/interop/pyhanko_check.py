@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 
 from asn1crypto.crl import CertificateList
 from asn1crypto.ocsp import OCSPResponse
-from pyhanko.keys import load_cert_from_pemder
+from pyhanko.keys import load_certs_from_pemder
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from pyhanko.sign.validation.ades import (
@@ -59,7 +59,7 @@ NOBODY_ASKED = RevocationCheckingPolicy(
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trust", action="append", required=True, help="a root certificate, PEM or DER")
+    parser.add_argument("--trust", action="append", required=True, help="root certificates, PEM or DER")
     parser.add_argument("--at", help="the moment to check for, RFC 3339; now where left out")
     parser.add_argument("--future", help="the later moment to check a B-LTA file for, as if it had been renewed until then")
     parser.add_argument("--revocation", action="store_true", help="want proof that no certificate was revoked")
@@ -69,7 +69,7 @@ def arguments():
 
 
 def specification(args, lasting=False):
-    anchors = [CertTrustAnchor(load_cert_from_pemder(path)) for path in args.trust]
+    anchors = [CertTrustAnchor(cert) for cert in load_certs_from_pemder(args.trust)]
     policy = CertValidationPolicySpec(
         trust_manager=SimpleTrustManager.build(anchors),
         revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO if args.revocation or lasting else NOBODY_ASKED),
