@@ -61,6 +61,7 @@ func (wim *tab) asksSofie(w *world, mine *tab) {
 	mine.accessible("65-order-asked")
 	mine.click(`form[action$="/message"] button`)
 	mine.waitFor(".govuk-error-summary")
+	mine.until("have the page as a whole", `document.readyState === "complete"`) // on a busy machine it is still on its way
 	mine.fill("#message", "Hier is het.")
 	mine.upload("#files", namedFile(t, "huurcontract.html", []byte("<html>")))
 	mine.click(`form[action$="/message"] button`)
