@@ -2,7 +2,6 @@ package sqldbtest
 
 import (
 	"errors"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,15 +37,10 @@ func OwnPostgres(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Kill(); os.RemoveAll(s.dir) })
-	if s.attr, err = unprivileged(s.dir); err != nil {
+	if s.attr, err = cluster(s.bin, s.dir); err != nil {
 		t.Fatal(err)
 	}
-	initdb := exec.Command(filepath.Join(s.bin, "initdb"), "-D", filepath.Join(s.dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
-	initdb.Dir, initdb.SysProcAttr = s.dir, s.attr
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	s.URL = "postgres://postgres@/postgres?host=" + url.QueryEscape(s.dir)
+	s.URL = addressIn(s.dir)
 	s.Start()
 	return s
 }

@@ -153,14 +153,9 @@ func start(bin string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	attr, err := unprivileged(dir)
+	attr, err := cluster(bin, dir, "--no-sync")
 	if err != nil {
 		return "", err
-	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = dir, attr
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -173,8 +168,26 @@ func start(bin string) (string, error) {
 		return "", err
 	}
 	r.Close()
-	address := "postgres://postgres@/postgres?host=" + url.QueryEscape(dir)
-	return address, wait(address)
+	return addressIn(dir), wait(addressIn(dir))
+}
+
+// cluster makes the files of a server below dir, and says how to run what works on them.
+func cluster(bin, dir string, more ...string) (*syscall.SysProcAttr, error) {
+	attr, err := unprivileged(dir)
+	if err != nil {
+		return nil, err
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), append([]string{"-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"}, more...)...)
+	initdb.Dir, initdb.SysProcAttr = dir, attr
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return attr, nil
+}
+
+// addressIn is the address of the server whose socket lies in dir.
+func addressIn(dir string) string {
+	return "postgres://postgres@/postgres?host=" + url.QueryEscape(dir)
 }
 
 // unprivileged is how to run PostgreSQL, which refuses to run as root.
