@@ -109,6 +109,7 @@ func (in *install) questions() []question {
 	}
 	for _, c := range in.communes.All() {
 		list = append(list, question{"languages of " + string(c.ID), func(context.Context) (string, error) { return c.SpeaksOf(), nil }})
+		list = append(list, question{"fees of " + string(c.ID), func(context.Context) (string, error) { return feesOf(c) }})
 		if c.ClerksMaySign() {
 			list = append(list, question{"clerks of " + string(c.ID), func(context.Context) (string, error) {
 				return fmt.Sprintf("sign with their own cards (%s): the papers hold their national numbers", c.ClerkSignature), nil

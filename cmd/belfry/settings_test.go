@@ -79,6 +79,16 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		`sign_in: "itsme" is not`:        {`nis = "99001"`, "nis = \"99001\"\nsign_in = [\"card\", \"itsme\"]"},
 		"product.residense: no product":  {`nis = "99001"`, "nis = \"99001\"\nproduct.residense = { level = \"high\" }"},
 		"product.residence: level":       {`nis = "99001"`, "nis = \"99001\"\nproduct.residence = { level = \"gold\" }"},
+		"tariff: surcharge_cents.bnak":   {`nis = "99001"`, tariff(`surcharge_cents = { bnak = 200 }, deliveries = ["download", "counter"]`)},
+		"every delivery offered is free": {`nis = "99001"`, tariff(`surcharge_cents = { bank = 200 }`)},
+		"post_cents: deliveries has no":  {`nis = "99001"`, tariff(`post_cents = 100`)},
+		"deliveries: post alone":         {`nis = "99001"`, tariff(`deliveries = ["post"]`)},
+		`["download" "fax"]`:             {`nis = "99001"`, tariff(`deliveries = ["download", "fax"]`)},
+		"price_cents = -1":               {`nis = "99001"`, tariff(`price_cents = -1`)},
+		"price_cents = 100001":           {`nis = "99001"`, tariff(`price_cents = 100001`)},
+		"max_copies = 101":               {`nis = "99001"`, tariff(`max_copies = 101`)},
+		"regulation \"http://":           {`nis = "99001"`, tariff(`regulation = "http://beaumarais.example/r.pdf"`)},
+		"tariff.payment.fr is missing":   {`nis = "99001"`, tariff(`payment = { nl = "aan het loket" }`)},
 		`level "B-X" is none of`:         {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-X\""},
 		"not at level B-B":               {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-B\""},
 		"needs lasting.hosts":            {`token = "seal-beaumarais"`, "token = \"seal-beaumarais\"\nlevel = \"B-LTA\""},
@@ -93,6 +103,29 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+// tariff sets one for a product, in the place of the commune's NIS code.
+func tariff(text string) string {
+	return "nis = \"99001\"\nproduct.residence.tariff = { " + text + " }"
+}
+
+// A commune says what it asks, in cents, and belfry check repeats it.
+func TestTariffIsRead(t *testing.T) {
+	s, err := load(t, strings.Replace(goodSettings, `nis = "99001"`, tariff(`price_cents = 150, surcharge_cents = { bank = 200 }, post_cents = 100, deliveries = ["post", "download"], regulation = "https://beaumarais.example/r.pdf", payment = { fr = "au guichet" }`), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := feesOf(s.Communes[0]); err != nil || said != "residence by post €2.50 to €4.50; received before the paper is issued" {
+		t.Errorf("%q, %v", said, err)
+	}
+	s, err = load(t, strings.Replace(goodSettings, `nis = "99001"`, "fee_before_issue = false\n"+tariff(`price_cents = 150, download_costs = true`), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, _ := feesOf(s.Communes[0]); said != "residence by download €1.50 to €1.50; papers are issued before" {
+		t.Errorf("%q", said)
 	}
 }
 

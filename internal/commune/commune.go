@@ -81,6 +81,9 @@ type Commune struct {
 	// language, in place of what the law of the country says. Those in the official
 	// languages must be there where there is any.
 	Appeal map[i18n.Language]string `toml:"appeal"`
+	// FeeBeforeIssue says whether a paper that costs something is issued only once its fee has
+	// been received; it is, where nothing is said.
+	FeeBeforeIssue *bool `toml:"fee_before_issue"`
 	// Products are the commune's own settings of products, by the product's ID; the
 	// catalogue's where it says nothing.
 	Products map[string]Product `toml:"product"`
@@ -169,6 +172,22 @@ func (c *Commune) AppealIn(l i18n.Language) string {
 	return c.Appeal[c.Languages()[0]]
 }
 
+// FeeFirst says whether a paper waits for its fee.
+func (c *Commune) FeeFirst() bool { return c.FeeBeforeIssue == nil || *c.FeeBeforeIssue }
+
+// payment refuses a tariff that says how to pay, and not in the commune's official languages.
+func (c *Commune) payment(t Tariff) error {
+	if len(t.Payment) == 0 {
+		return nil
+	}
+	for _, l := range c.Official() {
+		if strings.TrimSpace(t.Payment[l]) == "" {
+			return fmt.Errorf("tariff.payment.%s is missing", l)
+		}
+	}
+	return nil
+}
+
 // ClerksMaySign says whether the commune has clerks sign with their own eID, at will or always.
 func (c *Commune) ClerksMaySign() bool {
 	return c.ClerkSignature == OptionalClerkSignature || c.ClerksMustSign()
@@ -224,7 +243,7 @@ func (c *Commune) Check() error {
 		}
 	}
 	for id, p := range c.Products {
-		if err := errors.Join(p.Demand.Check(), p.Way.Check()); err != nil {
+		if err := errors.Join(p.Demand.Check(), p.Way.Check(), p.Tariff.Check(), c.payment(p.Tariff)); err != nil {
 			bad("product.%s: %v", id, err)
 		}
 	}

@@ -34,10 +34,15 @@ const (
 	Phone       Name = "phone"        // in the form of E.164: "+32470123456"
 	BirthPlace  Name = "birth_place"  // where no register tells it
 	HomeAddress Name = "home_address" // likewise
+	// Delivery, Copies and Purpose are asked where the commune's tariff has them matter;
+	// fee.Tariff reads the answers.
+	Delivery Name = "delivery"
+	Copies   Name = "copies"
+	Purpose  Name = "purpose"
 )
 
 // Names lists every question there is.
-var Names = []Name{DocumentLanguage, Contact, Email, Phone, BirthPlace, HomeAddress}
+var Names = []Name{DocumentLanguage, Contact, Email, Phone, BirthPlace, HomeAddress, Delivery, Copies, Purpose}
 
 // Known says whether there is such a question.
 func (n Name) Known() bool { return slices.Contains(Names, n) }
@@ -67,8 +72,8 @@ func Parse(asked []Name, values url.Values, languages []i18n.Language, country s
 		case Email:
 			parseContact(values, country, answers, faults)
 			continue
-		case Contact, Phone:
-			continue // with Email
+		case Contact, Phone, Delivery, Copies, Purpose:
+			continue // with Email; of a tariff
 		}
 		answer, key := parse(name, values[string(name)], languages)
 		if answer != "" {
