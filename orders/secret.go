@@ -102,8 +102,11 @@ func (v vault) person(c commune.ID, n eid.NationalNumber, subject string) (strin
 	return v.mac(c, n.Reveal())
 }
 
-func (v vault) mac(c commune.ID, text string) (string, error) {
-	key, err := v.key("person", c)
+func (v vault) mac(c commune.ID, text string) (string, error) { return v.macFor("person", c, text) }
+
+// macFor is a name of text within a commune, another one for each use.
+func (v vault) macFor(use string, c commune.ID, text string) (string, error) {
+	key, err := v.key(use, c)
 	if err != nil {
 		return "", err
 	}

@@ -29,6 +29,7 @@ import (
 const (
 	VerifyPath = "/verify"  // a page to type number and code; VerifyPath/TOKEN leads to one paper
 	OrderPath  = "/orders/" // OrderPath followed by an order's ID: the person's own page of it
+	FollowPath = "/follow"  // where an order is followed by its reference, without signing in
 )
 
 // Sealer seals what a clerk approved. signing/seal offers it; see there for the
@@ -130,6 +131,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	jobs.Handle(cfg.Jobs, unlessGone(s.seal))
 	jobs.Handle(cfg.Jobs, unlessGone(s.relay))
 	jobs.Handle(cfg.Jobs, unlessGone(s.notify))
+	jobs.Handle(cfg.Jobs, s.sendCodes)
 	jobs.Handle(cfg.Jobs, s.renew, jobs.Timeout(renewFor))
 	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)
 	jobs.Handle(cfg.Jobs, s.sweep)

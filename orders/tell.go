@@ -61,10 +61,8 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 	if j.Seq > 0 {
 		m.ID = fmt.Sprintf("%s.%d.%s", j.About, j.Seq, r.ID)
 	}
-	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID)
-	if of.Training {
-		m.Subject, m.Text = i18n.T(l, "training.subject", "Subject", m.Subject), i18n.T(l, "training.text")+"\n\n"+m.Text
-	}
+	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID, followLink(of, l))
+	inTraining(of, &m)
 	kind := EventNotified
 	if err := s.Mailer.Send(ctx, m); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
@@ -76,4 +74,11 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		return addEvent(tx, j.Commune, j.Order, Event{At: at, Actor: Actor{Kind: ByService}, Kind: kind, Public: true, Detail: map[string]string{"About": string(j.About)}})
 	})
+}
+
+// inTraining says of a message of a training commune that nothing in it is real.
+func inTraining(of *commune.Commune, m *notice.Message) {
+	if of.Training {
+		m.Subject, m.Text = i18n.T(m.Language, "training.subject", "Subject", m.Subject), i18n.T(m.Language, "training.text")+"\n\n"+m.Text
+	}
 }

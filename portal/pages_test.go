@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	rawKey    = regexp.MustCompile(`\b(portal|account|clerk|desk|thread|appeal|staff|figures|check|orders|page|fault|register|idp)\.[a-z_]+`)
+	rawKey    = regexp.MustCompile(`\b(portal|account|clerk|follow|desk|thread|appeal|staff|figures|check|orders|page|fault|register|idp)\.[a-z_]+`)
 	anyNumber = regexp.MustCompile(`\b857[0-9]{8}\b`) // of the people of orderstest
 )
 
@@ -154,6 +154,12 @@ func gallery(w *world, l i18n.Language, show func(name string, a *answer)) {
 	}
 	show("not found", stranger.get(at("/nowhere")))
 	show("cross-site", crossSite(stranger, at("/sign-out")))
+	show("follow", stranger.get(at("/follow")))
+	show("follow, errors", stranger.post(at("/follow"), url.Values{"code": {"x"}, "year": {"x"}}))
+	show("follow, unknown", stranger.post(at("/follow"), url.Values{"code": {"2222-2222"}, "day": {"1"}, "month": {"2"}, "year": {"1990"}}))
+	show("follow, lost", stranger.get(at("/follow/code")))
+	show("follow, lost, errors", stranger.post(at("/follow/code"), nil))
+	show("follow, sent", stranger.post(at("/follow/code"), url.Values{"email": {"a@example.be"}, "year": {"1990"}}))
 	show("verify", stranger.get(at("/verify")))
 	show("verify, errors", stranger.post(at("/verify"), url.Values{"number": {"x"}, "code": {"y"}}))
 	show("verify, no file", stranger.upload(at("/verify/file"), nil))

@@ -2,7 +2,7 @@
 //
 // It owns the way from a host name to a commune, the languages of addresses
 // ("/fr/orders"), signing in and out, the theme and the error pages; the pages
-// themselves are in portal/citizen, portal/clerk and portal/verify. It refuses to
+// themselves are in portal/citizen, portal/clerk, portal/follow and portal/verify. It refuses to
 // know how somebody proves who they are (portal/rp asks the provider), what an
 // order may become (orders) and what a signature is worth (signing/verify). It
 // guarantees that
@@ -40,6 +40,7 @@ import (
 	"github.com/belfry-eid/belfry/portal/about"
 	"github.com/belfry-eid/belfry/portal/citizen"
 	"github.com/belfry-eid/belfry/portal/clerk"
+	"github.com/belfry-eid/belfry/portal/follow"
 	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/staff"
@@ -51,6 +52,7 @@ import (
 type Orders interface {
 	citizen.Orders
 	clerk.Orders
+	follow.Orders
 	verify.Orders
 }
 
@@ -130,6 +132,7 @@ func (p *Portal) routes() http.Handler {
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
 	clerk.New(p.cfg.Orders, p.staff, p.sessions, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
+	follow.New(p.cfg.Orders, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)
 	checks.Routes(paged, p.site)
 	about.New().Routes(paged, p.site)
@@ -149,6 +152,7 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET /{$}", p.site.Page(p.official))
 	bare.Handle("GET "+orders.VerifyPath, p.site.Page(p.official))
 	bare.Handle("GET "+orders.VerifyPath+"/{token}", p.site.Page(p.official))
+	bare.Handle("GET "+orders.FollowPath, p.site.Page(p.official))
 	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(p.official))
 	bare.Handle("GET "+clerk.ScriptPath, p.site.Page(clerk.Script))
 	bare.Handle("GET /desk", p.site.Page(p.official))

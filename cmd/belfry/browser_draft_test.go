@@ -74,6 +74,7 @@ func TestBrowserDraft(t *testing.T) {
 	library.looksGood("draft-05-check")
 	library.click(`form[action*="/send"] button`)
 	library.at("/sent")
+	reference := strings.TrimSpace(library.text(".b-result .b-code"))
 	library.open(there + "/orders")
 	library.waitFor("main table")
 	if n := library.count("#drafts"); n != 0 {
@@ -95,7 +96,47 @@ func TestBrowserDraft(t *testing.T) {
 	if n := library.count(`form[action$='/sessions']`); n != 0 {
 		t.Errorf("%d forms are left to end other sessions", n)
 	}
+	home.forgetSession()
+	home.follows(there, reference)
 	w.noNumberLeaks()
+}
+
+// follows is J7, without scripts and without signing in: Luc sees where his order stands by
+// its code and his birth date, after he has typed it wrong and looked for a lost code.
+func (b *tab) follows(there, reference string) {
+	b.open(there + "/")
+	b.click(`main a[href$="/follow"]`)
+	b.at("/follow")
+	b.looksGood("follow-01-ask")
+	b.click(`main a[href$="/follow/code"]`)
+	b.at("/follow/code")
+	b.looksGood("follow-02-lost")
+	b.fill("#email", "luc@example.org")
+	b.born("30")
+	b.click("main form button")
+	b.sees(i18n.T(i18n.French, "follow.sent.text"))
+	b.looksGood("follow-03-sent")
+	b.open(there + "/follow")
+	b.fill("#code", strings.ToLower(reference))
+	b.born("29")
+	b.click("main form button")
+	b.waitFor(".govuk-error-summary")
+	b.looksGood("follow-04-unknown")
+	b.born("30")
+	b.click("main form button")
+	b.sees(i18n.T(i18n.French, "follow.at.submitted"))
+	b.looksGood("follow-05-state")
+	if said := b.text("main"); strings.Contains(said, "Luc") || strings.Contains(said, reference) || strings.Contains(said, "1975") {
+		b.t.Errorf("the page says %q", said)
+	}
+}
+
+// born types the birth date of somebody born on a day of July 1975.
+func (b *tab) born(day string) {
+	b.t.Helper()
+	b.fill("#day", day)
+	b.fill("#month", "7")
+	b.fill("#year", "1975")
 }
 
 func (b *tab) attribute(css, name string) string {

@@ -224,6 +224,16 @@ func Origin(r *http.Request) string { return recordOf(r).origin }
 // Remote is the caller's address, as the listed proxies saw it.
 func Remote(r *http.Request) netip.Addr { return recordOf(r).remote }
 
+// Neighbourhood is what one party controls: an address of IPv4, a /64 of IPv6.
+func Neighbourhood(a netip.Addr) string {
+	if a.Is6() {
+		if net, err := a.Prefix(64); err == nil {
+			return net.String()
+		}
+	}
+	return a.String()
+}
+
 // Note adds a field to the request's line. Never a national number, PIN, code or token.
 func Note(r *http.Request, key string, value any) {
 	if rec, ok := r.Context().Value(recordKey{}).(*record); ok {

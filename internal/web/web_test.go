@@ -171,3 +171,13 @@ func TestAllowAddsToOneDirective(t *testing.T) {
 		}
 	}
 }
+
+func TestNeighbourhood(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::9": "2001:db8:1:2::/64",
+	} {
+		if got := web.Neighbourhood(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %s", address, got)
+		}
+	}
+}

@@ -41,15 +41,17 @@ const (
 	// Withdrawn: a paper that the person has no longer stands.
 	Withdrawn Kind = "withdrawn"
 	Asked     Kind = "asked" // the commune has a question
+	// Codes: the person asked for the references of their open orders, one on each line.
+	Codes Kind = "codes"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Received, Issued, Refused, Withdrawn, Asked}
+var Kinds = []Kind{Received, Issued, Refused, Withdrawn, Asked, Codes}
 
 // Words fills subject and text of a notice: link leads to the order's page, where
-// the person signs in again.
-func Words(k Kind, l i18n.Language, commune, reference, link string) (subject, text string) {
+// the person signs in again, follow to where they see its state without signing in.
+func Words(k Kind, l i18n.Language, commune, reference, link, follow string) (subject, text string) {
 	key := "orders.mail." + string(k)
 	return i18n.T(l, key+".subject", "Commune", commune, "Reference", reference),
-		i18n.T(l, key+".text", "Commune", commune, "Reference", reference, "Link", link)
+		i18n.T(l, key+".text", "Commune", commune, "Reference", reference, "Link", link, "Follow", follow)
 }

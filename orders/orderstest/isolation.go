@@ -65,6 +65,8 @@ func isolation(t *testing.T, w *World) {
 			list, err := s.Looks(ctx, B, []string{issued.Subject})
 			return err == nil && len(list) == 0
 		},
+		"Follow":     func() bool { _, err := s.Follow(ctx, B, written.Reference, born); return missing(err) },
+		"SendCodes":  func() bool { return s.SendCodes(ctx, "nowhere", "somebody@example.be", born) != nil },
 		"Mine":       func() bool { list, err := s.Mine(ctx, B, issued.Subject); return err == nil && len(list) == 0 },
 		"Get":        func() bool { _, err := s.Get(ctx, B, issued.ID); return missing(err) },
 		"ForCitizen": func() bool { _, err := s.ForCitizen(ctx, B, issued.ID, issued.Subject); return missing(err) },

@@ -143,6 +143,7 @@ type home struct {
 	First    string
 	Orders   string
 	Verify   string
+	Follow   string
 	To       func(string) string
 	Drafts   []begun
 }
@@ -151,7 +152,7 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	name := v.Commune.NameIn(v.Language)
 	h := home{Commune: name, Products: p.orders.Products(v.Commune.ID), Signed: v.Person != nil, Card: v.Commune.ByCard(),
-		Orders: v.To("/orders"), Verify: v.To("/verify"), To: v.To}
+		Orders: v.To("/orders"), Verify: v.To("/verify"), Follow: v.To(orders.FollowPath), To: v.To}
 	if v.Person != nil {
 		h.First = v.Person.GivenNames
 		var err error
@@ -227,6 +228,7 @@ type order struct {
 	Download string
 	Verify   string // the verification page as people type it
 	Self     string // this page
+	Follow   string // where it is followed without signing in, as people type it
 	Refusal  *orders.Refusal
 	Instead  string // where the order in a withdrawn paper's place is; empty where there is none
 	Contact  commune.Contact
@@ -257,7 +259,7 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 	c := order{
 		Order: o, Steps: timeline(v, o), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
 		Download: v.To("/orders/" + o.ID + "/document"), Self: v.To("/orders/" + o.ID), ToMine: v.To("/orders"),
-		Verify: v.Commune.Origin() + orders.VerifyPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
+		Verify: v.Commune.Origin() + orders.VerifyPath, Follow: v.Commune.Origin() + orders.FollowPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
 	}
 	if wd := o.Withdrawal; wd != nil && !wd.Replaceable() {
 		c.Instead = v.To("/orders/" + wd.ReplacedBy)

@@ -54,7 +54,7 @@ func describe(w http.ResponseWriter, _ *http.Request) error {
 // validate answers with the whole report. That a file is not valid, or could not be
 // read, is an answer like any other: 200.
 func (p *Pages) validate(w http.ResponseWriter, r *http.Request) error {
-	if err := p.try(r, "api/"+neighbourhood(web.Remote(r)), triesAPI); err != nil {
+	if err := p.try(r, "api/"+web.Neighbourhood(web.Remote(r)), triesAPI); err != nil {
 		return err
 	}
 	leave, err := enter(r.Context(), p.held)

@@ -3,7 +3,6 @@ package verify
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 
 // count stops those who try too often; number is "" where none was typed.
 func (p *Pages) count(r *http.Request, number string) error {
-	from := neighbourhood(web.Remote(r))
+	from := web.Neighbourhood(web.Remote(r))
 	if err := p.try(r, "from/"+from, triesAddress); err != nil || number == "" {
 		return err
 	}
@@ -56,14 +55,4 @@ func RetryAfter(w http.ResponseWriter, f web.Failure) {
 	} else if f.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "60")
 	}
-}
-
-// neighbourhood is what one party controls: an address of IPv4, a /64 of IPv6.
-func neighbourhood(a netip.Addr) string {
-	if a.Is6() {
-		if net, err := a.Prefix(64); err == nil {
-			return net.String()
-		}
-	}
-	return a.String()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"net/netip"
 	"os"
 	"testing"
 
@@ -90,16 +89,6 @@ func TestFilesAreReadInAChild(t *testing.T) {
 			if len(r.Revisions) != 1 || r.Revisions[0] != blob.Digest(sha256.Sum256(sealed)) {
 				t.Errorf("%s: the sealed revision is not recognised", name)
 			}
-		}
-	}
-}
-
-func TestNeighbourhood(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::9": "2001:db8:1:2::/64",
-	} {
-		if got := verify.Neighbourhood(netip.MustParseAddr(address)); got != want {
-			t.Errorf("%s: %s", address, got)
 		}
 	}
 }
