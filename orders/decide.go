@@ -164,7 +164,7 @@ func (s *Service) begin(ctx context.Context, r row, by Actor, attention Attentio
 	at := s.now()
 	token, check := newToken(), code.New(codeLength)
 	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, InReview, by, at); err != nil {
+		if err := s.step(tx, r, InReview, by, at); err != nil {
 			return err
 		}
 		if err := take(tx, r, by, at); err != nil {
@@ -267,7 +267,7 @@ type frozen struct {
 // freeze makes bytes the order's content, if the order still is as r has it.
 func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, InReview, by, f.at); err != nil {
+		if err := s.step(tx, r, InReview, by, f.at); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`UPDATE orders_order SET attention = $1, household = $2 WHERE commune = $3 AND id = $4`, string(f.attention), f.household, string(r.Commune), r.ID); err != nil {
@@ -337,7 +337,7 @@ func (s *Service) approvable(ctx context.Context, c commune.ID, id string, clerk
 	switch {
 	case r.Paper == nil || r.Paper.Content.IsZero() || r.Paper.Content != content:
 		return row{}, fault.New(fault.Conflict, "orders.content_changed", nil)
-	case !midnight(r.Paper.PreparedAt).Equal(midnight(s.now())), r.Paper.Specimen != seal.Specimen:
+	case !commune.Day(r.Paper.PreparedAt).Equal(commune.Day(s.now())), r.Paper.Specimen != seal.Specimen:
 		return row{}, fault.New(fault.Conflict, "orders.content_stale", nil)
 	}
 	return r, s.delegated(r, clerk)
@@ -354,7 +354,7 @@ func (s *Service) approve(tx *sqldb.Tx, r row, clerk Clerk, sealed blob.Digest) 
 	if err := s.holds(tx, r); err != nil {
 		return err
 	}
-	if err := step(tx, r, Approved, by, at); err != nil {
+	if err := s.step(tx, r, Approved, by, at); err != nil {
 		return err
 	}
 	if err := one(tx.Exec(`UPDATE orders_paper SET grant_id = $1 WHERE commune = $2 AND order_id = $3 AND content = $4 AND grant_id = ''`,
@@ -445,7 +445,7 @@ func (s *Service) Cancel(ctx context.Context, c commune.ID, id, subject string) 
 
 // end closes an order that has no paper, and says of its number that it never will.
 func (s *Service) end(tx *sqldb.Tx, r row, to State, kind EventKind, by Actor, at time.Time) error {
-	if err := step(tx, r, to, by, at); err != nil {
+	if err := s.step(tx, r, to, by, at); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`UPDATE orders_paper SET void = 1 WHERE commune = $1 AND order_id = $2`, string(r.Commune), r.ID); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -160,5 +161,45 @@ func TestClerkWithoutANumberInBelgium(t *testing.T) {
 	w.Delegate(t, orderstest.A, namesake)
 	if _, err := w.Service.Prepare(t.Context(), orderstest.A, o.ID, namesake); err != nil {
 		t.Errorf("a namesake whose number tells them apart: %v", err)
+	}
+}
+
+// A French promise counts French holidays: not 21 July, but 14 July.
+func TestAMairieKeepsTheHolidaysOfItsCountry(t *testing.T) {
+	for noon, want := range map[string]map[commune.ID]string{
+		"2026-07-13 12:00": {mairie: "2026-07-17", orderstest.A: "2026-07-16"},
+		"2026-07-20 12:00": {mairie: "2026-07-23", orderstest.A: "2026-07-24"},
+	} {
+		w := atMairie(t)
+		w.Clock.Add(day(noon).Sub(w.Clock.Now()))
+		o, err := w.Service.Submit(t.Context(), mairie, newClaire, lifeForm())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Register.Fail(nil)
+		for c, got := range map[commune.ID]orders.Order{mairie: o, orderstest.A: w.Order(t, orderstest.A, 1)} {
+			if due := got.DueOn.Format("2006-01-02"); due != want[c] || got.Product.WorkingDays != 3 {
+				t.Errorf("%s, asked on %s: %s, want %s (%d days)", c, noon, due, want[c], got.Product.WorkingDays)
+			}
+		}
+	}
+}
+
+// While it waits for the person over closed days, the promise moves by those worked on.
+func TestClosedDaysDoNotCountInAPause(t *testing.T) {
+	w := orderstest.New(t, sqldbtest.SQLite(t))
+	of, _ := w.Communes.ByID(orderstest.A)
+	of.Closed = []commune.Closing{{From: "2026-02-05", To: "2026-02-10"}}
+	o := w.Order(t, orderstest.A, 1)
+	if got := o.DueOn.Format("2006-01-02"); got != "2026-02-12" {
+		t.Fatalf("due %s", got)
+	}
+	o, err := w.Service.Ask(t.Context(), orderstest.A, o.ID, orderstest.Clerk(1), "Une copie ?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Add(8 * 24 * time.Hour) // Wednesday 11 February: the second working day since
+	if o, err = w.Service.Reply(t.Context(), orderstest.A, o.ID, o.Subject, 1, "Voici.", nil); err != nil || o.DueOn.Format("2006-01-02") != "2026-02-16" {
+		t.Errorf("due %s, %v", o.DueOn, err)
 	}
 }

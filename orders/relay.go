@@ -175,7 +175,7 @@ func (s *Service) begins(tx *sqldb.Tx, r row) error {
 // issueRelayed issues a paper that no clerk has to approve, since nothing of it is ours.
 func (s *Service) issueRelayed(tx *sqldb.Tx, r row, p relayed) error {
 	at, by := s.now(), Actor{Kind: ByService}
-	if err := step(tx, r, Issued, by, at); err != nil {
+	if err := s.step(tx, r, Issued, by, at); err != nil {
 		return err
 	}
 	token := newToken() // printed nowhere
@@ -224,7 +224,7 @@ func (s *Service) ownFile(tx *sqldb.Tx, r row, file blob.Digest, at time.Time) e
 func (s *Service) toClerk(ctx context.Context, r row, why *fault.Error) error {
 	at, by := s.now(), Actor{Kind: ByService}
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, Submitted, by, at); err != nil {
+		if err := s.step(tx, r, Submitted, by, at); err != nil {
 			return err
 		}
 		if err := setWay(tx, r, commune.Attached); err != nil {
@@ -271,7 +271,7 @@ func (s *Service) AskSource(ctx context.Context, c commune.ID, id string, clerk 
 	}
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, Submitted, by, at); err != nil {
+		if err := s.step(tx, r, Submitted, by, at); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`UPDATE orders_order SET way = $1, attention = $2, household = $3 WHERE commune = $4 AND id = $5`,

@@ -68,7 +68,7 @@ func (s *Service) record(tx *sqldb.Tx, j SealJob, receipt signing.Receipt) error
 		return nil // recorded by a run that was cut off before it could say so
 	}
 	at, by := s.now(), Actor{Kind: ByService}
-	if err := step(tx, r, to, by, at); err != nil {
+	if err := s.step(tx, r, to, by, at); err != nil {
 		return fmt.Errorf("order %s is %s and cannot become %s: %w", r.ID, r.State, to, err)
 	}
 	issuedAt := sqldb.Time{}

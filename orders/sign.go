@@ -87,7 +87,7 @@ func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order
 		return nil, err
 	}
 	found, err := s.rows(ctx, c, `AND o.closed_at = 0 AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 ORDER BY o.due_on, o.id LIMIT 100`,
-		string(InReview), sqldb.Micros(midnight(s.now())), bit(seal.Specimen), clerk.Subject)
+		string(InReview), sqldb.Micros(commune.Day(s.now())), bit(seal.Specimen), clerk.Subject)
 	if err != nil {
 		return nil, err
 	}

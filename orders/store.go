@@ -215,7 +215,7 @@ func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
 var errMoved = errors.New("the order has moved")
 
 // step moves an order on, if it still is as r has it, and notes who did it.
-func step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
+func (s *Service) step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
 	if !May(r.State, to, by.Kind) {
 		return errMoved
 	}
@@ -233,7 +233,11 @@ func step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) error {
 	if to == AwaitingCitizen {
 		paused = at
 	} else if !r.PausedAt.IsZero() {
-		due = Postponed(due, r.PausedAt, at)
+		of, err := s.commune(r.Commune)
+		if err != nil {
+			return err
+		}
+		due = Postponed(of.Calendar(), due, r.PausedAt, at)
 	}
 	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5, due_on = $6, paused_at = $7
 		WHERE commune = $8 AND id = $9 AND version = $10 AND state = $11`,

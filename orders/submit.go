@@ -307,7 +307,7 @@ func (s *Service) newOrder(ctx context.Context, of *commune.Commune, chosen *cat
 	r := row{formHash: hash, Order: Order{
 		Commune: of.ID, ID: id.String(), Reference: code.New(referenceLength), Product: chosen, State: Submitted, Version: 1,
 		Subject: p.Subject, GivenNames: form.Line(p.GivenNames), Surname: form.Line(p.Surname), Answers: answers, Attention: a, Way: s.way(of, chosen),
-		SubmittedAt: at, DueOn: Due(at, chosen.WorkingDays), ChangedAt: at,
+		SubmittedAt: at, DueOn: Due(of.Calendar(), at, chosen.WorkingDays), ChangedAt: at,
 	}}
 	r.ChangedBy = r.Name()
 	var members []register.Member

@@ -103,7 +103,7 @@ func (s *Service) Ask(ctx context.Context, c commune.ID, id string, clerk Clerk,
 	}
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, AwaitingCitizen, by, at); err != nil {
+		if err := s.step(tx, r, AwaitingCitizen, by, at); err != nil {
 			return err
 		}
 		if err := take(tx, r, by, at); err != nil {
@@ -142,7 +142,7 @@ func (s *Service) Resume(ctx context.Context, c commune.ID, id string, clerk Cle
 	}
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, before(r), by, at); err != nil {
+		if err := s.step(tx, r, before(r), by, at); err != nil {
 			return err
 		}
 		return s.happened(tx, r, by, EventResumed, at, true)
@@ -283,7 +283,7 @@ func (s *Service) reply(ctx context.Context, r row, seen int, m Message) error {
 	}
 	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if r.State == AwaitingCitizen {
-			if err := step(tx, r, before(r), by, m.At); err != nil {
+			if err := s.step(tx, r, before(r), by, m.At); err != nil {
 				return err
 			}
 		}

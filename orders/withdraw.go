@@ -79,7 +79,7 @@ func (s *Service) Withdraw(ctx context.Context, c commune.ID, id string, clerk C
 	}
 	by, at := clerk.actor(), s.now()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := step(tx, r, Withdrawn, by, at); err != nil {
+		if err := s.step(tx, r, Withdrawn, by, at); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`INSERT INTO orders_withdrawal (commune, order_id, cause, words, by_subject, by_name, at, replaced_by)

@@ -135,7 +135,7 @@ func (p *Portal) routes() http.Handler {
 	follow.New(p.cfg.Orders, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)
 	checks.Routes(paged, p.site)
-	about.New().Routes(paged, p.site)
+	about.New(p.cfg.Clock).Routes(paged, p.site)
 	paged.Handle("GET /sign-in", p.site.Page(p.signIn))
 	paged.Handle("POST /sign-out", p.site.Page(p.signOut))
 	paged.Handle("GET /signed-out", p.site.Page(p.signedOut))

@@ -15,6 +15,7 @@ import (
 	"github.com/belfry-eid/belfry/idp/client"
 	"github.com/belfry-eid/belfry/internal/blob/s3"
 	"github.com/belfry-eid/belfry/internal/clock"
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv/redis"
 	"github.com/belfry-eid/belfry/internal/sqldb"
@@ -110,6 +111,9 @@ func (in *install) questions() []question {
 	for _, c := range in.communes.All() {
 		list = append(list, question{"languages of " + string(c.ID), func(context.Context) (string, error) { return c.SpeaksOf(), nil }})
 		list = append(list, question{"fees of " + string(c.ID), func(context.Context) (string, error) { return feesOf(c) }})
+		if len(c.Closed) > 0 {
+			list = append(list, question{"closed days of " + string(c.ID), func(context.Context) (string, error) { return closedNext(c), nil }})
+		}
 		if c.ClerksMaySign() {
 			list = append(list, question{"clerks of " + string(c.ID), func(context.Context) (string, error) {
 				return fmt.Sprintf("sign with their own cards (%s): the papers hold their national numbers", c.ClerkSignature), nil
@@ -120,6 +124,19 @@ func (in *install) questions() []question {
 		}})
 	}
 	return list
+}
+
+// closedNext tells the closed days of the year to come, as they are counted.
+func closedNext(c *commune.Commune) string {
+	now := clock.System()
+	var all []string
+	for _, g := range c.Calendar().Closures(now, now.AddDate(1, 0, -1)) {
+		all = append(all, fmt.Sprintf("%s to %s, work goes on %s", g.First.Format(time.DateOnly), g.Last.Format(time.DateOnly), g.Resumes.Format(time.DateOnly)))
+	}
+	if len(all) == 0 {
+		return "those of the settings are over"
+	}
+	return strings.Join(all, "; ")
 }
 
 func (in *install) checkDatabase(ctx context.Context) (string, error) {

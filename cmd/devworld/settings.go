@@ -189,6 +189,10 @@ func (w *world) communes() []*commune.Commune {
 			ClerkSignature: commune.OptionalClerkSignature,
 			Products:       map[string]commune.Product{"residence": {Demand: commune.Demand{Level: "high"}}}, // so that the app of CSAM is not enough
 			Theme:          commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
+			Closed: []commune.Closing{
+				{From: "09-27", Text: map[i18n.Language]string{i18n.French: "fête de la Communauté française"}},
+				{From: "12-24", To: "12-31", Text: map[i18n.Language]string{i18n.French: "congés de fin d’année", i18n.English: "end of the year"}},
+			},
 			Contact: commune.Contact{
 				Street: "Place du Marché 1", City: "7999 Beaumarais", Phone: "+32 00 00 00 01", Email: "population@beaumarais.example",
 				Hours: map[i18n.Language]string{
@@ -205,6 +209,7 @@ func (w *world) communes() []*commune.Commune {
 			LanguageRegime: "nl", EnglishPages: true,
 			ClerkSignature: commune.OptionalClerkSignature,
 			Theme:          commune.Theme{Brand: "#5b2a6e", OnBrand: "#ffffff", Link: "#5b2a6e", Accent: "#f2b705"},
+			Closed:         []commune.Closing{{From: "07-11", Text: map[i18n.Language]string{i18n.Dutch: "feest van de Vlaamse Gemeenschap"}}},
 			Contact: commune.Contact{
 				Street: "Gemeenteplein 1", City: "8999 Zandvoorde", Phone: "+32 00 00 00 02", Email: "burgerzaken@zandvoorde.example",
 				Hours: map[i18n.Language]string{
@@ -233,6 +238,7 @@ func (w *world) communes() []*commune.Commune {
 			Origins:        w.origins("ahornfeld.belfry.localhost"),
 			LanguageRegime: "de",
 			Theme:          commune.Theme{Brand: "#2f5d34", OnBrand: "#ffffff", Link: "#2f5d34", Accent: "#c75b12"},
+			Closed:         []commune.Closing{{From: "11-15", Text: map[i18n.Language]string{i18n.German: "Tag der Deutschsprachigen Gemeinschaft"}}},
 			Contact: commune.Contact{
 				Street: "Rathausplatz 4", City: "4998 Ahornfeld", Phone: "+32 00 00 00 05", Email: "buergerdienst@ahornfeld.example",
 				Hours: map[i18n.Language]string{

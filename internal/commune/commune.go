@@ -1,6 +1,6 @@
 // Package commune says which communes an install serves and what is each one's own.
 //
-// It owns the settings of a commune: names, host names, languages, theme and
+// It owns the settings of a commune: names, host names, languages, working days, theme and
 // contact. It refuses to know people, orders, databases and files. It guarantees
 // that an ID is safe in paths, keys and SQL, and that a host name leads to at
 // most one commune.
@@ -75,8 +75,14 @@ type Commune struct {
 	// "off" (where empty), "optional" or "required". It puts the clerk's national number,
 	// which is in the card's certificate, into the paper.
 	ClerkSignature ClerkSignature `toml:"clerk_signature"`
-	Theme          Theme          `toml:"theme"`
-	Contact        Contact        `toml:"contact"`
+	// Closed are the days on which nobody works beside weekends and the holidays of the law.
+	Closed []Closing `toml:"closed"`
+	// AlsaceMoselle adds the two holidays that the law knows in Haut-Rhin, Bas-Rhin and
+	// Moselle. A commune there without a Protestant church does not have Good Friday: it
+	// lists 26 December among Closed instead.
+	AlsaceMoselle bool    `toml:"alsace_moselle"`
+	Theme         Theme   `toml:"theme"`
+	Contact       Contact `toml:"contact"`
 	// Appeal is what a refusal says about appealing (which body, within which time, how), by
 	// language, in place of what the law of the country says. Those in the official
 	// languages must be there where there is any.
@@ -248,6 +254,7 @@ func (c *Commune) Check() error {
 		}
 	}
 	c.checkLanguages(bad)
+	c.checkCalendar(bad)
 	if len(c.Origins) == 0 {
 		bad("origins: at least one")
 	}

@@ -183,7 +183,7 @@ func written(t *testing.T, w *World) {
 	wants(t, err, fault.Conflict, "orders.moved")
 	o, err = s.Resume(ctx, A, o.ID, Clerk(2))
 	ok(t, err)
-	if o.State != orders.InReview || !o.DueOn.Equal(orders.Due(Noon, 3)) {
+	if o.State != orders.InReview || !o.DueOn.Equal(orders.Due(commune.Calendar{}, Noon, 3)) {
 		t.Errorf("resumed: %s, due %s", o.State, o.DueOn)
 	}
 	_, err = s.Resume(ctx, A, o.ID, Clerk(2))

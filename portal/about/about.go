@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/docs"
+	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
@@ -29,15 +30,16 @@ var templates embed.FS
 type Pages struct {
 	templates *page.Templates
 	audit     audit
+	now       clock.Clock
 }
 
 // New reads the audit, which is part of the program: one that cannot be read is a broken build.
-func New() *Pages {
+func New(now clock.Clock) *Pages {
 	found, err := readAudit(docs.AccessibilityAudit)
 	if err != nil {
 		panic(err)
 	}
-	return &Pages{page.Parse(templates), found}
+	return &Pages{page.Parse(templates), found, now}
 }
 
 // Routes adds the pages to the addresses within a language.
@@ -49,14 +51,18 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	}
 }
 
+// closedAhead is how many months ahead closed days are announced.
+const closedAhead = 3
+
 // content is what the four templates are given.
 type content struct {
 	Commune  *commune.Commune
 	Name     string
 	Hours    string
-	Card     bool   // people may sign in with a Belgian card
-	Federal  bool   // the commune is Belgian, and so is what is said of registers
-	Region   string // whose ombudsman hears complaints
+	Closed   []visit.Closed // in the months to come
+	Card     bool           // people may sign in with a Belgian card
+	Federal  bool           // the commune is Belgian, and so is what is said of registers
+	Region   string         // whose ombudsman hears complaints
 	To       func(string) string
 	Examined time.Time
 	Status   string
@@ -71,6 +77,8 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, name string) error 
 		Card: v.Commune.ByCard(), Federal: !v.Commune.French(), Region: region(v.Commune), To: v.To,
 		Examined: p.audit.examined, Status: p.audit.status, Standard: p.audit.standard,
 	}
+	now := p.now()
+	c.Closed = v.Closed(now, now.AddDate(0, closedAhead, 0))
 	for _, short := range p.audit.short {
 		c.Short = append(c.Short, short[v.Language])
 	}

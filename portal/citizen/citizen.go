@@ -170,6 +170,20 @@ type product struct {
 	AtOnce  bool // the register gives it, and nobody has to approve it
 	Signed  bool
 	Card    bool // people sign in with it
+	Closed  closed
+}
+
+// closed says when the offices are closed between today and the day by which a paper that
+// is asked for today is promised.
+type closed struct {
+	Closed []visit.Closed
+	Due    time.Time
+}
+
+func (p *Pages) closed(v *visit.Visit, pr *catalogue.Product) closed {
+	now := p.now()
+	due := orders.Due(v.Commune.Calendar(), now, pr.WorkingDays)
+	return closed{v.Closed(now, due), due}
 }
 
 func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
@@ -184,10 +198,14 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	}
 	frame := v.Frame(w, r, found.Label.In(v.Language))
 	frame.Back = v.To("/")
-	return p.render(w, "product", frame, product{
+	c := product{
 		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
 		Form: v.To("/documents/" + found.ID + "/form"), AtOnce: way == commune.FromSource, Signed: v.Person != nil, Card: v.Commune.ByCard(),
-	})
+	}
+	if !c.AtOnce { // a register does not close
+		c.Closed = p.closed(v, found)
+	}
+	return p.render(w, "product", frame, c)
 }
 
 type mine struct {

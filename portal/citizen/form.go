@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
@@ -149,6 +150,7 @@ type checkPage struct {
 	Looked  bool
 	Silent  bool
 	Until   time.Time
+	Closed  closed
 }
 
 // check shows everything once more before it is sent.
@@ -173,11 +175,19 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 	case !Meets(v, pr, p.now()):
 		return web.See(w, r, more(v, pr))
 	}
+	way, err := p.orders.Way(v.Commune.ID, pr.ID)
+	if err != nil {
+		return err
+	}
+	c := checkPage{
+		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent, Until: d.Until,
+	}
+	if way != commune.FromSource || d.Looked { // somebody has to look at it
+		c.Closed = p.closed(v, pr)
+	}
 	frame := v.Frame(w, r, v.T("portal.check.title"))
 	frame.Back = at
-	return p.render(w, "check", frame, checkPage{
-		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent, Until: d.Until,
-	})
+	return p.render(w, "check", frame, c)
 }
 
 func lines(v *visit.Visit, pr *catalogue.Product, d draft, at string) []line {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -146,6 +147,8 @@ type entryCheck struct {
 	Errors    []page.Fault
 	Key       string
 	Action    string
+	Closed    []visit.Closed // until the promised day
+	Due       time.Time
 }
 
 // entered is the draft of this session; the first step where there is none.
@@ -177,6 +180,8 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
+	c.Due = orders.Due(v.Commune.Calendar(), p.now(), pr.WorkingDays)
+	c.Closed = v.Closed(p.now(), c.Due)
 	for _, name := range form.Asked(pr.Fields) {
 		if name == form.Contact {
 			continue // what is filled in says it

@@ -95,6 +95,7 @@ type inbox struct {
 	Give       string // where what is ticked is given to somebody; no such form where empty
 	Colleagues []staff.Member
 	Me         string
+	Closed     []visit.Closed // in the days to come
 }
 
 type pair struct{ Name, Value string }
@@ -108,6 +109,9 @@ type inboxQuery struct {
 	size   int
 	after  string
 }
+
+// closedAhead is how many days ahead the desk is reminded of closed days.
+const closedAhead = 30
 
 var pageSizes = []int{50, 200}
 
@@ -165,6 +169,7 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := inbox{Current: asked.view.name, Search: asked.search, New: v.To("/desk/new"), Action: v.To("/desk"), Me: v.Person.Subject}
+	c.Closed = v.Closed(p.now(), p.now().AddDate(0, 0, closedAhead))
 	if v.Member.Role.Approves() {
 		c.Ready = v.To("/desk/ready")
 	}
