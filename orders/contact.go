@@ -35,8 +35,13 @@ func (s *Service) Contact(ctx context.Context, c commune.ID, p Person) (form.Ans
 	if err != nil {
 		return nil, err
 	}
+	return s.contactNamed(ctx, c, who)
+}
+
+// contactNamed is Contact of somebody by their name within the commune.
+func (s *Service) contactNamed(ctx context.Context, c commune.ID, who string) (form.Answers, error) {
 	var sealed []byte
-	err = s.DB.QueryRow(ctx, `SELECT sealed FROM orders_contact WHERE commune = $1 AND person = $2`, string(c), who).Scan(&sealed)
+	err := s.DB.QueryRow(ctx, `SELECT sealed FROM orders_contact WHERE commune = $1 AND person = $2`, string(c), who).Scan(&sealed)
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return form.Answers{}, nil
 	}

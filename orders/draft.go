@@ -10,6 +10,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/form"
 )
@@ -18,10 +19,11 @@ import (
 // or not, and nothing of card or register: these are read anew when the form is opened.
 type Draft struct {
 	Product  string
-	Version  int          // of the product, when it was kept
-	Key      string       // of the form; makes one order wherever it is sent from
-	Answers  form.Answers // as typed
-	Complete bool         // the answers passed
+	Version  int           // of the product, when it was kept
+	Key      string        // of the form; makes one order wherever it is sent from
+	Answers  form.Answers  // as typed
+	Complete bool          // the answers passed
+	Language i18n.Language // of the page, for a mail that reminds of it
 	KeptAt   time.Time
 	Until    time.Time // when it is forgotten
 }
@@ -39,10 +41,11 @@ const (
 
 // drafted is the sealed form of a Draft.
 type drafted struct {
-	Version  int          `json:"version"`
-	Key      string       `json:"key"`
-	Answers  form.Answers `json:"answers"`
-	Complete bool         `json:"complete,omitempty"`
+	Version  int           `json:"version"`
+	Key      string        `json:"key"`
+	Answers  form.Answers  `json:"answers"`
+	Complete bool          `json:"complete,omitempty"`
+	Language i18n.Language `json:"language,omitempty"`
 }
 
 // KeepDraft keeps what a person has typed so far, in the place of what they had kept of the
@@ -66,7 +69,7 @@ func (s *Service) KeepDraft(ctx context.Context, c commune.ID, p Person, d Draft
 	if err != nil {
 		return Draft{}, err
 	}
-	plain, err := json.Marshal(drafted{d.Version, d.Key, d.Answers, d.Complete})
+	plain, err := json.Marshal(drafted{d.Version, d.Key, d.Answers, d.Complete, d.Language})
 	if err != nil {
 		return Draft{}, err
 	}
@@ -86,7 +89,7 @@ func (s *Service) KeepDraft(ctx context.Context, c commune.ID, p Person, d Draft
 			return err
 		}
 		_, err = tx.Exec(`INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (commune, person, product) DO UPDATE SET sealed = excluded.sealed, kept_at = excluded.kept_at, until = excluded.until`,
+			ON CONFLICT (commune, person, product) DO UPDATE SET sealed = excluded.sealed, kept_at = excluded.kept_at, until = excluded.until, reminded = 0`,
 			string(c), who, d.Product, sealed, sqldb.Micros(d.KeptAt), sqldb.Micros(d.Until))
 		return err
 	})
@@ -138,7 +141,7 @@ func (s *Service) drafts(ctx context.Context, c commune.ID, p Person, where stri
 		if err := json.Unmarshal(plain, &in); err != nil {
 			return nil, fmt.Errorf("draft of %s: %w", d.Product, err)
 		}
-		d.Version, d.Key, d.Answers, d.Complete = in.Version, in.Key, in.Answers, in.Complete
+		d.Version, d.Key, d.Answers, d.Complete, d.Language = in.Version, in.Key, in.Answers, in.Complete, in.Language
 		d.KeptAt, d.Until = kept.Time, until.Time
 		list = append(list, d)
 	}

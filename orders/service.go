@@ -27,9 +27,10 @@ import (
 // Addresses that stand on papers and in mails; the portal answers there, below the
 // commune's origin. A paper lives for decades, so these do not change.
 const (
-	VerifyPath = "/verify"  // a page to type number and code; VerifyPath/TOKEN leads to one paper
-	OrderPath  = "/orders/" // OrderPath followed by an order's ID: the person's own page of it
-	FollowPath = "/follow"  // where an order is followed by its reference, without signing in
+	VerifyPath = "/verify"        // a page to type number and code; VerifyPath/TOKEN leads to one paper
+	OrderPath  = "/orders/"       // OrderPath followed by an order's ID: the person's own page of it
+	DraftsPath = "/orders#drafts" // a person's forms that are not yet sent
+	FollowPath = "/follow"        // where an order is followed by its reference, without signing in
 )
 
 // Sealer seals what a clerk approved. signing/seal offers it; see there for the
@@ -136,6 +137,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	jobs.Every(cfg.Jobs, RenewJob{}, renewEvery)
 	jobs.Handle(cfg.Jobs, s.sweep)
 	jobs.Every(cfg.Jobs, SweepJob{}, sweepEvery)
+	jobs.Handle(cfg.Jobs, s.remind)
+	jobs.Every(cfg.Jobs, RemindJob{}, remindEvery)
 	return s, nil
 }
 

@@ -165,3 +165,14 @@ func TestLostCode(t *testing.T) {
 		t.Errorf("the fourth time: %d", a.status)
 	}
 }
+
+// Every state has words here.
+func TestEveryStateCanBeFollowed(t *testing.T) {
+	for _, st := range orders.States {
+		for _, l := range i18n.Languages {
+			if key := "follow.at." + string(st); i18n.T(l, key) == key || i18n.T(l, key) == "" {
+				t.Errorf("%s has no words in %s", st, l)
+			}
+		}
+	}
+}

@@ -73,6 +73,35 @@ func TestAFormIsLeftHalfWayAndGoneOnWithElsewhere(t *testing.T) {
 	}
 }
 
+// What the page's script sends while its person types is kept as it is, and the answer says
+// until when; after the order was sent it is not.
+func TestAnswersAreKeptWhileTheyAreTyped(t *testing.T) {
+	w := newWorld(t)
+	b, p := w.citizen(orderstest.A, 1)
+	form := b.get(residence + "form")
+	if !strings.Contains(form.body, `data-autosave="Vos dernières`) {
+		t.Error("the form does not ask for it")
+	}
+	auto := func(mail string) *answer {
+		return b.post(residence+"form", url.Values{"contact": {"email"}, "email": {mail}, "auto": {"1"}})
+	}
+	if a := auto("luc@exam"); a.status != 200 || a.body != "Pas encore envoyé. Vos réponses sont gardées jusqu’au 17\u00a0février 2026" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/plain") {
+		t.Errorf("%d %q", a.status, a.body)
+	}
+	other := w.browser(orderstest.A)
+	other.signIn("/fr/orders", card(p))
+	if to := other.get(residence + "continue").to(t); to != residence+"form#email" {
+		t.Errorf("elsewhere it goes on at %s", to)
+	}
+	auto("luc@example.be")
+	key := b.get(residence + "check").value("key")
+	b.post(residence+"send", url.Values{"key": {key}}).to(t)
+	auto("other@example.be").to(t)
+	if d, err := w.Service.Drafts(ctx, orderstest.A, p); err != nil || len(d) != 0 {
+		t.Errorf("kept after sending: %+v, %v", d, err)
+	}
+}
+
 // A session that does not know that its form has made an order begins another.
 func TestAFormThatWasSentElsewhereIsBegunAnew(t *testing.T) {
 	w := newWorld(t)

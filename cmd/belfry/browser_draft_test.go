@@ -30,7 +30,7 @@ func (b *tab) looksGood(name string) {
 	b.scripts(false)
 }
 
-// J8 in Chromium, without scripts but for the card: Luc leaves a form half-way at one
+// J8 in Chromium, but for its beginning and the card without scripts: Luc leaves a form half-way at one
 // machine, goes on with it at another, sends it, and finds it gone. Then the pages about
 // himself, one of which ends the first machine's session there.
 func TestBrowserDraft(t *testing.T) {
@@ -43,8 +43,10 @@ func TestBrowserDraft(t *testing.T) {
 		b.click(`main a[href$="/card"]`)
 		b.withCard(w.card("luc"), w.card("luc").PIN)
 		b.at("/fr/orders")
-		b.scripts(false)
 	}
+	home.keepsByItself(library, there)
+	home.scripts(false)
+	library.scripts(false)
 
 	home.open(there + "/documents/residence/form")
 	if home.text("body") == "" || strings.Contains(home.attribute("body", "class"), "js-enabled") {
@@ -99,6 +101,21 @@ func TestBrowserDraft(t *testing.T) {
 	home.forgetSession()
 	home.follows(there, reference)
 	w.noNumberLeaks()
+}
+
+// keepsByItself types into a form and touches no button: a moment later it is kept, and what
+// was typed last is kept when the page is left. Another browser goes on at that question.
+func (b *tab) keepsByItself(other *tab, there string) {
+	b.open(there + "/documents/residence/form")
+	b.fill("#email", "l")
+	b.until("hear that it is kept", `document.querySelector('[role=status]').innerText.startsWith("`+i18n.T(i18n.French, "account.drafts.unsent")+`")`)
+	b.accessible("draft-00-kept-by-itself")
+	b.fill("#email", "luc@ex")
+	b.open(there + "/orders")
+	b.waitFor("#drafts")
+	other.open(there + "/documents/residence/continue")
+	other.at("/residence/form#email")
+	other.until("stand at the question", `document.activeElement.id === "email" && document.activeElement.value === "luc@ex"`)
 }
 
 // follows is J7, without scripts and without signing in: Luc sees where his order stands by

@@ -8,6 +8,7 @@ package notice
 
 import (
 	"context"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/i18n"
 )
@@ -54,4 +55,11 @@ func Words(k Kind, l i18n.Language, commune, reference, link, follow string) (su
 	key := "orders.mail." + string(k)
 	return i18n.T(l, key+".subject", "Commune", commune, "Reference", reference),
 		i18n.T(l, key+".text", "Commune", commune, "Reference", reference, "Link", link, "Follow", follow)
+}
+
+// Left fills subject and text of a mail about a form that somebody left half-way, and which
+// is forgotten at a time: link leads to their forms.
+func Left(l i18n.Language, commune string, until time.Time, link string) (subject, text string) {
+	return i18n.T(l, "orders.mail.left.subject", "Commune", commune),
+		i18n.T(l, "orders.mail.left.text", "Commune", commune, "Until", i18n.Date(l, until), "Link", link)
 }

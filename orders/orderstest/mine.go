@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/form"
 )
@@ -113,6 +114,67 @@ func draftsEnd(t *testing.T, w *World) {
 	if rows := dump(t, w.DB)["table orders_draft"]; rows != "" {
 		t.Errorf("a day later its row is still there: %s", rows)
 	}
+}
+
+// Somebody who leaves a form is reminded the day after and before it is forgotten, at the
+// address they typed, else at the one of last time; not of what they sent.
+func reminded(t *testing.T, w *World) {
+	s, p := w.Service, w.Person(A, 1)
+	keep := func(p orders.Person, product string, typed form.Answers) orders.Draft {
+		d := DraftOf(typed)
+		d.Product, d.Language = product, i18n.English
+		d, err := s.KeepDraft(ctx, A, p, d)
+		ok(t, err)
+		return d
+	}
+	heard := 0
+	later := func(d time.Duration, want ...string) {
+		t.Helper()
+		w.Clock.Add(d)
+		w.Work(t)
+		var got []string
+		for _, m := range w.Mail.Sent()[heard:] {
+			heard++
+			got = append(got, m.To)
+			if !strings.Contains(m.Text, "/orders#drafts") || strings.Contains(m.Subject+m.Text, "residence") || strings.Contains(m.Text, p.Surname) {
+				t.Errorf("it says %q", m.Text)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("after %s: %v, want %v", d, got, want)
+		}
+	}
+	first := keep(p, "residence", form.Answers{form.Contact: form.ByEmail, form.Email: "luc@example.be"})
+	keep(p, "life", form.Answers{form.Email: "not yet an add"})
+	keep(w.Person(A, 2), "residence", nil)
+	ok(t, s.SetContact(ctx, A, w.Person(A, 3), form.Answers{form.Contact: form.ByEmail, form.Email: "anne@example.be"}))
+	keep(w.Person(A, 3), "residence", form.Answers{form.DocumentLanguage: "fr"})
+	keep(w.Person(A, 4), "residence", form.Answers{form.Contact: form.ByPhone, form.Phone: "0470 12 34 56", form.Email: "old@example.be"})
+	later(19 * time.Hour)
+	later(6*time.Hour, "anne@example.be", "luc@example.be")
+	if m := w.Mail.Sent()[0]; m.Language != i18n.English || !strings.Contains(m.Text, "17\u00a0February 2026") {
+		t.Errorf("%s: %q", m.Language, m.Text)
+	}
+	later(24 * time.Hour)
+	w.Mail.Fail(errors.New("down"))
+	later(9*24*time.Hour + 12*time.Hour) // two days before the end
+	w.Clock.Add(24 * time.Hour)
+	w.Mail.Fail(nil)
+	later(6*time.Hour, "anne@example.be", "luc@example.be")
+	// What is changed again begins anew; what is sent is over.
+	first.Answers = form.Answers{form.Contact: form.ByEmail, form.Email: "luc@example.org"}
+	_, err := s.KeepDraft(ctx, A, p, first)
+	ok(t, err)
+	ok(t, s.DropDraft(ctx, A, w.Person(A, 3), "residence"))
+	later(26*time.Hour, "luc@example.org")
+	f := w.Form(A)
+	f.Key = first.Key
+	_, err = s.Submit(ctx, A, p, f)
+	ok(t, err)
+	w.Work(t)
+	heard = len(w.Mail.Sent())
+	later(13 * 24 * time.Hour)
 }
 
 // issuedTo pages through somebody's papers, what no longer stands among them.

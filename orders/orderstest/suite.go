@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"followed by its code":             followed,
 		"followed where the number tells":  followedByNumber,
 		"lost codes":                       lostCodes,
+		"reminded of what was begun":       reminded,
 		"a person's papers":                issuedTo,
 		"who looked":                       looks,
 		"how a person is told":             contacts,

@@ -105,7 +105,7 @@ func (p *Pages) keep(r *http.Request, d draft) error {
 func (p *Pages) keepTyped(r *http.Request, d draft) (draft, error) {
 	v := visit.Of(r)
 	kept, err := p.orders.KeepDraft(r.Context(), v.Commune.ID, person(v), orders.Draft{
-		Product: r.PathValue("product"), Version: d.Version, Key: d.Key, Answers: d.Typed, Complete: d.Complete,
+		Product: r.PathValue("product"), Version: d.Version, Key: d.Key, Answers: d.Typed, Complete: d.Complete, Language: v.Language,
 	})
 	if fault.KeyOf(err) == "orders.form_used" { // sent from another browser meanwhile
 		return d, errors.Join(err, p.forget(r))

@@ -125,6 +125,9 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	if d, err = p.keepTyped(r, d); err != nil {
 		return err
 	}
+	if r.PostForm.Has("auto") { // the page's script, while its person goes on typing
+		return visit.Plain(w, v.T("account.drafts.unsent")+" "+i18n.Date(v.Language, d.Until))
+	}
 	if r.PostForm.Has("later") {
 		return web.See(w, r, v.To("/orders")+"#drafts")
 	}

@@ -294,6 +294,13 @@ func Inline(w http.ResponseWriter, name, mediaType string, data []byte) error {
 	return send(w, "inline", name, mediaType, data)
 }
 
+// Plain answers a script of ours with a line of text.
+func Plain(w http.ResponseWriter, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := io.WriteString(w, text)
+	return err
+}
+
 func send(w http.ResponseWriter, how, name, mediaType string, data []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", mediaType)

@@ -33,6 +33,54 @@ for (const form of document.querySelectorAll('form[data-keep]')) {
   });
 }
 
+// Answers are kept without being asked for: a moment after the last change, and when the page
+// is left. What the commune says of it is read out once. Who comes back to a question is there.
+for (const form of document.querySelectorAll('form[data-autosave]')) {
+  const status = form.querySelector('[role="status"]');
+  let changed = false;
+  let leaving = false;
+  let timer;
+  const answers = () => {
+    const values = new URLSearchParams(new FormData(form));
+    values.set('auto', '1');
+    return values;
+  };
+  const say = (text) => {
+    if (status.textContent.trim() === text) return;
+    const line = document.createElement('p');
+    line.className = 'govuk-body b-quiet';
+    line.textContent = text;
+    status.replaceChildren(line);
+  };
+  const keep = async () => {
+    if (!changed || leaving) return;
+    changed = false;
+    try {
+      const answer = await fetch(form.action, { method: 'POST', body: answers(), redirect: 'manual' });
+      if (!answer.ok) throw new Error();
+      say(await answer.text());
+    } catch {
+      changed = true;
+      say(form.dataset.autosave);
+    }
+  };
+  const leave = () => {
+    if (!changed || leaving) return;
+    changed = !navigator.sendBeacon(form.action, answers());
+  };
+  form.addEventListener('input', () => {
+    changed = true;
+    clearTimeout(timer);
+    timer = setTimeout(keep, 3000);
+  });
+  form.addEventListener('submit', () => { leaving = true; });
+  document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'hidden') leave(); });
+  window.addEventListener('pagehide', leave);
+  window.addEventListener('pageshow', () => { leaving = false; });
+  const asked = location.hash && document.getElementById(location.hash.slice(1));
+  if (asked && form.contains(asked)) asked.focus();
+}
+
 // Where a form is sent on or discarded, the commune has kept what was typed, or is to forget it.
 for (const form of document.querySelectorAll('form[action$="/send"], form[action$="/discard"]')) {
   sessionStorage.removeItem(`typed ${new URL(form.action).pathname.replace(/(send|discard)$/, 'form')}`);
