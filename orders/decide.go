@@ -302,6 +302,7 @@ func (s *Service) freeze(ctx context.Context, r row, by Actor, f frozen) error {
 // orders.content_changed (Conflict) where the content is another one by now;
 // orders.content_stale (Conflict) where it was prepared on another day, whose date and
 // facts the paper bears, or for a key of another kind (test or real);
+// fee.due (Conflict; Args Reference) where its fee has not been received;
 // delegation.other_signatory (Conflict; Args Name) where the paper bears the name of another
 // delegate; delegation.not_yours (Forbidden) where the clerk has no delegation in force for
 // it; orders.signature_required (Conflict) where the commune wants it signed (ApproveSigned).
@@ -340,6 +341,9 @@ func (s *Service) approvable(ctx context.Context, c commune.ID, id string, clerk
 	case !commune.Day(r.Paper.PreparedAt).Equal(commune.Day(s.now())), r.Paper.Specimen != seal.Specimen:
 		return row{}, fault.New(fault.Conflict, "orders.content_stale", nil)
 	}
+	if r.Fee.Due() {
+		return row{}, feeDue(r)
+	}
 	return r, s.delegated(r, clerk)
 }
 
@@ -352,6 +356,9 @@ func (s *Service) approve(tx *sqldb.Tx, r row, clerk Clerk, sealed blob.Digest) 
 	}
 	by, at, grant := clerk.actor(), s.now(), id.String()
 	if err := s.holds(tx, r); err != nil {
+		return err
+	}
+	if err := s.paid(tx, r); err != nil {
 		return err
 	}
 	if err := s.step(tx, r, Approved, by, at); err != nil {

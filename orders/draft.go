@@ -60,8 +60,12 @@ func (s *Service) KeepDraft(ctx context.Context, c commune.ID, p Person, d Draft
 	if !formKey.MatchString(d.Key) {
 		return Draft{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("key of %d characters", len(d.Key)))
 	}
+	tariff, err := s.Tariff(c, d.Product)
+	if err != nil {
+		return Draft{}, err
+	}
 	for name, typed := range d.Answers {
-		if !slices.Contains(form.Asked(chosen.Fields), name) || len(typed) > maxTyped {
+		if !slices.Contains(asked(chosen, tariff), name) || len(typed) > maxTyped {
 			return Draft{}, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("draft: %d bytes of %q", len(typed), name))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/catalogue"
-	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/orders/fee"
 )
 
 // Orders that a clerk makes for somebody at the counter, on the phone or by letter. They
@@ -86,7 +86,11 @@ func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, num
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention}, nil
+	tariff, err := fee.Of(of, chosen)
+	if err != nil {
+		return Prefill{}, err
+	}
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention, Tariff: Offered(tariff, answers)}, nil
 }
 
 // inquire asks the register about the person of an entry.
@@ -144,14 +148,22 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	if err != nil {
 		return Order{}, err
 	}
-	typed, err := recheck(chosen, sub, of)
+	tariff, err := fee.Of(of, chosen)
+	if err != nil {
+		return Order{}, err
+	}
+	typed, err := recheck(chosen, tariff, sub, of)
 	if err != nil {
 		return Order{}, err
 	}
 	if sub.Version != chosen.Version {
 		return Order{}, fault.New(fault.Conflict, "orders.product_changed", nil)
 	}
-	for _, name := range form.Asked(chosen.Fields) {
+	cost, err := charge(tariff, typed, answers, sub.Price)
+	if err != nil {
+		return Order{}, err
+	}
+	for _, name := range asked(chosen, tariff) {
 		if typed[name] != "" {
 			answers = append(answers, Answer{string(name), typed[name], FromPerson})
 		}
@@ -161,6 +173,7 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	if err != nil {
 		return Order{}, err
 	}
+	r.Fee = cost
 	if err := s.notOwn(r, clerk); err != nil { // those they live with
 		return Order{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/outside"
 	"github.com/belfry-eid/belfry/orders/register"
@@ -94,6 +95,10 @@ func (a Answer) In(l i18n.Language) string {
 		return register.Day(a.Value).In(l)
 	case string(form.DocumentLanguage):
 		return i18n.Language(a.Value).Name()
+	case string(form.Delivery):
+		return i18n.T(l, fee.Delivery(a.Value).Key())
+	case string(form.Purpose):
+		return i18n.T(l, fee.Purpose(a.Value).Key())
 	case string(form.Contact):
 		return i18n.T(l, "orders.contact."+a.Value)
 	}
@@ -134,6 +139,8 @@ type Prefill struct {
 	Languages []i18n.Language
 	// Contact is how the person wanted to be told last time; empty where that is not known.
 	Contact form.Answers
+	// Tariff is what the paper costs them, without deliveries that they cannot have.
+	Tariff fee.Tariff
 	// Attention is not for the person's eyes in detail; where it is set the page says
 	// that a clerk will look at the order first ("orders.clerk_looks").
 	Attention Attention
@@ -145,6 +152,8 @@ type Submission struct {
 	Version  int           // of the product, as the page showed it
 	Answers  form.Answers  // of form.Parse
 	Language i18n.Language // of the page, for messages to the person
+	// Price is fee.Price.Mark of the price that the page showed; "" where it showed none.
+	Price string
 	// Key is the form's own, made by NewKey when the form was first shown: however
 	// often it is sent, it makes one order.
 	Key string
@@ -181,6 +190,9 @@ type Order struct {
 
 	Paper   *Paper   // nil before it is first prepared
 	Refusal *Refusal // nil unless refused
+	// Fee is how the paper is delivered and what it costs, nil for a free download; of single
+	// orders only.
+	Fee *Fee
 	// Entry says how a clerk came to make it, nil where the person did; of single orders only.
 	Entry *Entry
 	// Withdrawal is why the paper no longer stands, nil while it does; of single orders only.
@@ -330,10 +342,13 @@ const (
 	EventResumed      EventKind = "resumed"     // without an answer
 	EventAdded        EventKind = "added"       // the person wrote unasked
 	EventNoted        EventKind = "noted"       // for colleagues
+	EventFeeReceived  EventKind = "fee_received"
+	EventFeeUndone    EventKind = "fee_undone" // the receipt was
+	EventPosted       EventKind = "posted"     // the letter was sent
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventEntered, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventEntered, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted, EventFeeReceived, EventFeeUndone, EventPosted}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }

@@ -65,8 +65,8 @@ func (s *Service) relay(ctx context.Context, j RelayJob) error {
 	switch {
 	case r.State == AwaitingCitizen:
 		return jobs.Snooze(relayAgain, nil)
-	case r.State != Submitted || r.Way != commune.FromSource:
-		return nil // issued, withdrawn, or in the hands of a clerk
+	case r.State != Submitted || r.Way != commune.FromSource || r.Fee.Due():
+		return nil // issued, withdrawn, in the hands of a clerk, or not paid
 	}
 	paper, err := s.fetch(ctx, r)
 	switch {
@@ -166,7 +166,7 @@ func shown(number string) Number {
 
 // begins has the register asked for the paper of a new order, where nobody has to look first.
 func (s *Service) begins(tx *sqldb.Tx, r row) error {
-	if r.Way != commune.FromSource || r.Attention != NoAttention {
+	if r.Way != commune.FromSource || r.Attention != NoAttention || r.Fee.Due() {
 		return nil
 	}
 	return s.Jobs.Insert(tx, RelayJob{r.Commune, r.ID})

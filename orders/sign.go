@@ -74,7 +74,7 @@ func (s *Service) ApproveSigned(ctx context.Context, c commune.ID, id string, cl
 }
 
 // Ready lists the orders whose frozen content this clerk may approve now, the most
-// urgent first, a hundred at most: those that bear their name. Those about the clerk are not
+// urgent first, a hundred at most: those that bear their name and wait for no fee. Those about the clerk are not
 // among them. That they
 // were listed is logged for each (T11).
 func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order, error) {
@@ -86,7 +86,8 @@ func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.rows(ctx, c, `AND o.closed_at = 0 AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 ORDER BY o.due_on, o.id LIMIT 100`,
+	found, err := s.rows(ctx, c, `AND o.closed_at = 0 AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 AND NOT EXISTS (
+		SELECT 1 FROM orders_fee f WHERE f.commune = o.commune AND f.order_id = o.id AND f.total > 0 AND f.before_issue = 1 AND f.received_at = 0) ORDER BY o.due_on, o.id LIMIT 100`,
 		string(InReview), sqldb.Micros(commune.Day(s.now())), bit(seal.Specimen), clerk.Subject)
 	if err != nil {
 		return nil, err

@@ -161,7 +161,7 @@ func (s *Service) load(ctx context.Context, c commune.ID, id string) (row, error
 	if err != nil {
 		return row{}, err
 	}
-	return r, errors.Join(s.link(ctx, &r), s.entry(ctx, &r))
+	return r, errors.Join(s.link(ctx, &r), s.entry(ctx, &r), s.fee(ctx, &r))
 }
 
 func (s *Service) list(ctx context.Context, c commune.ID, where string, args ...any) ([]Order, error) {
@@ -190,7 +190,7 @@ func (s *Service) rows(ctx context.Context, c commune.ID, where string, args ...
 	return list, rows.Err()
 }
 
-// insert adds a new order; false where this form has made one already.
+// insert adds a new order with its fee; false where this form has made one already.
 func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
 	answers, err := json.Marshal(r.Answers)
 	if err != nil {
@@ -207,8 +207,10 @@ func insert(tx *sqldb.Tx, r row, formKey, searchName string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return false, err
+	}
+	return true, addFee(tx, r.Commune, r.ID, r.Fee)
 }
 
 // errMoved is the answer of step when somebody else was first.

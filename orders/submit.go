@@ -23,6 +23,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/orders/register"
 )
@@ -43,6 +44,10 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
+	tariff, err := fee.Of(of, chosen)
+	if err != nil {
+		return Prefill{}, err
+	}
 	answers, attention, err := s.ask(ctx, of, chosen, p)
 	if err != nil {
 		return Prefill{}, err
@@ -51,7 +56,26 @@ func (s *Service) Prefill(ctx context.Context, c commune.ID, p Person, product s
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Contact: contact, Attention: attention}, nil
+	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Contact: contact, Attention: attention, Tariff: Offered(tariff, answers)}, nil
+}
+
+// Offered is a tariff for somebody of whom this is known: without an official address
+// nothing goes by post.
+func Offered(t fee.Tariff, known []Answer) fee.Tariff {
+	if official(known) == nil {
+		return t.Without(fee.Post)
+	}
+	return t
+}
+
+// shows says whether a form shows a fact: what stands on the paper, and the address where a
+// paper may go there.
+func (s *Service) shows(of *commune.Commune, chosen *catalogue.Product, fact string) bool {
+	if chosen.Paper.Says(fact) {
+		return true
+	}
+	t, err := fee.Of(of, chosen)
+	return err == nil && slices.Contains(t.Deliveries, fee.Post) && (fact == Address || fact == ReferenceAddress)
 }
 
 // ask reads sign-in and register. It issues nothing, and stops at the border of the commune.
@@ -68,7 +92,7 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 	}
 	r, err := s.Register.Residence(ctx, p.Number)
 	if RegisterIsSilent(err) && p.CardAddress != "" {
-		return written(p, chosen), RegisterSilent, nil
+		return s.written(of, p, chosen), RegisterSilent, nil
 	}
 	if err != nil {
 		return nil, "", err
@@ -87,7 +111,7 @@ func (s *Service) ask(ctx context.Context, of *commune.Commune, chosen *catalogu
 	}
 	answers = slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" }) // some people have one name
 	for _, f := range facts(r, of.Languages()[0]) {
-		if f.name != Surname && f.name != GivenNames && chosen.Paper.Says(f.name) {
+		if f.name != Surname && f.name != GivenNames && s.shows(of, chosen, f.name) {
 			answers = append(answers, Answer{f.name, f.value, FromRegister})
 		}
 	}
@@ -119,9 +143,9 @@ func unasked(p Person) []Answer {
 }
 
 // written are the answers of somebody for whom the card speaks while the register is silent.
-func written(p Person, chosen *catalogue.Product) []Answer {
+func (s *Service) written(of *commune.Commune, p Person, chosen *catalogue.Product) []Answer {
 	answers := []Answer{{GivenNames, form.Line(p.GivenNames), FromCard}, {Surname, form.Line(p.Surname), FromCard}, {Address, form.Line(p.CardAddress), FromCard}}
-	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" || a.Name == Address && !chosen.Paper.Says(Address) })
+	return slices.DeleteFunc(answers, func(a Answer) bool { return a.Value == "" || a.Name == Address && !s.shows(of, chosen, Address) })
 }
 
 // RegisterIsSilent says whether err is that nobody answered who knows where people live.
@@ -201,7 +225,9 @@ var formKey = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 // Faults: those of Prefill; orders.product_changed (Conflict) where the product has a
 // newer version than the page showed; orders.form.invalid (Invalid) for answers that
 // form.Parse would refuse; orders.form_used (Conflict; Args Reference) where the form
-// has made an order with other answers; orders.too_many_open (TooMany; Args Count).
+// has made an order with other answers; orders.too_many_open (TooMany; Args Count);
+// fee.changed (Conflict) where the price is not the one that was shown; fee.no_address
+// (Conflict) where no official address is known to send the paper to.
 func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submission) (Order, error) {
 	of, err := s.commune(c)
 	if err != nil {
@@ -211,7 +237,11 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
-	typed, err := recheck(chosen, sub, of)
+	tariff, err := fee.Of(of, chosen)
+	if err != nil {
+		return Order{}, err
+	}
+	typed, err := recheck(chosen, tariff, sub, of)
 	if err != nil {
 		return Order{}, err
 	}
@@ -226,7 +256,11 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
-	for _, name := range form.Asked(chosen.Fields) {
+	cost, err := charge(tariff, typed, answers, sub.Price)
+	if err != nil {
+		return Order{}, err
+	}
+	for _, name := range asked(chosen, tariff) {
 		if typed[name] != "" {
 			answers = append(answers, Answer{string(name), typed[name], FromPerson})
 		}
@@ -235,6 +269,7 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 	if err != nil {
 		return Order{}, err
 	}
+	r.Fee = cost
 	r.Language = pageLanguage(of, sub.Language)
 	if err := s.add(ctx, r, sub.Key, contactOf(typed)); err != nil {
 		return Order{}, err
@@ -243,12 +278,12 @@ func (s *Service) Submit(ctx context.Context, c commune.ID, p Person, sub Submis
 }
 
 // recheck does not take the page's word that the answers were parsed.
-func recheck(p *catalogue.Product, sub Submission, of *commune.Commune) (form.Answers, error) {
+func recheck(p *catalogue.Product, t fee.Tariff, sub Submission, of *commune.Commune) (form.Answers, error) {
 	values := url.Values{}
 	for name, v := range sub.Answers {
 		values.Set(string(name), v)
 	}
-	typed, faults := form.Parse(p.Fields, values, of.DocumentLanguages(), of.Country)
+	typed, faults := ParseForm(p, t, values, of.DocumentLanguages(), of.Country)
 	if len(faults) > 0 || !formKey.MatchString(sub.Key) {
 		return nil, fault.New(fault.Invalid, "orders.form.invalid", fmt.Errorf("%d answers refused, key of %d characters", len(faults), len(sub.Key)))
 	}

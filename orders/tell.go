@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -37,7 +38,7 @@ func (s *Service) tellOf(tx *sqldb.Tx, r row, about notice.Kind) error {
 // received has a mail sent that the order has arrived; not where its paper comes at once, of
 // which there is one to tell.
 func (s *Service) received(tx *sqldb.Tx, r row) error {
-	if r.Way == commune.FromSource && r.Attention == NoAttention {
+	if r.Way == commune.FromSource && r.Attention == NoAttention && !r.Fee.Owed() {
 		return nil
 	}
 	return s.tellOf(tx, r, notice.Received)
@@ -62,6 +63,10 @@ func (s *Service) notify(ctx context.Context, j NoticeJob) error {
 		m.ID = fmt.Sprintf("%s.%d.%s", j.About, j.Seq, r.ID)
 	}
 	m.Subject, m.Text = notice.Words(j.About, l, m.From, r.Reference, of.Origin()+"/"+string(l)+OrderPath+r.ID, followLink(of, l))
+	if text := feeText(of, r, l); j.About == notice.Received && text != "" {
+		cut := strings.LastIndex(strings.TrimRight(m.Text, "\n"), "\n\n") // above the commune's name
+		m.Text = m.Text[:cut] + "\n\n" + text + m.Text[cut:]
+	}
 	inTraining(of, &m)
 	kind := EventNotified
 	if err := s.Mailer.Send(ctx, m); err != nil {

@@ -240,7 +240,7 @@ func (s *Service) again(ctx context.Context, old row) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	r.Language = old.Language
+	r.Language, r.Fee = old.Language, old.Fee.freeAgain(answers)
 	return r, nil
 }
 

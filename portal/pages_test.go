@@ -199,6 +199,7 @@ func gallery(w *world, l i18n.Language, show func(name string, a *answer)) {
 	w.Register.Fail(nil)
 
 	gallerySteps(w, l, show)
+	galleryFees(w, l, show)
 	if l != i18n.English { // the desk has none
 		show("join, nobody", stranger.get(at("/desk/join?code=ABCDE")))
 		galleryDesk(w, l, show)

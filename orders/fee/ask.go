@@ -58,7 +58,7 @@ func (t Tariff) Parse(values url.Values) (form.Answers, form.Errors) {
 		set(faults, form.Delivery, "fee.form.delivery_wrong")
 		return keep(t, values, answers), faults
 	}
-	if t.AsksDelivery() {
+	if t.several { // also where this person has one only
 		answers[form.Delivery] = string(delivery)
 	}
 	if t.AsksCopies(delivery) {

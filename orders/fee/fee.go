@@ -98,6 +98,7 @@ type Tariff struct {
 	Regulation    string // https address; "" where the commune names none
 	First         bool   // the fee is received before the paper is issued
 	payment       map[i18n.Language]string
+	several       bool // the commune offers more than one delivery, though perhaps not to everybody
 }
 
 const defaultCopies = 10
@@ -134,6 +135,7 @@ func Of(c *commune.Commune, p *catalogue.Product) (Tariff, error) {
 	if len(t.Deliveries) == 0 {
 		t.Deliveries = []Delivery{Download}
 	}
+	t.several = len(t.Deliveries) > 1
 	return t, errors.Join(append(faults, set.Check(), t.check(p))...)
 }
 

@@ -31,6 +31,10 @@ func isolation(t *testing.T, w *World) {
 	begun := w.Person(A, 1)
 	_, err = w.Service.KeepDraft(ctx, A, begun, DraftOf(nil))
 	ok(t, err)
+	owed := w.Owed(t, A, 5)
+	paid := w.Owed(t, A, 6)
+	_, err = w.Service.Receive(ctx, A, paid.ID, Clerk(1), orders.Cash, "1")
+	ok(t, err)
 	before := dump(t, w.DB)
 	s := w.Service
 	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
@@ -163,7 +167,10 @@ func isolation(t *testing.T, w *World) {
 			_, err := s.LookupNumber(ctx, B, string(issued.Paper.Number), issued.Paper.Code)
 			return missing(err)
 		},
-		"LookupFile": func() bool { _, err := s.LookupFile(ctx, B, issued.Paper.Document); return missing(err) },
+		"Tariff":      func() bool { _, err := s.Tariff("nowhere", "residence"); return err != nil },
+		"Receive":     func() bool { _, err := s.Receive(ctx, B, owed.ID, Clerk(1), orders.Cash, "1"); return missing(err) },
+		"UndoReceipt": func() bool { _, err := s.UndoReceipt(ctx, B, paid.ID, Clerk(1), 1, "faux"); return missing(err) },
+		"LookupFile":  func() bool { _, err := s.LookupFile(ctx, B, issued.Paper.Document); return missing(err) },
 	}
 	for m := range reflect.TypeFor[*orders.Service]().Methods() {
 		row, there := rows[m.Name]

@@ -23,6 +23,9 @@ func emptied(t *testing.T, w *World) {
 		ok(t, s.AddNote(ctx, c, o.ID, Clerk(1), "Note."))
 		_, err = s.KeepDraft(ctx, c, w.Person(c, 4), DraftOf(nil))
 		ok(t, err)
+		_, err = s.Receive(ctx, c, w.Owed(t, c, 5).ID, Clerk(1), orders.Cash, "1")
+		ok(t, err)
+		w.Charge(t, c, commune.Tariff{})
 	}
 	home, _ := w.Communes.ByID(A)
 	before := rowsOf(t, w.DB)
@@ -57,7 +60,7 @@ func emptied(t *testing.T, w *World) {
 	}
 	gone, err := reset()
 	ok(t, err)
-	if gone != (orders.Emptied{Orders: 3, Papers: 2, Messages: 2, Drafts: 1}) {
+	if gone != (orders.Emptied{Orders: 4, Papers: 2, Messages: 2, Drafts: 1}) {
 		t.Errorf("it says %+v", gone)
 	}
 	for table, n := range rowsOf(t, w.DB) {

@@ -88,6 +88,11 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"attached again":                   attachedAgain,
 		"which way":                        whichWay,
 		"no national number anywhere":      noNumberAnywhere,
+		"what an order costs":              priced,
+		"what was never offered":           overpriced,
+		"a fee is received":                paidFirst,
+		"a fee before the source is asked": paidRelay,
+		"a replacement is free":            freeReplacement,
 		"commune B sees nothing of A":      isolation,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/portal/rp"
 	"github.com/belfry-eid/belfry/portal/session"
@@ -50,6 +51,7 @@ type Orders interface {
 	Draft(ctx context.Context, c commune.ID, p orders.Person, product string) (orders.Draft, error)
 	Drafts(ctx context.Context, c commune.ID, p orders.Person) ([]orders.Draft, error)
 	DropDraft(ctx context.Context, c commune.ID, p orders.Person, product string) error
+	Tariff(c commune.ID, product string) (fee.Tariff, error)
 	Contact(ctx context.Context, c commune.ID, p orders.Person) (form.Answers, error)
 	SetContact(ctx context.Context, c commune.ID, p orders.Person, typed form.Answers) error
 	IssuedTo(ctx context.Context, c commune.ID, subjects []string, after string) (orders.PapersPage, error)
@@ -135,9 +137,15 @@ func person(v *visit.Visit) orders.Person {
 	return orders.Person{Subject: s.Subject, Number: s.Number, GivenNames: s.GivenNames, Surname: s.Surname, BirthDate: s.BirthDate, CardAddress: s.Address}
 }
 
+// listed is a product of the first page.
+type listed struct {
+	*catalogue.Product
+	Price string
+}
+
 type home struct {
 	Commune  string
-	Products []*catalogue.Product
+	Products []listed
 	Signed   bool
 	Card     bool // people sign in with it
 	First    string
@@ -151,8 +159,15 @@ type home struct {
 func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	name := v.Commune.NameIn(v.Language)
-	h := home{Commune: name, Products: p.orders.Products(v.Commune.ID), Signed: v.Person != nil, Card: v.Commune.ByCard(),
+	h := home{Commune: name, Signed: v.Person != nil, Card: v.Commune.ByCard(),
 		Orders: v.To("/orders"), Verify: v.To("/verify"), Follow: v.To(orders.FollowPath), To: v.To}
+	for _, pr := range p.orders.Products(v.Commune.ID) {
+		t, err := p.orders.Tariff(v.Commune.ID, pr.ID)
+		if err != nil {
+			return err
+		}
+		h.Products = append(h.Products, listed{pr, glance(v, t)})
+	}
 	if v.Person != nil {
 		h.First = v.Person.GivenNames
 		var err error
@@ -165,12 +180,17 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 
 type product struct {
 	Product *catalogue.Product
-	Words   string // other names, in one line
-	Form    string
-	AtOnce  bool // the register gives it, and nobody has to approve it
-	Signed  bool
-	Card    bool // people sign in with it
-	Closed  closed
+	Price   string // in a few words
+	Offers  []offer
+	// Purposes are what a copy costs for each; nil where it does not depend on it.
+	Purposes []offer
+	Priced   priced
+	Words    string // other names, in one line
+	Form     string
+	AtOnce   bool // the register gives it, and nobody has to approve it
+	Signed   bool
+	Card     bool // people sign in with it
+	Closed   closed
 }
 
 // closed says when the offices are closed between today and the day by which a paper that
@@ -196,9 +216,18 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	t, err := p.orders.Tariff(v.Commune.ID, found.ID)
+	if err != nil {
+		return err
+	}
 	frame := v.Frame(w, r, found.Label.In(v.Language))
 	frame.Back = v.To("/")
+	deliveries, purposes := offers(v, t)
+	if t.Free() && len(deliveries) == 1 {
+		deliveries = nil
+	}
 	c := product{
+		Price: glance(v, t), Offers: deliveries, Purposes: purposes, Priced: pricedOf(v.Commune, found, v.Language, fee.Price{}, t.Regulation),
 		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
 		Form: v.To("/documents/" + found.ID + "/form"), AtOnce: way == commune.FromSource, Signed: v.Person != nil, Card: v.Commune.ByCard(),
 	}
@@ -257,6 +286,7 @@ type order struct {
 	AtOnce   bool // the register is being asked
 	Unread   bool // a screen reader reads the paper badly
 	Told     []told
+	Fee      *priced // nil where nothing is or was to be paid
 }
 
 // load is the order of the page, made by the visitor under any name of theirs.
@@ -283,6 +313,10 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 		c.Instead = v.To("/orders/" + wd.ReplacedBy)
 	}
 	c.Thread, c.Told = threadOf(v, o), toldOf(o)
+	if f := o.Fee; f != nil && f.Price.Total > 0 {
+		paid := pricedOf(v.Commune, o.Product, v.Language, f.Price, f.Regulation)
+		c.Fee = &paid
+	}
 	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
 	if o.Paper != nil {
 		c.Relayed = o.Paper.Source != ""

@@ -10,6 +10,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -164,17 +165,17 @@ func (p *Pages) resume(w http.ResponseWriter, r *http.Request) error {
 	if d.Complete {
 		return web.See(w, r, at+"/check")
 	}
-	return web.See(w, r, at+"/form#"+string(unanswered(pr, d, v.Commune.Country)))
+	t, err := p.tariff(v, pr.ID, d)
+	if err != nil {
+		return err
+	}
+	return web.See(w, r, at+"/form#"+string(unanswered(pr, t, d, v.Commune.Country)))
 }
 
 // unanswered is the first question of a form that lacks a good answer.
-func unanswered(pr *catalogue.Product, d draft, country string) form.Name {
-	values := map[string][]string{}
-	for name, typed := range d.Typed {
-		values[string(name)] = []string{typed}
-	}
-	_, faults := form.Parse(pr.Fields, values, d.Languages, country)
-	for _, name := range form.Asked(pr.Fields) {
+func unanswered(pr *catalogue.Product, t fee.Tariff, d draft, country string) form.Name {
+	_, faults := orders.ParseForm(pr, t, typedValues(d), d.Languages, country)
+	for _, name := range append(form.Asked(pr.Fields), t.Asked()...) {
 		if faults[name] != "" {
 			return name
 		}

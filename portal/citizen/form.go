@@ -12,6 +12,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -40,6 +41,7 @@ type formPage struct {
 	Looked  bool
 	Silent  bool
 	Fields  []field
+	Wishes  *wishes // delivery and what follows from it; nil where nothing is to be chosen
 	Errors  []page.Fault
 	Action  string
 	Until   time.Time // how long what was typed is kept; zero where nothing is
@@ -75,6 +77,12 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 		}
 		c.Fields = append(c.Fields, f)
 	}
+	t, err := p.tariff(v, pr.ID, d)
+	if err != nil {
+		return err
+	}
+	c.Wishes = wishesOf(v, t, d, faults)
+	c.Errors = append(c.Errors, c.Wishes.faults()...)
 	return p.render(w, "form", frame, c)
 }
 
@@ -120,7 +128,11 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	if d.Order != "" { // the back button, after sending
 		return web.See(w, r, v.To("/orders/"+d.Order))
 	}
-	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages, v.Commune.Country)
+	t, err := p.tariff(v, pr.ID, d)
+	if err != nil {
+		return err
+	}
+	typed, faults := orders.ParseForm(pr, t, r.PostForm, d.Languages, v.Commune.Country)
 	d.Typed, d.Complete = typed, len(faults) == 0
 	if d, err = p.keepTyped(r, d); err != nil {
 		return err
@@ -148,6 +160,11 @@ type line struct {
 type checkPage struct {
 	Product *catalogue.Product
 	Lines   []line
+	Price   priced
+	Changed bool          // since it was shown before
+	Hint    string        // about the purpose
+	To      orders.Answer // the address of the letter; zero where none is sent
+	Asked   bool          // how it is delivered is among the lines
 	Key     string
 	Action  string
 	Looked  bool
@@ -178,12 +195,34 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 	case !Meets(v, pr, p.now()):
 		return web.See(w, r, more(v, pr))
 	}
-	way, err := p.orders.Way(v.Commune.ID, pr.ID)
+	return p.showCheck(w, r, pr, d, false)
+}
+
+// showCheck shows the check page; changed says that the price is another than before.
+func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, pr *catalogue.Product, d draft, changed bool) error {
+	v := visit.Of(r)
+	at := v.To("/documents/" + pr.ID + "/form")
+	t, err := p.tariff(v, pr.ID, d)
 	if err != nil {
 		return err
 	}
+	if !answered(v, pr, t, d) { // the commune asks for something else by now
+		return web.See(w, r, at)
+	}
+	choice := t.ChoiceOf(d.Typed)
 	c := checkPage{
-		Product: pr, Lines: lines(v, pr, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent, Until: d.Until,
+		Product: pr, Lines: lines(v, pr, t, d, at), Key: d.Key, Action: v.To("/documents/" + pr.ID + "/send"), Looked: d.Looked, Silent: d.Silent, Until: d.Until,
+		Price: pricedOf(v.Commune, pr, v.Language, t.PriceOf(choice), t.Regulation), Changed: changed, Asked: t.AsksDelivery(),
+	}
+	if key := choice.Purpose.HintKey(); key != "" {
+		c.Hint = v.T(key)
+	}
+	if choice.Delivery == fee.Post {
+		c.To = addressOf(d.Read)
+	}
+	way, err := p.orders.Way(v.Commune.ID, pr.ID)
+	if err != nil {
+		return err
 	}
 	if way != commune.FromSource || d.Looked { // somebody has to look at it
 		c.Closed = p.closed(v, pr)
@@ -193,12 +232,16 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, "check", frame, c)
 }
 
-func lines(v *visit.Visit, pr *catalogue.Product, d draft, at string) []line {
+func lines(v *visit.Visit, pr *catalogue.Product, t fee.Tariff, d draft, at string) []line {
 	var list []line
 	for _, a := range d.Read {
 		list = append(list, line{Label: v.T(a.LabelKey()), Value: a.In(v.Language), Origin: a.Origin})
 	}
-	for _, name := range form.Asked(pr.Fields) {
+	choice := t.ChoiceOf(d.Typed)
+	for _, name := range append(form.Asked(pr.Fields), t.Asked()...) {
+		if name == form.Copies && !t.AsksCopies(choice.Delivery) || name == form.Purpose && !t.AsksPurpose(choice.Delivery) {
+			continue // not asked with this delivery
+		}
 		if (name == form.Email || name == form.Phone) && d.Typed[name] == "" {
 			continue // another way was chosen
 		}
@@ -252,8 +295,16 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 		return web.See(w, r, more(v, pr))
 	}
 	o, err := p.orders.Submit(r.Context(), v.Commune.ID, person(v), orders.Submission{
-		Product: product, Version: d.Version, Answers: d.Typed, Language: v.Language, Key: d.Key,
+		Product: product, Version: d.Version, Answers: d.Typed, Language: v.Language, Key: d.Key, Price: r.PostForm.Get("price"),
 	})
+	switch fault.KeyOf(err) {
+	case "fee.changed":
+		return p.showCheck(w, r, pr, d, true)
+	case "fee.no_address", "orders.form.invalid": // what was answered is no longer asked so
+		if t, wrong := p.tariff(v, product, d); wrong == nil && !answered(v, pr, t, d) {
+			return web.See(w, r, v.To("/documents/"+product+"/form"))
+		}
+	}
 	if fault.KeyOf(err) == "orders.form_used" { // from another browser, with other answers
 		return errors.Join(err, p.forget(r))
 	}

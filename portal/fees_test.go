@@ -1,0 +1,105 @@
+package portal_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders/orderstest"
+)
+
+// letter are the answers of a form for two copies for a bank by post.
+func letter() url.Values {
+	return url.Values{"document_language": {"fr"}, "contact": {"none"}, "delivery": {"post"}, "copies": {"2"}, "purpose": {"bank"}}
+}
+
+// galleryFees shows the pages of a paper that costs something.
+func galleryFees(w *world, l i18n.Language, show func(string, *answer)) {
+	at := func(path string) string { return "/" + string(l) + path }
+	w.Charge(w.t, orderstest.A, orderstest.Fees())
+	defer w.Charge(w.t, orderstest.A, commune.Tariff{})
+	b := w.browser(orderstest.A)
+	show("product, with fees", b.get(at("/documents/residence")))
+	b.signIn("/fr/orders", card(w.Person(orderstest.A, 5000+int(l[0]))))
+	show("form, with fees", b.get(at("/documents/residence/form")))
+	show("form, with fees, errors", b.post(at("/documents/residence/form"), url.Values{"delivery": {"post"}, "copies": {"0"}}))
+	b.post(at("/documents/residence/form"), letter()).to(w.t)
+	check := b.get(at("/documents/residence/check"))
+	show("check, with fees", check)
+	show("check, price changed", b.post(at("/documents/residence/send"), url.Values{"key": {check.value("key")}, "price": {"other"}}))
+	sent := b.post(at("/documents/residence/send"), url.Values{"key": {check.value("key")}, "price": {check.value("price")}}).to(w.t)
+	show("sent, with fees", b.get(sent))
+	show("order, with fees", b.get(strings.TrimSuffix(sent, "/sent")))
+}
+
+// J2, without paying: the price stands on every page before and after sending, and never
+// changes behind somebody's back.
+func TestAPriceIsSeenBeforeItIsOwed(t *testing.T) {
+	w := newWorld(t)
+	w.Charge(t, orderstest.A, orderstest.Fees())
+	b, p := w.citizen(orderstest.A, 1)
+	at := "/fr/documents/residence/"
+	if said := text(b.get("/fr/documents/residence").doc); !strings.Contains(said, "1,00 € à 3,00 €") || !strings.Contains(said, "Règlement-redevance") {
+		t.Errorf("the product's page: %s", said)
+	}
+	form := text(b.get(at + "form").doc)
+	for _, want := range []string{"Rue du Beffroi 12", "Registre national", "Je préfère ne pas le dire 2,00 € par exemplaire", "peut consulter le registre lui-même", "une signature à la main et une légalisation", "le prix le plus élevé s’applique"} {
+		if !strings.Contains(form, want) {
+			t.Errorf("the form does not say %q", want)
+		}
+	}
+	wrong := letter()
+	wrong.Set("copies", "1000000000")
+	if a := b.post(at+"form", wrong); a.status != 422 || !strings.Contains(a.body, `href="#copies"`) {
+		t.Errorf("a billion copies: %d", a.status)
+	}
+	abroad := letter()
+	abroad.Set("purpose", "abroad")
+	b.post(at+"form", abroad).to(t)
+	if said := text(b.get(at + "check").doc); !strings.Contains(said, "légalisation") {
+		t.Error("nothing about abroad on the check page")
+	}
+	if to := b.post(at+"form", letter()).to(t); to != at+"check" {
+		t.Fatalf("the form leads to %s", to)
+	}
+	check := b.get(at + "check")
+	said := text(check.doc)
+	for _, want := range []string{"2 exemplaires à 2,00 €", "4,00 €", "Envoi par courrier", "Total 5,00 €", "Envoyer la demande (5,00 €)", "Adresse d’envoi", "Banque ou crédit"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the check page does not say %q: %s", want, said)
+		}
+	}
+	dearer := orderstest.Fees()
+	dearer.PostCents = 150
+	w.Charge(t, orderstest.A, dearer)
+	send := url.Values{"key": {check.value("key")}, "price": {check.value("price")}}
+	stale := b.post(at+"send", send)
+	if now := text(stale.doc); stale.status != 200 || !strings.Contains(now, "Le prix a changé") || !strings.Contains(now, "Envoyer la demande (5,50 €)") {
+		t.Errorf("a price that has changed: %d %s", stale.status, now)
+	}
+	if mine, err := w.Service.Mine(ctx, orderstest.A, p.Subject); err != nil || len(mine) != 0 {
+		t.Fatalf("%d orders", len(mine))
+	}
+	send.Set("price", stale.value("price"))
+	sent := b.post(at+"send", send).to(t)
+	for _, page := range []string{sent, strings.TrimSuffix(sent, "/sent")} {
+		if said := text(b.get(page).doc); !strings.Contains(said, "Total 5,50 €") || !strings.Contains(said, "Vous ne payez pas en ligne") {
+			t.Errorf("%s: %s", page, said)
+		}
+	}
+	// The commune stops sending letters while somebody is on the check page: they choose again.
+	b.post(at+"form", letter()).to(t) // answers of the form that has made an order lead to it
+	b.get(at + "form")
+	b.post(at+"form", letter()).to(t)
+	last := b.get(at + "check")
+	w.Charge(t, orderstest.A, commune.Tariff{})
+	if to := b.post(at+"send", url.Values{"key": {last.value("key")}, "price": {last.value("price")}}).to(t); to != at+"form" {
+		t.Errorf("a delivery that is gone leads to %s", to)
+	}
+	// A free download asks nothing of all this.
+	if said := text(b.get(at + "form").doc); strings.Contains(said, "Nombre d’exemplaires") || strings.Contains(said, "À quoi servira") {
+		t.Error("asked without need")
+	}
+}
