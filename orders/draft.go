@@ -169,7 +169,7 @@ func dropDraft(tx *sqldb.Tx, c commune.ID, who, product string) error {
 	return err
 }
 
-// SweepJob forgets drafts whose time is over.
+// SweepJob forgets drafts, and readings of cards, whose time is over.
 type SweepJob struct{}
 
 // Kind implements jobs.Args.
@@ -179,8 +179,10 @@ func (s *Service) sweep(ctx context.Context, _ SweepJob) error {
 	now := sqldb.Micros(s.now())
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, of := range s.Communes.All() {
-			if _, err := tx.Exec(`DELETE FROM orders_draft WHERE commune = $1 AND until <= $2`, string(of.ID), now); err != nil {
-				return err
+			for _, table := range []string{"orders_draft", "orders_reading"} {
+				if _, err := tx.Exec(`DELETE FROM `+table+` WHERE commune = $1 AND until <= $2`, string(of.ID), now); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

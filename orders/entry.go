@@ -34,6 +34,7 @@ func (c Channel) Key() string { return "counter.channel." + string(c) }
 type Identified string
 
 const (
+	CardRead     Identified = "card_read"     // the card was read and its signatures checked, the photo compared with the person
 	CardSeen     Identified = "card_seen"     // identity card or residence permit, in the clerk's hand
 	PassportSeen Identified = "passport_seen" // or another official document with a photograph
 	CalledBack   Identified = "called_back"   // on a number that the commune had
@@ -44,7 +45,8 @@ const (
 // Key is the message key of its words.
 func (i Identified) Key() string { return "counter.identified." + string(i) }
 
-// Ways are the channels a clerk enters orders from, and how identity is checked in each.
+// Ways are the channels a clerk enters orders from, and how identity is checked in each by
+// the clerk's own word. CardRead is nobody's word: it comes with a reading.
 var Ways = []struct {
 	Channel    Channel
 	Identified []Identified
@@ -61,7 +63,12 @@ type Entry struct {
 	By         string // name of the clerk
 }
 
-func (e Entry) known() bool {
+// known says whether channel and way of checking go together. A card is read where there
+// is a reading of it, and then nothing weaker is said.
+func (e Entry) known(who Applicant) bool {
+	if read := who.Reading != ""; read || e.Identified == CardRead {
+		return read && e.Identified == CardRead && e.Channel == Counter
+	}
 	for _, w := range Ways {
 		if w.Channel == e.Channel {
 			return slices.Contains(w.Identified, e.Identified)
@@ -70,15 +77,23 @@ func (e Entry) known() bool {
 	return false
 }
 
+// Applicant is somebody in front of a clerk: by the card that was read, or else by the number
+// that the clerk has typed.
+type Applicant struct {
+	Number  eid.NationalNumber
+	Reading string // the permission by which the card was read
+	Session string // in which it was
+}
+
 // unclaimed begins the subject of a person who has not signed in since an order was
 // entered for them.
 const unclaimed = "entered/"
 
 // PrefillFor asks the register about somebody in front of a clerk, which is logged (T11).
 // Faults: those of Prefill; counter.not_registered (Conflict) for a paper that rests on no
-// register; orders.own (Forbidden) where it is the clerk.
-func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, number eid.NationalNumber, product string) (Prefill, error) {
-	_, chosen, answers, attention, err := s.inquire(ctx, c, clerk, number, product)
+// register; orders.own (Forbidden) where it is the clerk; those of ReadCard about a reading.
+func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (Prefill, error) {
+	_, chosen, answers, attention, err := s.inquire(ctx, c, clerk, who, product)
 	if err != nil {
 		return Prefill{}, err
 	}
@@ -94,7 +109,14 @@ func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, num
 }
 
 // inquire asks the register about the person of an entry.
-func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, number eid.NationalNumber, product string) (p Person, chosen *catalogue.Product, answers []Answer, a Attention, err error) {
+func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (p Person, chosen *catalogue.Product, answers []Answer, a Attention, err error) {
+	number, read := who.Number, Reading{}
+	if who.Reading != "" {
+		if read, err = s.reading(ctx, c, clerk, who.Session, who.Reading); err != nil {
+			return p, nil, nil, a, err
+		}
+		number = read.Number
+	}
 	of, err := s.commune(c)
 	if err != nil {
 		return p, nil, nil, a, err
@@ -129,22 +151,31 @@ func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, number
 		answers = append(answers, Answer{f.name, f.value, FromRegister})
 	}
 	p = Person{Subject: unclaimed + person, Number: number, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: string(r.BirthDate)}
-	return p, chosen, answers, attentionOf(r, r.Surname), nil
+	if who.Reading != "" {
+		p.GivenNames, p.Surname = read.GivenNames, read.Surname
+		answers = read.fromCard(answers)
+	}
+	return p, chosen, answers, attentionOf(r, p.Surname), nil
 }
 
 // Enter makes an order for somebody, or returns the one that this form has made. It is
 // made, and decided, like any other; whoever entered it may decide it. Faults: those of
 // PrefillFor and Submit but for too many open orders; counter.way_wrong (Invalid) where
 // the channel and the way of checking do not go together.
-func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry, number eid.NationalNumber, sub Submission) (Order, error) {
-	if !e.known() {
+func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry, who Applicant, sub Submission) (Order, error) {
+	if !e.known(who) {
 		return Order{}, fault.New(fault.Invalid, "counter.way_wrong", nil)
 	}
-	p, chosen, answers, attention, err := s.inquire(ctx, c, clerk, number, sub.Product)
+	of, err := s.commune(c)
 	if err != nil {
 		return Order{}, err
 	}
-	of, err := s.commune(c)
+	p, chosen, answers, attention, err := s.inquire(ctx, c, clerk, who, sub.Product)
+	if errors.Is(err, errReadingUsed) { // by this form, perhaps: a second click
+		if made, again := s.enteredBefore(ctx, of, clerk, who, sub); !errors.Is(again, errNotFound) {
+			return made, again
+		}
+	}
 	if err != nil {
 		return Order{}, err
 	}
@@ -178,7 +209,7 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 		return Order{}, err
 	}
 	r.Language, r.ChangedBy = pageLanguage(of, r.DocumentLanguage()), clerk.Name
-	if err := s.enter(ctx, r, clerk, e, sub.Key); err != nil {
+	if err := s.enter(ctx, r, clerk, e, who, sub.Key); err != nil {
 		return Order{}, err
 	}
 	made, err := s.made(ctx, c, p.Subject, sub.Key, hash)
@@ -188,13 +219,44 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	return s.Get(ctx, c, made.ID)
 }
 
+// enteredBefore is the order that the form of a reading has made: the reading is used up, and
+// would refuse a second click.
+func (s *Service) enteredBefore(ctx context.Context, of *commune.Commune, clerk Clerk, who Applicant, sub Submission) (Order, error) {
+	person, err := s.readingOf(ctx, of.ID, clerk, who.Session, who.Reading)
+	if err != nil {
+		return Order{}, err
+	}
+	chosen, err := s.Product(of.ID, sub.Product)
+	if err != nil {
+		return Order{}, err
+	}
+	tariff, err := fee.Of(of, chosen)
+	if err != nil {
+		return Order{}, err
+	}
+	typed, err := recheck(chosen, tariff, sub, of)
+	if err != nil {
+		return Order{}, err
+	}
+	made, err := s.made(ctx, of.ID, unclaimed+person, sub.Key, hashForm(sub.Product, sub.Version, typed))
+	if err != nil {
+		return Order{}, err
+	}
+	return s.Get(ctx, of.ID, made.ID)
+}
+
 // enter writes an entered order, or nothing where its form has made one.
-func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, key string) error {
+func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Applicant, key string) error {
 	by := clerk.actor()
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		added, err := insert(tx, r, key, searchName(r.Surname, r.GivenNames))
 		if err != nil || !added {
 			return err
+		}
+		if who.Reading != "" {
+			if err := s.useReading(tx, r.Commune, clerk, who.Session, who.Reading, r.person, r.SubmittedAt); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(`INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ($1, $2, $3, $4, $5, $6)`,
 			string(r.Commune), r.ID, string(e.Channel), string(e.Identified), clerk.Subject, clerk.Name); err != nil {

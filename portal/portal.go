@@ -56,7 +56,7 @@ type Orders interface {
 	verify.Orders
 }
 
-// Config of the portal. All fields but Roots, Transport, Proxies, AgentPorts and Specimen are needed.
+// Config of the portal. All fields but Roots, Transport, Proxies, AgentPorts, Cards and Specimen are needed.
 type Config struct {
 	Communes *commune.Communes
 	DB       *sqldb.DB     // for the staff's tables
@@ -78,8 +78,10 @@ type Config struct {
 	Specimen func(commune.ID) bool
 	// AgentPorts are where eid-agent may listen on a clerk's machine.
 	AgentPorts []int
-	Clock      clock.Clock
-	Log        *slog.Logger
+	// Cards checks what is read from a card at the counter; nil where none is read there.
+	Cards clerk.CardFiles
+	Clock clock.Clock
+	Log   *slog.Logger
 }
 
 // Portal serves the pages of all communes of an install.
@@ -131,7 +133,7 @@ func (p *Portal) routes() http.Handler {
 
 	paged := http.NewServeMux() // addresses within a language
 	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
-	clerk.New(p.cfg.Orders, p.staff, p.sessions, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.AgentPorts).Routes(paged, p.site)
+	clerk.New(p.cfg.Orders, p.staff, p.sessions, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.Cards, p.cfg.AgentPorts).Routes(paged, p.site)
 	follow.New(p.cfg.Orders, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)
 	checks.Routes(paged, p.site)
@@ -155,6 +157,7 @@ func (p *Portal) routes() http.Handler {
 	bare.Handle("GET "+orders.FollowPath, p.site.Page(p.official))
 	bare.Handle("GET "+orders.OrderPath+"{id}", p.site.Page(p.official))
 	bare.Handle("GET "+clerk.ScriptPath, p.site.Page(clerk.Script))
+	bare.Handle("GET "+clerk.ReadingScriptPath, p.site.Page(clerk.ReadingScript))
 	bare.Handle("GET /desk", p.site.Page(p.official))
 	for _, path := range []string{visit.ContactPath, visit.HelpPath, visit.AccessibilityPath, visit.PrivacyPath} {
 		bare.Handle("GET "+path, p.site.Page(p.official))

@@ -309,7 +309,12 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 	if err != nil {
 		return nil, err
 	}
+	cards, err := in.cards()
+	if err != nil {
+		return nil, err
+	}
 	return portal.New(ctx, portal.Config{
+		Cards:    &idfile.Verifier{Authority: cards, Clock: clock.System},
 		Communes: in.communes, DB: in.db, Journal: in.audit, KV: in.kv, Orders: service, Checker: checker,
 		InstallKey: in.derive("portal"), Issuers: issuers, Clients: clients, Roots: roots, Proxies: in.settings.Server.Proxies,
 		Specimen: func(id commune.ID) bool { return in.settings.Test || in.training(id) }, Clock: clock.System, Log: in.log,

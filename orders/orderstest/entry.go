@@ -13,11 +13,13 @@ import (
 // atCounter is an entry at the counter.
 var atCounter = orders.Entry{Channel: orders.Counter, Identified: orders.CardSeen}
 
+func byNumber(p orders.Person) orders.Applicant { return orders.Applicant{Number: p.Number} }
+
 // entered: a clerk makes an order for somebody; it is decided like any other, and is the
 // person's own as soon as they sign in with the same number.
 func entered(t *testing.T, w *World) {
 	p := w.Person(A, 1)
-	pre, err := w.Service.PrefillFor(ctx, A, Clerk(1), p.Number, "residence")
+	pre, err := w.Service.PrefillFor(ctx, A, Clerk(1), byNumber(p), "residence")
 	ok(t, err)
 	for _, a := range pre.Answers {
 		if a.Origin != orders.FromRegister {
@@ -29,7 +31,7 @@ func entered(t *testing.T, w *World) {
 	ids := make([]string, 8)
 	for i := range ids { // clicks
 		wg.Go(func() {
-			o, err := w.Service.Enter(ctx, A, Clerk(1), atCounter, p.Number, f)
+			o, err := w.Service.Enter(ctx, A, Clerk(1), atCounter, byNumber(p), f)
 			if err != nil {
 				t.Error(err)
 			}
@@ -90,7 +92,7 @@ func entered(t *testing.T, w *World) {
 func notEntered(t *testing.T, w *World) {
 	p, f := w.Person(A, 1), w.Form(A)
 	enter := func(clerk orders.Clerk, e orders.Entry) error {
-		_, err := w.Service.Enter(ctx, A, clerk, e, p.Number, f)
+		_, err := w.Service.Enter(ctx, A, clerk, e, byNumber(p), f)
 		return err
 	}
 	for _, e := range []orders.Entry{{}, {Channel: orders.Online, Identified: orders.CardSeen}, {Channel: orders.Phone, Identified: orders.CardSeen}, {Channel: orders.Counter}} {
@@ -98,16 +100,16 @@ func notEntered(t *testing.T, w *World) {
 	}
 	me := orders.Clerk{Subject: "staff-7", Name: "Luc", Number: p.Number}
 	wants(t, enter(me, atCounter), fault.Forbidden, "orders.own")
-	_, err := w.Service.PrefillFor(ctx, A, me, p.Number, "residence")
+	_, err := w.Service.PrefillFor(ctx, A, me, byNumber(p), "residence")
 	wants(t, err, fault.Forbidden, "orders.own")
 	wife := orders.Clerk{Subject: "staff-8", Name: "Anna", Number: Number(300)}
 	w.Register.House(Member(p, "reference"), register.Member{Number: wife.Number, Surname: "Peeters", GivenNames: "Anna", BirthDate: "1986-01-01", Relation: "spouse"})
 	wants(t, enter(wife, atCounter), fault.Forbidden, "orders.own")
 	f.Answers = form.Answers{form.DocumentLanguage: "en"}
 	wants(t, enter(Clerk(1), atCounter), fault.Invalid, "orders.form.invalid")
-	_, err = w.Service.PrefillFor(ctx, B, Clerk(1), p.Number, "residence")
+	_, err = w.Service.PrefillFor(ctx, B, Clerk(1), byNumber(p), "residence")
 	wants(t, err, fault.Forbidden, "orders.lives_elsewhere")
-	_, err = w.Service.PrefillFor(ctx, A, Clerk(1), Number(888), "residence")
+	_, err = w.Service.PrefillFor(ctx, A, Clerk(1), orders.Applicant{Number: Number(888)}, "residence")
 	wants(t, err, fault.NotFound, "register.unknown_person")
 	if page, err := w.Service.Inbox(ctx, A, orders.Filter{}); err != nil || len(page.Orders) != 0 {
 		t.Errorf("%d orders were made", len(page.Orders))

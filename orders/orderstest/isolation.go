@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/outside"
@@ -35,8 +36,10 @@ func isolation(t *testing.T, w *World) {
 	paid := w.Owed(t, A, 6)
 	_, err = w.Service.Receive(ctx, A, paid.ID, Clerk(1), orders.Cash, "1")
 	ok(t, err)
-	before := dump(t, w.DB)
 	s := w.Service
+	permission, err := s.AllowReading(ctx, A, Clerk(1), "session")
+	ok(t, err)
+	before := dump(t, w.DB)
 	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
 	rows := map[string]func() bool{
 		// What is offered to all, or asks only about the caller, has nothing of A to give.
@@ -101,12 +104,17 @@ func isolation(t *testing.T, w *World) {
 		"Prepare":        func() bool { _, err := s.Prepare(ctx, B, open.ID, Clerk(1)); return missing(err) },
 		"PrepareDespite": func() bool { _, err := s.PrepareDespite(ctx, B, open.ID, Clerk(1), "because"); return missing(err) },
 		"PrefillFor": func() bool {
-			_, err := s.PrefillFor(ctx, "nowhere", Clerk(1), Number(1), "residence")
+			_, err := s.PrefillFor(ctx, "nowhere", Clerk(1), orders.Applicant{Number: Number(1)}, "residence")
 			return err != nil
 		},
 		"Enter": func() bool {
-			_, err := s.Enter(ctx, "nowhere", Clerk(1), atCounter, Number(1), w.Form(B))
+			_, err := s.Enter(ctx, "nowhere", Clerk(1), atCounter, orders.Applicant{Number: Number(1)}, w.Form(B))
 			return err != nil
+		},
+		"AllowReading": func() bool { _, err := s.AllowReading(ctx, "nowhere", Clerk(1), "session"); return err != nil },
+		"ReadCard": func() bool {
+			_, err := s.ReadCard(ctx, B, Clerk(1), "session", permission, w.card(t, w.Person(A, 1), 1), eid.NationalNumber{})
+			return missing(err)
 		},
 		"Claim": func() bool {
 			list, err := s.Mine(ctx, B, issued.Subject)

@@ -26,6 +26,8 @@ func emptied(t *testing.T, w *World) {
 		_, err = s.Receive(ctx, c, w.Owed(t, c, 5).ID, Clerk(1), orders.Cash, "1")
 		ok(t, err)
 		w.Charge(t, c, commune.Tariff{})
+		_, err = s.AllowReading(ctx, c, Clerk(1), "session")
+		ok(t, err)
 	}
 	home, _ := w.Communes.ByID(A)
 	before := rowsOf(t, w.DB)

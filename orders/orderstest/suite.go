@@ -49,6 +49,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"looking a paper up":               lookUp,
 		"entered by a clerk":               entered,
 		"what a clerk may not enter":       notEntered,
+		"a card read at the counter":       cardRead,
+		"a card that is not read":          cardNotRead,
 		"in whose name":                    inWhoseName,
 		"whose delegation counts":          whoseDelegation,
 		"a paper is withdrawn":             withdrawn,

@@ -17,6 +17,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
+	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
@@ -41,8 +42,10 @@ type Orders interface {
 	PrepareFor(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, signatory string, reason *string) (orders.Order, error)
 	Signatories(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) ([]orders.Signatory, error)
 	Products(c commune.ID) []*catalogue.Product
-	PrefillFor(ctx context.Context, c commune.ID, clerk orders.Clerk, number eid.NationalNumber, product string) (orders.Prefill, error)
-	Enter(ctx context.Context, c commune.ID, clerk orders.Clerk, e orders.Entry, number eid.NationalNumber, s orders.Submission) (orders.Order, error)
+	PrefillFor(ctx context.Context, c commune.ID, clerk orders.Clerk, who orders.Applicant, product string) (orders.Prefill, error)
+	Enter(ctx context.Context, c commune.ID, clerk orders.Clerk, e orders.Entry, who orders.Applicant, s orders.Submission) (orders.Order, error)
+	AllowReading(ctx context.Context, c commune.ID, clerk orders.Clerk, session string) (string, error)
+	ReadCard(ctx context.Context, c commune.ID, clerk orders.Clerk, session, permission string, card idfile.Identity, typed eid.NationalNumber) (orders.Reading, error)
 	Sealed(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
@@ -71,6 +74,7 @@ type Pages struct {
 	delegations *delegation.Register
 	kv          kv.Store
 	now         clock.Clock
+	cards       CardFiles     // nil where no card is read at the counter
 	ports       []int         // of eid-agent
 	held        chan struct{} // one place for each attached file in memory
 	templates   *page.Templates
@@ -79,10 +83,10 @@ type Pages struct {
 //go:embed all:templates
 var templates embed.FS
 
-// New parses the pages. ports are those on which a card reading program may answer on
-// a clerk's machine.
-func New(o Orders, s *staff.Register, sessions *session.Store, d *delegation.Register, store kv.Store, now clock.Clock, ports []int) *Pages {
-	return &Pages{orders: o, staff: s, sessions: sessions, delegations: d, kv: store, now: now, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
+// New parses the pages. cards checks what is read from a card, nil where none is; ports are
+// those on which a card reading program may answer on a clerk's machine.
+func New(o Orders, s *staff.Register, sessions *session.Store, d *delegation.Register, store kv.Store, now clock.Clock, cards CardFiles, ports []int) *Pages {
+	return &Pages{orders: o, staff: s, sessions: sessions, delegations: d, kv: store, now: now, cards: cards, ports: ports, held: make(chan struct{}, inMemory), templates: page.Parse(templates)}
 }
 
 // Routes adds the desk's addresses, which the portal has freed of their language.
@@ -95,6 +99,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("GET /desk/orders/{id}/paper", p.sealed)
 	look("GET /desk/new", p.askEntry)
 	look("POST /desk/new", p.inquire)
+	look("POST /desk/new/permission", p.allowReading)
+	mux.Handle("POST /desk/new/card", site.Upload(visit.Staff(p.now, p.takeCard), 2*identityMax))
 	look("GET /desk/new/check", p.checkEntry)
 	look("POST /desk/new/check", p.enterOrder)
 	look("POST /desk/orders/{id}/assign", p.assign)

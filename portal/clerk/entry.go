@@ -29,7 +29,9 @@ import (
 // entryDraft is what is known between the steps.
 type entryDraft struct {
 	Key        string
-	Number     string
+	Number     string   // as typed; "" where the card was read
+	Reading    string   // the permission by which it was
+	Holder     readCard // without the photo
 	Channel    orders.Channel
 	Identified orders.Identified
 	Product    string
@@ -58,7 +60,8 @@ type entryPage struct {
 	Errors   []page.Fault
 	Fault    map[string]string
 	Action   string
-	Card     bool
+	Reader   *cardReader // nil where no card can be read
+	Card     *readCard   // nil while none was
 }
 
 func ways(chosen string) (list []way) {
@@ -82,6 +85,14 @@ func (p *Pages) showEntry(w http.ResponseWriter, r *http.Request, status int, c 
 	c.Action = v.To("/desk/new")
 	frame := v.Frame(w, r, v.T("counter.title"))
 	frame.Back, frame.Failed = v.To("/desk"), len(c.Errors) > 0
+	var err error
+	if c.Reader, err = p.reader(v); err != nil {
+		return err
+	}
+	if c.Reader != nil && c.Card == nil {
+		frame.Scripts = []string{readingScript.Address()}
+		web.Allow(w, "connect-src", append([]string{"'self'"}, p.agents()...)...)
+	}
 	return p.render(w, status, "entry", frame, c)
 }
 
@@ -93,42 +104,79 @@ func (p *Pages) inquire(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	c := entryPage{Ways: ways(r.PostForm.Get("way")), Product: r.PostForm.Get("product"), Fault: map[string]string{}}
-	bad := func(field, text string) {
-		c.Fault[field] = text
-		c.Errors = append(c.Errors, page.Fault{Field: field, Text: text})
-	}
-	n := slices.IndexFunc(c.Ways, func(w way) bool { return w.Checked })
-	if n < 0 {
-		bad(c.Ways[0].ID, v.T("counter.way_wrong"))
-	}
-	number, err := eid.ParseNationalNumber(separators.ReplaceAllString(strings.TrimSpace(r.PostForm.Get("number")), ""))
+	c := entryPage{Ways: ways(r.PostForm.Get("way")), Product: r.PostForm.Get("product")}
+	d, err := p.applicant(r, &c)
 	if err != nil {
-		bad("number", v.T("counter.number_wrong"))
+		return err
 	}
 	if c.Product == "" {
-		bad("product", v.T("counter.product_missing"))
+		c.bad("product", v.T("counter.product_missing"))
 	}
 	if len(c.Errors) > 0 {
 		return p.showEntry(w, r, http.StatusUnprocessableEntity, c)
 	}
-	known, err := p.orders.PrefillFor(r.Context(), v.Commune.ID, me(v), number, c.Product)
+	who, err := d.applicant(v)
+	if err != nil {
+		return err
+	}
+	known, err := p.orders.PrefillFor(r.Context(), v.Commune.ID, me(v), who, c.Product)
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
 		web.Note(r, "key", e.Key)
-		bad("number", i18n.Message(v.Language, e.Key, e.Args))
+		field := "number"
+		if c.Card != nil {
+			field = "product"
+		}
+		if strings.HasPrefix(e.Key, "reading.") {
+			c.Card, field = nil, "card"
+		}
+		c.bad(field, i18n.Message(v.Language, e.Key, e.Args))
 		return p.showEntry(w, r, web.Status(e.Kind), c)
 	}
 	if err != nil {
 		return err
 	}
-	d := entryDraft{
-		Key: orders.NewKey(), Number: number.Reveal(), Channel: c.Ways[n].Channel, Identified: c.Ways[n].Identity,
-		Product: c.Product, Version: known.Product.Version, Read: known.Answers, Languages: known.Languages, Attention: known.Attention,
-	}
+	d.Key, d.Product, d.Version = orders.NewKey(), c.Product, known.Product.Version
+	d.Read, d.Languages, d.Attention = known.Answers, known.Languages, known.Attention
 	if err := p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, entryName, d); err != nil {
 		return err
 	}
 	return web.See(w, r, v.To("/desk/new/check"))
+}
+
+// applicant is whom the first step is about: by the card that was read, or as it was typed.
+func (p *Pages) applicant(r *http.Request, c *entryPage) (entryDraft, error) {
+	v := visit.Of(r)
+	if permission := r.PostForm.Get("reading"); permission != "" {
+		card, err := p.kept(r, permission)
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
+			c.bad("card", i18n.Message(v.Language, e.Key, e.Args))
+			return entryDraft{}, nil
+		}
+		if err != nil {
+			return entryDraft{}, err
+		}
+		c.Card = card
+		return entryDraft{Reading: permission, Holder: *card, Channel: orders.Counter, Identified: orders.CardRead}, nil
+	}
+	n := slices.IndexFunc(c.Ways, func(w way) bool { return w.Checked })
+	if n < 0 {
+		c.bad(c.Ways[0].ID, v.T("counter.way_wrong"))
+		n = 0
+	}
+	number, err := eid.ParseNationalNumber(typedNumber(r))
+	if err != nil {
+		c.bad("number", v.T("counter.number_wrong"))
+	}
+	return entryDraft{Number: number.Reveal(), Channel: c.Ways[n].Channel, Identified: c.Ways[n].Identity}, nil
+}
+
+// applicant is the person as orders knows them.
+func (d entryDraft) applicant(v *visit.Visit) (orders.Applicant, error) {
+	if d.Reading != "" {
+		return orders.Applicant{Reading: d.Reading, Session: v.Secret}, nil
+	}
+	number, err := eid.ParseNationalNumber(d.Number)
+	return orders.Applicant{Number: number}, err
 }
 
 // entryField is one question of the second step.
@@ -228,11 +276,11 @@ func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults)
 	}
-	number, err := eid.ParseNationalNumber(d.Number)
+	who, err := d.applicant(v)
 	if err != nil {
 		return err
 	}
-	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified}, number, orders.Submission{
+	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified}, who, orders.Submission{
 		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/belfry-eid/belfry/internal/blob"
@@ -53,6 +54,7 @@ type order struct {
 	Outside   *origins // nil where this program makes the paper
 	naming
 	Print bool // the sealed paper, for the person
+	Fresh bool // it was issued just now, for somebody who waits at the counter
 }
 
 // order shows everything about an order on one page.
@@ -84,6 +86,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		Print: !own && o.State == orders.Issued, Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
 	}
+	c.Fresh = c.Print && o.Entry != nil && o.Entry.Channel == orders.Counter && p.now().Sub(o.Paper.IssuedAt) < waiting
 	if c.Prepare {
 		if err := p.signatories(r, o, &c); err != nil {
 			return order{}, err
@@ -106,6 +109,9 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	c.Who, err = p.who(r, o, own)
 	return c, err
 }
+
+// waiting is how long whoever stands at the counter is taken to be there still.
+const waiting = 5 * time.Minute
 
 func inWords(v *visit.Visit, e orders.Event) event {
 	values := make(map[string]any, len(e.Detail))

@@ -105,3 +105,28 @@ for (const waiting of document.querySelectorAll('[data-watch]')) {
   };
   look();
 }
+
+// A paper is printed from a frame of this page, where the browser shows PDF by itself;
+// elsewhere, and where it does not let a frame print, its link opens it.
+for (const link of document.querySelectorAll('a[data-print]')) {
+  link.addEventListener('click', (event) => {
+    if (!navigator.pdfViewerEnabled || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    document.querySelector('iframe.b-print')?.remove();
+    const frame = document.createElement('iframe');
+    frame.className = 'b-print';
+    frame.title = link.textContent.trim();
+    frame.tabIndex = -1;
+    frame.addEventListener('load', () => {
+      try {
+        frame.contentWindow.focus();
+        frame.contentWindow.print();
+        frame.dataset.printed = 'yes';
+      } catch {
+        window.open(link.href, '_blank', 'noopener');
+      }
+    });
+    frame.src = link.href;
+    document.body.append(frame);
+  });
+}
