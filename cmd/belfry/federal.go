@@ -286,7 +286,7 @@ func (in *install) askMetadata(ctx context.Context, c commune.ID) error {
 	if err != nil {
 		return err
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DialContext: loopback.DialContext}}).Do(r)
+	answer, err := (&http.Client{Transport: loopback.Transport(nil)}).Do(r)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package rp
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -134,14 +133,7 @@ const maxAnswer = 1 << 20 // bytes the provider may answer with
 func newHTTPClient(cfg Config) *http.Client {
 	transport := cfg.Transport
 	if transport == nil {
-		transport = &http.Transport{
-			DialContext:         loopback.DialContext,
-			TLSClientConfig:     &tls.Config{RootCAs: cfg.Roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: 5 * time.Second,
-			IdleConnTimeout:     time.Minute,
-			MaxIdleConnsPerHost: 16,
-			ForceAttemptHTTP2:   true,
-		}
+		transport = loopback.Transport(cfg.Roots)
 	}
 	return &http.Client{
 		Transport:     bounded{transport},

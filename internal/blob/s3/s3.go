@@ -14,7 +14,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -70,14 +69,13 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1" // so that none is asked for
 	}
+	transport := loopback.Transport(cfg.Roots)
+	transport.ResponseHeaderTimeout, transport.DisableCompression = patience, true
+	transport.ForceAttemptHTTP2 = false // large files travel better on connections of their own
 	client, err := minio.New(cfg.Endpoint, &minio.Options{
 		Creds: credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""), Secure: !cfg.Plain, Region: cfg.Region, MaxRetries: tries,
 		BucketLookup: minio.BucketLookupPath, // names of buckets need no DNS
-		Transport: &http.Transport{
-			DialContext: loopback.DialContext, TLSClientConfig: &tls.Config{RootCAs: cfg.Roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: patience, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 16,
-			DisableCompression: true,
-		},
+		Transport:    transport,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
