@@ -76,6 +76,8 @@ type Config struct {
 	Proxies   []netip.Prefix    // may set X-Forwarded-*
 	// Specimen says whether a commune's seal is a test key; its pages then say so.
 	Specimen func(commune.ID) bool
+	// Logos of the communes that have one.
+	Logos map[commune.ID]*page.Logo
 	// AgentPorts are where eid-agent may listen on a clerk's machine.
 	AgentPorts []int
 	// Cards checks what is read from a card at the counter; nil where none is read there.
@@ -147,6 +149,7 @@ func (p *Portal) routes() http.Handler {
 	checks.Interface(bare, p.site)
 	bare.Handle("GET /static/", page.Static())
 	bare.Handle("GET /theme.css", p.site.Page(theme))
+	bare.Handle("GET "+page.LogoPath, p.site.Page(logo))
 	bare.Handle("GET /robots.txt", p.site.Page(robots))
 	bare.Handle("GET "+rp.CallbackPath, p.site.Page(p.back))
 	bare.Handle("POST "+rp.NoticePath, p.site.Page(p.notice))
@@ -202,7 +205,7 @@ func (p *Portal) visit(r *http.Request) (*visit.Visit, bool) {
 	if !ok || !slices.Contains(c.Origins, origin) {
 		return nil, false
 	}
-	v := &visit.Visit{Commune: c, Site: rp.Site{Commune: c.ID, Origin: origin}, Language: c.Languages()[0], Issuer: p.cfg.Issuers[origin]}
+	v := &visit.Visit{Commune: c, Site: rp.Site{Commune: c.ID, Origin: origin}, Language: c.Languages()[0], Issuer: p.cfg.Issuers[origin], Logo: p.cfg.Logos[c.ID]}
 	code, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	for _, l := range v.Choices("/" + rest) {
 		if code == string(l) {
@@ -247,6 +250,15 @@ func theme(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	_, err := w.Write(css)
 	return err
+}
+
+func logo(w http.ResponseWriter, r *http.Request) error {
+	l := visit.Of(r).Logo
+	if l == nil {
+		return web.NotFound(w, r)
+	}
+	l.ServeHTTP(w, r)
+	return nil
 }
 
 // robots keeps search engines from papers, forms and sign-in (threat T18).

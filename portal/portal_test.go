@@ -1,24 +1,30 @@
 package portal_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -683,6 +689,47 @@ func TestEachCommuneHasItsTheme(t *testing.T) {
 	}
 	if a := b.get(page.Asset("belfry.css")); a.status != 200 {
 		t.Errorf("static: %d", a.status)
+	}
+}
+
+// A logo stands in its commune's header under the commune's name, and nowhere else.
+func TestALogoIsOneCommunes(t *testing.T) {
+	w := newWorld(t)
+	var drawn bytes.Buffer
+	if err := png.Encode(&drawn, image.NewGray(image.Rect(0, 0, 40, 30))); err != nil {
+		t.Fatal(err)
+	}
+	logo, err := page.ReadLogo(drawn.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.Logos = map[commune.ID]*page.Logo{orderstest.A: logo}
+	if w.portal, err = portal.New(ctx, w.cfg); err != nil {
+		t.Fatal(err)
+	}
+	seen := func(a *answer) (found []string) {
+		for _, img := range all(a.doc, "img") {
+			if strings.HasPrefix(attr(img, "src"), page.LogoPath) {
+				found = append(found, attr(img, "src"), attr(img, "alt"), attr(img, "width"), attr(img, "height"))
+			}
+		}
+		return found
+	}
+	a, b := w.browser(orderstest.A), w.browser(orderstest.B)
+	for _, path := range []string{"/fr/", "/fr/contact", "/fr/nothing"} {
+		if got := seen(a.get(path)); !slices.Equal(got, []string{logo.Address(), "Logo\u00a0: Beaumarais", "40", "30"}) {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	if got := seen(b.get("/nl/")); got != nil {
+		t.Errorf("another commune's page has %q", got)
+	}
+	if file := a.get(logo.Address()); file.status != 200 || file.header.Get("Content-Type") != "image/png" || file.header.Get("X-Content-Type-Options") != "nosniff" ||
+		!strings.Contains(file.header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(file.header.Get("Content-Security-Policy"), "sandbox; default-src 'none'") {
+		t.Errorf("%d %v", file.status, file.header)
+	}
+	if file := b.get(logo.Address()); file.status != 404 {
+		t.Errorf("another commune serves it: %d", file.status)
 	}
 }
 

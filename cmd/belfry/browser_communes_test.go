@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
+	"net/mail"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -12,6 +17,8 @@ import (
 // looks are what tells one commune's page from another's.
 type looks struct {
 	Lang, Site, Header, Link, Contact string
+	Logo                              string   // what the header's picture says and where it comes from; "" where it has none
+	Drawn                             int      // pixels of that picture's width, as it came
 	Languages                         []string // of the switch, the current one too
 }
 
@@ -22,6 +29,8 @@ func (b *tab) looks() looks {
 		Header: getComputedStyle(document.querySelector(".b-header")).backgroundColor,
 		Link: getComputedStyle(document.querySelector("main a")).color,
 		Contact: (document.querySelector("footer address") || {innerText: ""}).innerText,
+		Logo: [...document.querySelectorAll(".b-header__logo")].map(i => i.alt + " " + new URL(i.src).pathname + new URL(i.src).search).join(),
+		Drawn: (document.querySelector(".b-header__logo") || {naturalWidth: 0}).naturalWidth,
 		Languages: [...document.querySelectorAll(".b-languages [lang]")].map(e => e.lang),
 	})`))
 	if err != nil {
@@ -56,8 +65,11 @@ func TestBrowserCommunes(t *testing.T) {
 		if got := strings.Join(home.Languages, " "); got != languages {
 			t.Errorf("%s offers the languages %q", commune, got)
 		}
+		if logo := commune != mairie; strings.Contains(home.Logo, ": "+home.Site+" /logo.png?v=") != logo || (home.Drawn > 0) != logo {
+			t.Errorf("%s has the logo %q, drawn %d wide", commune, home.Logo, home.Drawn)
+		}
 		for other, seen := range homes {
-			if other != commune && (seen.Header == home.Header || seen.Site == home.Site || seen.Contact == home.Contact) {
+			if other != commune && (seen.Header == home.Header || seen.Site == home.Site || seen.Contact == home.Contact || seen.Logo == home.Logo) {
 				t.Errorf("%s looks like %s: %+v", commune, other, seen)
 			}
 		}
@@ -115,5 +127,45 @@ func TestBrowserCommunes(t *testing.T) {
 	leila.want(http.StatusOK, "Vanden Eynde")
 	leila.get(w.origin("montclair") + deskOf(order.String(), "fr")[len(w.origin("beaumarais")):])
 	leila.want(http.StatusNotFound)
+
+	// Mails come in the commune's name, and are answered to it.
+	newPerson(t).order(w, "beaumarais", w.card("thomas"))
+	newPerson(t).order(w, "zandvoorde", w.card("sofie"))
+	for to, want := range map[string][2]string{
+		"thomas@example.org": {"Beaumarais", "population@beaumarais.example"}, "sofie@example.org": {"Zandvoorde", "burgerzaken@zandvoorde.example"},
+	} {
+		if name, answer := w.sender(to); name != want[0] || answer != want[1] {
+			t.Errorf("the mail to %s is from %q and answered to %q", to, name, answer)
+		}
+	}
 	w.noNumberLeaks()
+}
+
+// sender is in whose name the first mail to somebody came, and where an answer goes.
+func (w *world) sender(to string) (name, answer string) {
+	w.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		files, err := filepath.Glob(filepath.Join(w.dir, "mail", "*.eml"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			m, err := mail.ReadMessage(bytes.NewReader(raw))
+			if err != nil || !strings.Contains(m.Header.Get("To"), to) {
+				continue // half written, or for somebody else
+			}
+			from, err1 := m.Header.AddressList("From")
+			reply, err2 := m.Header.AddressList("Reply-To")
+			if err1 != nil || err2 != nil || len(from) != 1 || len(reply) != 1 {
+				w.t.Fatalf("%v %v: %v", err1, err2, m.Header)
+			}
+			return from[0].Name, reply[0].Address
+		}
+	}
+	w.t.Fatalf("no mail to %s", to)
+	return "", ""
 }

@@ -111,6 +111,9 @@ func (in *install) questions() []question {
 	for _, c := range in.communes.All() {
 		list = append(list, question{"languages of " + string(c.ID), func(context.Context) (string, error) { return c.SpeaksOf(), nil }})
 		list = append(list, question{"fees of " + string(c.ID), func(context.Context) (string, error) { return feesOf(c) }})
+		if c.Theme.Logo != "" {
+			list = append(list, question{"logo of " + string(c.ID), func(context.Context) (string, error) { return checkLogo(c.Theme.Logo) }})
+		}
 		if len(c.Closed) > 0 {
 			list = append(list, question{"closed days of " + string(c.ID), func(context.Context) (string, error) { return closedNext(c), nil }})
 		}
@@ -124,6 +127,14 @@ func (in *install) questions() []question {
 		}})
 	}
 	return list
+}
+
+func checkLogo(path string) (string, error) {
+	l, err := readLogo(path)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %d by %d pixels", path, l.Width, l.Height), nil
 }
 
 // closedNext tells the closed days of the year to come, as they are counted.

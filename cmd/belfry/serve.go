@@ -31,6 +31,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/eid/idfile"
 	"github.com/belfry-eid/belfry/internal/jobs"
 	"github.com/belfry-eid/belfry/internal/loopback"
+	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal"
 	"github.com/belfry-eid/belfry/portal/rp"
@@ -233,10 +234,7 @@ func (in *install) provider(ctx context.Context, queue *jobs.Queue) (*idp.Provid
 // backChannel reaches clients' own servers. Those of this install may stand under a name
 // of this machine and, in a local world, behind a certificate of its own.
 func backChannel(roots *x509.CertPool) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DialContext: loopback.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-	}}
+	return &http.Client{Transport: loopback.Transport(roots)}
 }
 
 // clients registers each commune's portal, profile high and told the national number,
@@ -318,8 +316,37 @@ func (in *install) portal(ctx context.Context, service *orders.Service) (*portal
 		Communes: in.communes, DB: in.db, Journal: in.audit, KV: in.kv, Orders: service, Checker: checker,
 		InstallKey: in.derive("portal"), Issuers: issuers, Clients: clients, Roots: roots, Proxies: in.settings.Server.Proxies,
 		Specimen: func(id commune.ID) bool { return in.settings.Test || in.training(id) }, Clock: clock.System, Log: in.log,
-		AgentPorts: in.settings.Provider.AgentPorts,
+		AgentPorts: in.settings.Provider.AgentPorts, Logos: in.logos(),
 	})
+}
+
+// logos are those that can be read: pages have their own mark in the place of another.
+func (in *install) logos() map[commune.ID]*page.Logo {
+	made := map[commune.ID]*page.Logo{}
+	for _, c := range in.communes.All() {
+		if c.Theme.Logo == "" {
+			continue
+		}
+		l, err := readLogo(c.Theme.Logo)
+		if err != nil {
+			in.log.Error("a logo is left out", "commune", c.ID, "error", err)
+			continue
+		}
+		made[c.ID] = l
+	}
+	return made
+}
+
+func readLogo(path string) (*page.Logo, error) {
+	file, err := readLimited(path, page.LogoBytes)
+	if err != nil {
+		return nil, fmt.Errorf("theme.logo: %w", err)
+	}
+	l, err := page.ReadLogo(file)
+	if err != nil {
+		return nil, fmt.Errorf("theme.logo: %s: %w", path, err)
+	}
+	return l, nil
 }
 
 // issuerFor is the provider's address of the same scheme: a local world has both,

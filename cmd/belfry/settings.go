@@ -332,6 +332,9 @@ func (s *Settings) defaults() {
 			m.Picture = s.path(m.Picture)
 		}
 	}
+	for _, c := range s.Communes {
+		c.Theme.Logo = s.path(c.Theme.Logo)
+	}
 	for i := range s.Sources {
 		src := &s.Sources[i]
 		src.TokenFile, src.Roots, src.StampRoots = s.path(src.TokenFile), s.path(src.Roots), s.path(src.StampRoots)

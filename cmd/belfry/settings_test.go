@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/page"
 )
 
 const goodSettings = `
@@ -73,6 +77,9 @@ func TestBadSettingsNameTheKey(t *testing.T) {
 		"[[seal]] of elsewhere: no such": {`commune = "beaumarais"`, `commune = "elsewhere"`},
 		"server.tls.key is missing":      {"[database]", "[server.tls]\ncertificate = \"tls.pem\"\n[database]"},
 		"no [[stamp]]":                   {"[[stamp]]\nurl = \"http://127.0.0.1:9/tsa\"\nroots = \"tsa.pem\"", ""},
+		"theme.logo \"":                  {`nis = "99001"`, "nis = \"99001\"\ntheme.logo = \"logo.svg\""},
+		"closed: to \"2026-12-01\" lies": {`nis = "99001"`, "nis = \"99001\"\nclosed = [{ from = \"2026-12-24\", to = \"2026-12-01\" }]"},
+		"alsace_moselle":                 {`nis = "99001"`, "nis = \"99001\"\nalsace_moselle = true"},
 		"nis":                            {`"99001"`, `"9900"`},
 		"server.key_file is missing":     {`key_file = "install.key"`, ""},
 		`staff_sign_in: "fas" is not`:    {`nis = "99001"`, "nis = \"99001\"\nstaff_sign_in = [\"fas\"]"},
@@ -130,6 +137,65 @@ func TestTariffIsRead(t *testing.T) {
 }
 
 // A spare has what it says, and the seal's own certificate where it names none.
+// Closed days are written as tables of a commune, and belfry check tells when they come.
+func TestClosedDaysAreRead(t *testing.T) {
+	next := time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	s, err := load(t, goodSettings+`
+[[commune.closed]]
+from = "`+next+`"
+text = { fr = "congé" }
+[[commune.closed]]
+from = "11-15"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.Communes[0]
+	if len(c.Closed) != 2 || c.Closed[0].Text["fr"] != "congé" || c.Calendar().Working(time.Now().AddDate(0, 1, 0)) {
+		t.Errorf("%+v", c.Closed)
+	}
+	if line := closedNext(c); !strings.Contains(line, next+" to "+next) || !strings.Contains(line, "-11-15") {
+		t.Errorf("%q", line)
+	}
+	c.Closed = []commune.Closing{{From: "2020-01-02"}}
+	if line := closedNext(c); line != "those of the settings are over" {
+		t.Errorf("%q", line)
+	}
+}
+
+// A logo that cannot be shown is belfry check's to tell, with the file and what is wrong.
+func TestALogoIsChecked(t *testing.T) {
+	s, err := load(t, strings.Replace(goodSettings, `nis = "99001"`, "nis = \"99001\"\ntheme.logo = \"logo.PNG\"", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.Communes[0].Theme.Logo
+	if path != filepath.Join(s.folder, "logo.PNG") {
+		t.Errorf("the path is %s", path)
+	}
+	if _, err := checkLogo(path); err == nil || !strings.Contains(err.Error(), "theme.logo") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	for content, want := range map[string]string{"<svg></svg>": path + ": no PNG", strings.Repeat("x", page.LogoBytes+1): "larger than 1 MB"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := checkLogo(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := checkLogo(path); err != nil || !strings.Contains(seen, "30 by 20 pixels") {
+		t.Errorf("%q, %v", seen, err)
+	}
+}
+
 func TestSpareTokens(t *testing.T) {
 	s, err := load(t, strings.Replace(strings.Replace(goodSettings, `key = "seal"`, `key = "seal"
 spare = [

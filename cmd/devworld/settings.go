@@ -141,6 +141,9 @@ func (w *world) writeSettings() error {
 	s.Federal = w.federalSettings()
 	s.Upstream = w.upstreamSettings()
 	s.Communes = w.communes()
+	if err := w.writeLogos(s.Communes); err != nil {
+		return err
+	}
 	if err := w.setWays(s.Communes); err != nil {
 		return err
 	}

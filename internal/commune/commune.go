@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,13 +142,15 @@ const (
 	RequiredClerkSignature ClerkSignature = "required"
 )
 
-// Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are
-// tokens only, no CSS or SVG of a commune's is ever served (threat T27).
+// Theme is what a commune chooses of the looks. Colours are "#rrggbb". They are tokens only,
+// and the logo is drawn anew: no CSS, SVG or file of a commune's is ever served (threat T27).
 type Theme struct {
 	Brand   string `toml:"brand"`    // header, buttons
 	OnBrand string `toml:"on_brand"` // text upon Brand
 	Link    string `toml:"link"`
 	Accent  string `toml:"accent"` // the thin line under the header
+	// Logo is a PNG file that stands in the header of the commune's pages; may be empty.
+	Logo string `toml:"logo,omitempty"`
 }
 
 // Contact is where people reach the commune when the page does not help.
@@ -279,6 +282,9 @@ func (c *Commune) Check() error {
 		if v != "" && !colour.MatchString(v) {
 			bad("theme.%s %q: a colour such as #1d4f91", name, v)
 		}
+	}
+	if l := c.Theme.Logo; l != "" && !strings.EqualFold(filepath.Ext(l), ".png") {
+		bad("theme.logo %q: a PNG file", l)
 	}
 	return errors.Join(faults...)
 }

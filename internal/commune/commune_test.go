@@ -29,6 +29,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"document_languages": func(c *commune.Commune) { c.DocumentsOnly = []i18n.Language{i18n.French, i18n.English} },
 		"name.fr":            func(c *commune.Commune) { c.Name = nil },
 		"theme.brand":        func(c *commune.Commune) { c.Theme.Brand = "red;}" },
+		"theme.logo":         func(c *commune.Commune) { c.Theme.Logo = "logo.svg" },
 		"clerk_signature":    func(c *commune.Commune) { c.ClerkSignature = "sometimes" },
 	} {
 		c := beaumarais()

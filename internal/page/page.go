@@ -68,6 +68,7 @@ type Frame struct {
 	Person    string   // who is signed in; nobody where empty
 	SignOut   string   // where the sign-out form posts to; no button where empty
 	Theme     string   // address of the theme's style sheet; the default looks where empty
+	Logo      *Logo    // beside the site's name; our belfry where nil
 	Scripts   []string // addresses of ES modules this page needs
 	NoIndex   bool     // keep search engines away
 	Contact   *commune.Contact

@@ -39,6 +39,7 @@ type Visit struct {
 	Member   *staff.Member    // nil where the person does not work here
 	Issuer   string           // where signing out leads; allowed as a form's destination
 	Notice   string           // shown above every page
+	Logo     *page.Logo       // the commune's; nil where it has none
 }
 
 type key struct{}
@@ -79,7 +80,7 @@ func (v *Visit) Choices(path string) []i18n.Language {
 func (v *Visit) Frame(w http.ResponseWriter, r *http.Request, title string) page.Frame {
 	f := page.Frame{
 		Language: v.Language, Title: title, Site: v.Commune.NameIn(v.Language), Home: v.To("/"),
-		Theme: ThemeAddress(v.Commune), Contact: &v.Commune.Contact, Notice: v.Notice,
+		Theme: ThemeAddress(v.Commune), Logo: v.Logo, Contact: &v.Commune.Contact, Notice: v.Notice,
 	}
 	for _, l := range v.Choices(v.Path) {
 		f.Languages = append(f.Languages, page.LanguageLink{Language: l, Href: v.inLanguage(r, l), Current: l == v.Language})
