@@ -259,6 +259,9 @@ func (s *Service) AskSource(ctx context.Context, c commune.ID, id string, clerk 
 	if r.Way == commune.Made || !s.sealedBy(r.Product) {
 		return Order{}, fault.New(fault.Forbidden, "way.source.off", nil)
 	}
+	if r.Fee.Due() {
+		return Order{}, feeDue(r)
+	}
 	if reason, err = reasonIfAny(reason); err != nil {
 		return Order{}, err
 	}

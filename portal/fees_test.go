@@ -2,12 +2,15 @@ package portal_test
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/staff"
 )
 
 // letter are the answers of a form for two copies for a bank by post.
@@ -101,5 +104,90 @@ func TestAPriceIsSeenBeforeItIsOwed(t *testing.T) {
 	// A free download asks nothing of all this.
 	if said := text(b.get(at + "form").doc); strings.Contains(said, "Nombre d’exemplaires") || strings.Contains(said, "À quoi servira") {
 		t.Error("asked without need")
+	}
+}
+
+// galleryFeeDesk shows the desk's pages about fees.
+func galleryFeeDesk(w *world, desk *browser, at func(string) string, show func(string, *answer)) {
+	o := w.Owed(w.t, orderstest.A, 5100)
+	defer w.Charge(w.t, orderstest.A, commune.Tariff{})
+	page := at("/desk/orders/" + o.ID)
+	show("desk order, fee owed", desk.get(page))
+	show("desk order, fee, errors", desk.post(page+"/fee", nil))
+	desk.post(page+"/fee", url.Values{"how": {"card"}, "receipt": {"2026/1"}}).to(w.t)
+	show("desk order, fee received", desk.get(page))
+	show("desk order, undo, errors", desk.post(page+"/fee/undo", url.Values{"seq": {"1"}}))
+	show("desk order, receipt gone", desk.post(page+"/fee/undo", url.Values{"seq": {"7"}, "reason": {"faux"}}))
+	p := w.Person(orderstest.A, 5101)
+	desk.post(at("/desk/new"), url.Values{"way": {"counter card_seen"}, "number": {p.Number.Reveal()}, "product": {"residence"}}).to(w.t)
+	check := desk.get(at("/desk/new/check"))
+	show("counter, check, fees", check)
+	show("counter, check, price", desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "document_language": {w.documentLanguage()}, "delivery": {"counter"}, "purpose": {"bank"}}))
+}
+
+// J6: at the counter the same is asked at the same price, the clerk confirms it, and the
+// paper waits until a receipt is recorded.
+func TestAFeeAtTheCounter(t *testing.T) {
+	w := newWorld(t)
+	w.Charge(t, orderstest.A, orderstest.Fees())
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
+	p := w.Person(orderstest.A, 1)
+	desk.post("/fr/desk/new", url.Values{"way": {"counter card_seen"}, "number": {p.Number.Reveal()}, "product": {"residence"}}).to(t)
+	check := desk.get("/fr/desk/new/check")
+	if !strings.Contains(check.body, `value="counter" checked`) {
+		t.Error("whoever is at the counter is not offered the counter first")
+	}
+	typed := url.Values{"key": {check.value("key")}, "document_language": {"fr"}, "delivery": {"counter"}, "purpose": {"unsaid"}}
+	seen := desk.post("/fr/desk/new/check", typed)
+	if seen.status != 200 || !strings.Contains(text(seen.doc), "Créer la demande (2,00 €)") {
+		t.Fatalf("the price is not shown first: %d %s", seen.status, text(seen.doc))
+	}
+	typed.Set("price", seen.value("price"))
+	typed.Set("purpose", "pension") // another choice, another price: free
+	if a := desk.post("/fr/desk/new/check", typed); a.status != 200 || strings.Contains(text(a.doc), "Créer la demande (") {
+		t.Errorf("another purpose: %d", a.status)
+	}
+	typed.Set("purpose", "unsaid")
+	page := strings.TrimSuffix(desk.post("/fr/desk/new/check", typed).to(t), "#decide")
+	o := w.Get(t, orderstest.A, page[strings.LastIndex(page, "/")+1:])
+	if o.State != orders.InReview || !o.Fee.Due() || o.Fee.Price.Total != 200 {
+		t.Fatalf("%s %+v", o.State, o.Fee)
+	}
+	if said := text(desk.get(page).doc); !strings.Contains(said, "La redevance n’a pas encore été reçue") || strings.Contains(said, "Approuver et") {
+		t.Errorf("before the fee: %s", said)
+	}
+	content := url.Values{"content": {o.Paper.Content.String()}}
+	if a := desk.post(page+"/approve", content); a.status != 409 {
+		t.Errorf("approved without its fee: %d", a.status)
+	}
+	if a := desk.post(page+"/fee", url.Values{"how": {"cash"}}); a.status != 422 || !strings.Contains(a.body, `href="#receipt"`) {
+		t.Errorf("without a receipt: %d", a.status)
+	}
+	desk.post(page+"/fee", url.Values{"how": {"cash"}, "receipt": {"2026/17"}}).to(t)
+	if a := desk.post(page+"/fee", url.Values{"how": {"cash"}, "receipt": {"2026/17"}}); a.status != 409 {
+		t.Errorf("received twice: %d", a.status)
+	}
+	if said := text(desk.get(page).doc); !strings.Contains(said, "2,00 € en espèces, reçu n° 2026/17") {
+		t.Errorf("received: %s", said)
+	}
+	o = w.Get(t, orderstest.A, o.ID)
+	desk.post(page+"/fee/undo", url.Values{"seq": {strconv.Itoa(o.Fee.Received.Seq)}, "reason": {"Mauvais dossier."}}).to(t)
+	if said := text(desk.get(page).doc); !strings.Contains(said, "Le reçu 2026/17 a été annulé : Mauvais dossier.") {
+		t.Errorf("undone: %s", said)
+	}
+	desk.post(page+"/fee", url.Values{"how": {"card"}, "receipt": {"2026/18"}}).to(t)
+	desk.post(page+"/approve", content).to(t)
+	w.Work(t)
+	if o = w.Get(t, orderstest.A, o.ID); o.State != orders.Issued {
+		t.Errorf("paid, approved and %s", o.State)
+	}
+	// Nobody of another commune touches it, and neither does a citizen.
+	other := w.clerk(orderstest.B, 2, staff.Approver)
+	if a := other.post("/nl/desk/orders/"+o.ID+"/fee", url.Values{"how": {"cash"}, "receipt": {"1"}}); a.status != 404 {
+		t.Errorf("another commune's clerk: %d", a.status)
+	}
+	b, _ := w.citizen(orderstest.A, 3)
+	if a := b.post("/fr/desk/orders/"+o.ID+"/fee/undo", url.Values{"seq": {"1"}, "reason": {"x"}}); a.status == 303 && strings.Contains(a.header.Get("Location"), "#fee") || a.status == 200 {
+		t.Errorf("a citizen: %d", a.status)
 	}
 }

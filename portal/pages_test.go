@@ -354,6 +354,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	others, ready := w.Prepared(t, c, n+4), w.Prepared(t, c, n+1, me)
 	galleryDelegations(w, desk, at, others, show)
 	galleryEntry(w, desk, at, show)
+	galleryFeeDesk(w, desk, at, show)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
 	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "late", "closed"} {

@@ -14,6 +14,7 @@ import (
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/portal/price"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
 
@@ -41,7 +42,7 @@ type formPage struct {
 	Looked  bool
 	Silent  bool
 	Fields  []field
-	Wishes  *wishes // delivery and what follows from it; nil where nothing is to be chosen
+	Wishes  *price.Wishes // delivery and what follows from it; nil where nothing is to be chosen
 	Errors  []page.Fault
 	Action  string
 	Until   time.Time // how long what was typed is kept; zero where nothing is
@@ -81,8 +82,8 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 	if err != nil {
 		return err
 	}
-	c.Wishes = wishesOf(v, t, d, faults)
-	c.Errors = append(c.Errors, c.Wishes.faults()...)
+	c.Wishes = price.Of(v, t, d.Read, d.Typed, faults)
+	c.Errors = append(c.Errors, c.Wishes.Faults()...)
 	return p.render(w, "form", frame, c)
 }
 
@@ -218,7 +219,7 @@ func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, pr *catalogue.
 		c.Hint = v.T(key)
 	}
 	if choice.Delivery == fee.Post {
-		c.To = addressOf(d.Read)
+		c.To = price.AddressOf(d.Read)
 	}
 	way, err := p.orders.Way(v.Commune.ID, pr.ID)
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/delegation"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -46,6 +47,9 @@ type Orders interface {
 	Enter(ctx context.Context, c commune.ID, clerk orders.Clerk, e orders.Entry, who orders.Applicant, s orders.Submission) (orders.Order, error)
 	AllowReading(ctx context.Context, c commune.ID, clerk orders.Clerk, session string) (string, error)
 	ReadCard(ctx context.Context, c commune.ID, clerk orders.Clerk, session, permission string, card idfile.Identity, typed eid.NationalNumber) (orders.Reading, error)
+	Tariff(c commune.ID, product string) (fee.Tariff, error)
+	Receive(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, how orders.Payment, number string) (orders.Order, error)
+	UndoReceipt(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seq int, reason string) (orders.Order, error)
 	Sealed(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
@@ -112,6 +116,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("GET /desk/orders/{id}/files/{seq}/{n}", p.file)
 	look("POST /desk/orders/{id}/prepare", p.prepare)
 	look("GET /desk/orders/{id}/preview", p.preview)
+	look("POST /desk/orders/{id}/fee", p.receive)
+	look("POST /desk/orders/{id}/fee/undo", p.undoReceipt)
 	decide("POST /desk/orders/{id}/approve", approver(p.approve))
 	look("GET /desk/orders/{id}/refuse", approver(p.askRefuse))
 	decide("POST /desk/orders/{id}/refuse", approver(p.refuse))

@@ -16,7 +16,9 @@ import (
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
+	"github.com/belfry-eid/belfry/orders/fee"
 	"github.com/belfry-eid/belfry/orders/form"
+	"github.com/belfry-eid/belfry/portal/price"
 	"github.com/belfry-eid/belfry/portal/session"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -192,6 +194,8 @@ type entryCheck struct {
 	Channel   orders.Channel
 	Identity  orders.Identified
 	Fields    []entryField
+	Wishes    *price.Wishes // delivery and purpose; nil where there is nothing to choose
+	Price     fee.Price     // to be confirmed; nothing where it is free or not known yet
 	Errors    []page.Fault
 	Key       string
 	Action    string
@@ -222,10 +226,10 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil)
+	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil, false)
 }
 
-func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors) error {
+func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
 	c.Due = orders.Due(v.Commune.Calendar(), p.now(), pr.WorkingDays)
@@ -247,6 +251,18 @@ func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d 
 		}
 		c.Fields = append(c.Fields, f)
 	}
+	t, err := p.orders.Tariff(v.Commune.ID, pr.ID)
+	if err != nil {
+		return err
+	}
+	t = orders.Offered(t, d.Read)
+	if _, chosen := typed[form.Delivery]; !chosen && d.Channel == orders.Counter && slices.Contains(t.Deliveries, fee.Counter) {
+		typed[form.Delivery] = string(fee.Counter) // they are there
+	}
+	if c.Wishes = price.Of(v, t, d.Read, typed, faults); seen {
+		c.Price = t.PriceOf(t.ChoiceOf(typed))
+	}
+	c.Errors = append(c.Errors, c.Wishes.Faults()...)
 	frame := v.Frame(w, r, v.T("counter.check_title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/desk/new"), len(c.Errors) > 0
 	return p.render(w, status, "entry_check", frame, c)
@@ -272,17 +288,24 @@ func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
 	if r.PostForm.Get(string(form.Email))+r.PostForm.Get(string(form.Phone)) == "" {
 		r.PostForm.Set(string(form.Contact), form.NoContact) // whoever is there is told there
 	}
-	typed, faults := form.Parse(pr.Fields, r.PostForm, d.Languages, v.Commune.Country)
+	t, err := p.orders.Tariff(v.Commune.ID, pr.ID)
+	if err != nil {
+		return err
+	}
+	typed, faults := orders.ParseForm(pr, orders.Offered(t, d.Read), r.PostForm, d.Languages, v.Commune.Country)
 	if len(faults) > 0 {
-		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults)
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults, false)
 	}
 	who, err := d.applicant(v)
 	if err != nil {
 		return err
 	}
 	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified}, who, orders.Submission{
-		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key,
+		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key, Price: r.PostForm.Get("price"),
 	})
+	if fault.KeyOf(err) == "fee.changed" { // not seen yet, or another choice since
+		return p.showCheck(w, r, http.StatusOK, d, pr, typed, nil, true)
+	}
 	if err != nil {
 		return err
 	}

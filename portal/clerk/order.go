@@ -52,6 +52,7 @@ type order struct {
 	Who       who
 	Thread    thread
 	Outside   *origins // nil where this program makes the paper
+	Fee       *payment // nil where the paper is downloaded and free
 	naming
 	Print bool // the sealed paper, for the person
 	Fresh bool // it was issued just now, for somebody who waits at the counter
@@ -105,7 +106,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 	for _, e := range o.Events {
 		c.Events = append(c.Events, inWords(v, e))
 	}
-	c.Thread = p.thread(v, o, own)
+	c.Thread, c.Fee = p.thread(v, o, own), paymentOf(v, o, own)
 	c.Who, err = p.who(r, o, own)
 	return c, err
 }
@@ -140,6 +141,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, c order
 	if c.Thread.Problem != "" {
 		frame.Failed = true
 		c.Errors = append(c.Errors, page.Fault{Field: "note", Text: c.Thread.Problem})
+	}
+	if wrong := c.Fee.faults(); len(wrong) > 0 {
+		frame.Failed = true
+		c.Errors = append(c.Errors, wrong...)
 	}
 	if c.Outside != nil {
 		c.Outside.Reason = c.Attention.NeedsReason()
