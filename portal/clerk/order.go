@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/belfry-eid/belfry/internal/blob"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -264,81 +263,4 @@ func (p *Pages) approve(w http.ResponseWriter, r *http.Request) error {
 		return p.moved(w, r, err)
 	}
 	return web.See(w, r, v.To("/desk/orders/"+id))
-}
-
-type refusal struct {
-	Order       orders.Order
-	Grounds     []orders.Ground
-	Ground      orders.Ground
-	Text        string
-	Errors      []page.Fault
-	GroundError string
-	TextError   string
-	Again       bool // back from using the card once more
-	Action      string
-	To          string
-}
-
-func (p *Pages) askRefuse(w http.ResponseWriter, r *http.Request) error {
-	v := visit.Of(r)
-	o, err := p.orders.ForClerk(r.Context(), v.Commune.ID, r.PathValue("id"), me(v))
-	if err != nil {
-		return err
-	}
-	if !orders.May(o.State, orders.Refused, orders.ByClerk) {
-		return web.See(w, r, v.To("/desk/orders/"+o.ID))
-	}
-	return p.showRefuse(w, r, refusal{Order: o, Again: r.URL.Query().Has("again")})
-}
-
-func (p *Pages) showRefuse(w http.ResponseWriter, r *http.Request, c refusal) error {
-	v := visit.Of(r)
-	c.Grounds, c.To = orders.Grounds, v.To("/desk/orders/"+c.Order.ID)
-	c.Action = c.To + "/refuse"
-	frame := v.Frame(w, r, v.T("clerk.refuse.title"))
-	frame.Back = c.To
-	status := http.StatusOK
-	if c.GroundError != "" {
-		c.Errors = append(c.Errors, page.Fault{Field: "ground", Text: c.GroundError})
-	}
-	if c.TextError != "" {
-		c.Errors = append(c.Errors, page.Fault{Field: "text", Text: c.TextError})
-	}
-	if len(c.Errors) > 0 {
-		frame.Failed, status = true, http.StatusUnprocessableEntity
-	}
-	return p.render(w, status, "refuse", frame, c)
-}
-
-// refuse ends an order with reasons, which are due to the person (law of 29 July 1991
-// on the giving of reasons for administrative acts).
-func (p *Pages) refuse(w http.ResponseWriter, r *http.Request) error {
-	v := visit.Of(r)
-	if err := r.ParseForm(); err != nil {
-		return err
-	}
-	id := r.PathValue("id")
-	reasons := orders.Reasons{Ground: orders.Ground(r.PostForm.Get("ground")), Text: r.PostForm.Get("text")}
-	_, err := p.orders.Refuse(r.Context(), v.Commune.ID, id, me(v), reasons)
-	if err == nil {
-		return web.See(w, r, v.To("/desk/orders/"+id))
-	}
-	if fault.KindOf(err) != fault.Invalid {
-		return p.moved(w, r, err)
-	}
-	o, lost := p.orders.ForClerk(r.Context(), v.Commune.ID, id, me(v))
-	if lost != nil {
-		return err
-	}
-	c := refusal{Order: o, Ground: reasons.Ground, Text: reasons.Text}
-	if !reasons.Ground.Known() {
-		c.GroundError = v.T("clerk.refuse.ground_missing")
-	}
-	switch n := utf8.RuneCountInString(reasons.Text); {
-	case n > orders.MaxReason:
-		c.TextError = v.T("clerk.refuse.text_long")
-	case c.GroundError == "" || n == 0:
-		c.TextError = v.T("clerk.refuse.text_missing")
-	}
-	return p.showRefuse(w, r, c)
 }
