@@ -22,7 +22,10 @@ const Online Channel = "online"
 // Figure counts orders that came in within a stretch of time, and what became of them.
 type Figure struct {
 	Received  int
-	Online    int // of Received, by the person's own form; the others by a clerk's
+	Online    int // of Received, by the person's own form
+	Counter   int // and by a clerk's, by how the person asked
+	Phone     int
+	Post      int
 	Issued    int // among them papers withdrawn since
 	Refused   int
 	Cancelled int
@@ -73,8 +76,15 @@ type tally struct {
 
 func (t *tally) add(o counted, today string) {
 	t.Received++
-	if o.channel == Online {
+	switch o.channel {
+	case Online:
 		t.Online++
+	case Counter:
+		t.Counter++
+	case Phone:
+		t.Phone++
+	case Post:
+		t.Post++
 	}
 	switch o.state {
 	case Issued, Withdrawn:

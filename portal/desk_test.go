@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
 	"github.com/belfry-eid/belfry/portal/staff"
 )
@@ -162,9 +163,11 @@ func TestFiguresAreReadAndTaken(t *testing.T) {
 	w.Issued(t, orderstest.A, 1)
 	w.Order(t, orderstest.A, 2)
 	w.Order(t, orderstest.B, 3)
+	w.Enters(t, orderstest.A, 8, orders.Entry{Channel: orders.Counter, Identified: orders.CardSeen})
+	w.Enters(t, orderstest.A, 9, orders.Entry{Channel: orders.Phone, Identified: orders.CalledBack})
 	boss, desk := w.clerk(orderstest.A, 4, staff.Administrator), w.clerk(orderstest.A, 5, staff.Clerk)
 	a := desk.get("/fr/desk/figures")
-	if said := text(a.doc); !strings.Contains(said, "Demandes reçues en 2026 : 2 ; dans le délai promis : 1, en retard : 0") || strings.Contains(said, "par agent") {
+	if said := text(a.doc); !strings.Contains(said, "Demandes reçues en 2026 : 4 ; dans le délai promis : 1, en retard : 0") || strings.Contains(said, "par agent") {
 		t.Errorf("the page says %s", said)
 	}
 	if said := text(boss.get("/fr/desk/figures").doc); !strings.Contains(said, "En cours, par agent") {
@@ -174,8 +177,8 @@ func TestFiguresAreReadAndTaken(t *testing.T) {
 		desk           *browser
 		language, want string
 	}{
-		{desk, "fr", "\ufeffMois;Document;Reçues;En ligne;Au guichet;Délivrées;Refusées;Retirées;En cours;Dans le délai;En retard;Dans le délai (%);Délai médian (heures);90e centile (heures)\r\n2026-02;Certificat de résidence principale;2;2;0;1;0;0;1;1;0;100,0;0,0;0,0\r\n"},
-		{w.clerk(orderstest.B, 7, staff.Clerk), "nl", "\ufeffMaand;Document;Ontvangen;Online;Aan het loket;Afgeleverd;Geweigerd;Ingetrokken;Lopend;Binnen de termijn;Te laat;Binnen de termijn (%);Mediane termijn (uren);90e percentiel (uren)\r\n2026-02;Attest van hoofdverblijfplaats;1;1;0;0;0;0;1;0;0;;;\r\n"},
+		{desk, "fr", "\ufeffMois;Document;Reçues;En ligne;Au guichet;Par téléphone;Par courrier;Délivrées;Refusées;Retirées;En cours;Dans le délai;En retard;Dans le délai (%);Délai médian (heures);90e centile (heures)\r\n2026-02;Certificat de résidence principale;4;2;1;1;0;1;0;0;3;1;0;100,0;0,0;0,0\r\n"},
+		{w.clerk(orderstest.B, 7, staff.Clerk), "nl", "\ufeffMaand;Document;Ontvangen;Online;Aan het loket;Telefonisch;Per post;Afgeleverd;Geweigerd;Ingetrokken;Lopend;Binnen de termijn;Te laat;Binnen de termijn (%);Mediane termijn (uren);90e percentiel (uren)\r\n2026-02;Attest van hoofdverblijfplaats;1;1;0;0;0;0;0;0;1;0;0;;;\r\n"},
 	} {
 		f := c.desk.get("/" + c.language + "/desk/figures/file?year=2026")
 		if f.body != c.want || !strings.HasSuffix(f.header.Get("Content-Disposition"), "-2026.csv") || f.header.Get("Content-Type") != "text/csv; charset=utf-8" {

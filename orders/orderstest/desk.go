@@ -209,6 +209,13 @@ func figures(t *testing.T, w *World) {
 	if other, err := s.Figures(ctx, A, 2025); err != nil || other.Total != (orders.Figure{}) || other.First != 2025 {
 		t.Errorf("the year before: %+v, %v", other, err)
 	}
+	for i, e := range []orders.Entry{atCounter, {Channel: orders.Phone, Identified: orders.Questions}, {Channel: orders.Post, Identified: orders.LetterCopy}, atCounter} {
+		_, err := s.Refuse(ctx, A, w.Enters(t, A, 10+i, e).ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+		ok(t, err)
+	}
+	if f, err := s.Figures(ctx, A, 2026); err != nil || f.Months[2].Received != 5 || f.Months[2].Online != 1 || f.Months[2].Counter != 2 || f.Months[2].Phone != 1 || f.Months[2].Post != 1 {
+		t.Errorf("by channel: %+v, %v", f.Months[2], err)
+	}
 	loads, err := s.Workloads(ctx, A)
 	if err != nil || len(loads) != 2 || loads[0] != (orders.Workload{Open: 2, Late: 1}) || loads[1] != (orders.Workload{Who: colleague(2), Open: 1}) {
 		t.Errorf("in hand: %+v, %v", loads, err)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/form"
@@ -86,6 +87,16 @@ func entered(t *testing.T, w *World) {
 	if list, _ := w.Service.Mine(ctx, A, p.Subject); len(list) != 1 {
 		t.Error("taken away from the person again")
 	}
+}
+
+// Enters has clerk 1 enter an order for the n-th person of a commune.
+func (w *World) Enters(t testing.TB, c commune.ID, n int, e orders.Entry) orders.Order {
+	t.Helper()
+	o, err := w.Service.Enter(ctx, c, Clerk(1), e, byNumber(w.Person(c, n)), w.Form(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // notEntered: what a clerk may not enter.

@@ -23,7 +23,6 @@ import (
 type line struct {
 	Name string
 	orders.Figure
-	Counter            int // not sent by the person
 	Share              string
 	MedianIn, DecileIn string
 }
@@ -37,6 +36,14 @@ type bar struct {
 	Received              int
 }
 
+// channelBar is how many orders came in one way, in units of its picture.
+type channelBar struct {
+	Name         string
+	Count        int
+	Y, Text      int // upper edge, line of the text
+	Length, Edge int // of the bar; where its number stands
+}
+
 type figuresPage struct {
 	Year      int
 	Years     []page.Link
@@ -45,6 +52,7 @@ type figuresPage struct {
 	Months    []line
 	Products  []line
 	Bars      []bar
+	Channels  []channelBar
 	Summary   string
 	Workloads []orders.Workload // for administrators only
 }
@@ -55,7 +63,7 @@ func (p *Pages) figures(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := figuresPage{Year: f.Year, File: v.To("/desk/figures/file") + "?year=" + strconv.Itoa(f.Year), Total: lineOf(v, v.T("figures.total"), f.Total), Bars: bars(v, f)}
+	c := figuresPage{Year: f.Year, File: v.To("/desk/figures/file") + "?year=" + strconv.Itoa(f.Year), Total: lineOf(v, v.T("figures.total"), f.Total), Bars: bars(v, f), Channels: channels(v, f.Total)}
 	for y := f.First; y <= p.now().In(i18n.Brussels()).Year(); y++ {
 		c.Years = append(c.Years, page.Link{Text: strconv.Itoa(y), Href: v.To("/desk/figures") + "?year=" + strconv.Itoa(y), Current: y == f.Year})
 	}
@@ -84,7 +92,7 @@ func (p *Pages) year(r *http.Request) int {
 }
 
 func lineOf(v *visit.Visit, name string, f orders.Figure) line {
-	l := line{Name: name, Figure: f, Counter: f.Received - f.Online, Share: "–", MedianIn: "–", DecileIn: "–"}
+	l := line{Name: name, Figure: f, Share: "–", MedianIn: "–", DecileIn: "–"}
 	if share, due := f.Share(); due {
 		l.Share = strconv.Itoa(int(100*share)) + "\u00a0%"
 	}
@@ -134,6 +142,29 @@ func bars(v *visit.Visit, f orders.Figures) []bar {
 	return list
 }
 
+const (
+	channelStep   = 34  // from a bar to the next
+	channelStart  = 130 // behind the names
+	channelLength = 540 // of the longest bar
+)
+
+// channels draw how a year's orders came in; the tables say the same in words.
+func channels(v *visit.Visit, f orders.Figure) (list []channelBar) {
+	all := []struct {
+		of    orders.Channel
+		count int
+	}{{orders.Online, f.Online}, {orders.Counter, f.Counter}, {orders.Phone, f.Phone}, {orders.Post, f.Post}}
+	most := 1
+	for _, c := range all {
+		most = max(most, c.count)
+	}
+	for i, c := range all {
+		length := c.count * channelLength / most
+		list = append(list, channelBar{Name: v.T(c.of.Key()), Count: c.count, Y: i*channelStep + 4, Text: i*channelStep + 22, Length: length, Edge: channelStart + length + 8})
+	}
+	return list
+}
+
 // figuresFile is the table of a year for a spreadsheet: each month of each paper that had
 // any. Spreadsheets here take a semicolon and, in all languages but English, a decimal
 // comma; the mark in front has them read UTF-8.
@@ -148,7 +179,7 @@ func (p *Pages) figuresFile(w http.ResponseWriter, r *http.Request) error {
 	out := csv.NewWriter(&text)
 	out.Comma, out.UseCRLF = ';', true
 	var head []string
-	for _, name := range []string{"month", "document", "received", "online", "counter", "issued", "refused", "cancelled", "open", "on_time", "late", "share", "median_hours", "decile_hours"} {
+	for _, name := range []string{"month", "document", "received", "online", "counter", "phone", "post", "issued", "refused", "cancelled", "open", "on_time", "late", "share", "median_hours", "decile_hours"} {
 		head = append(head, v.T("figures.column."+name))
 	}
 	rows := [][]string{head}
@@ -175,7 +206,7 @@ func record(v *visit.Visit, month, product string, f orders.Figure) []string {
 		return s
 	}
 	row := []string{month, product}
-	for _, n := range []int{f.Received, f.Online, f.Received - f.Online, f.Issued, f.Refused, f.Cancelled, f.Open, f.OnTime, f.Late} {
+	for _, n := range []int{f.Received, f.Online, f.Counter, f.Phone, f.Post, f.Issued, f.Refused, f.Cancelled, f.Open, f.OnTime, f.Late} {
 		row = append(row, strconv.Itoa(n))
 	}
 	share, median, decile := "", "", ""
