@@ -79,6 +79,9 @@ type Config struct {
 	Sources  map[string]Source
 	Renderer document.Renderer
 	Sealer   Sealer
+	// Proofs seals what people take away of their orders, with another key than papers have;
+	// nil where that is never sealed, and so it is in a commune whose Describe is seal.no_key.
+	Proofs Sealer
 	// Papers reads and marks files that clerks attach; nil where none are taken.
 	Papers PaperReader
 	// Signatures are clerks' own; nil where no commune has them.

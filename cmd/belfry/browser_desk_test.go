@@ -53,7 +53,13 @@ func (k *keyboard) skip() {
 // fetched is a file of this site, with the browser's own cookies.
 func (b *tab) fetched(address, name string) string {
 	b.t.Helper()
-	numbers, err := see(b, chromedp.Evaluate[[]int](`fetch("`+address+`").then(r => r.arrayBuffer()).then(a => Array.from(new Uint8Array(a)))`, chromedp.EvalAwaitPromise))
+	return b.fetchedBy(`fetch("`+address+`")`, name)
+}
+
+// fetchedBy is the file that a fetch of the page's own gives.
+func (b *tab) fetchedBy(fetch, name string) string {
+	b.t.Helper()
+	numbers, err := see(b, chromedp.Evaluate[[]int](fetch+`.then(r => r.arrayBuffer()).then(a => Array.from(new Uint8Array(a)))`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -77,6 +77,10 @@ func TestBrowserDraft(t *testing.T) {
 	library.click(`form[action*="/send"] button`)
 	library.at("/sent")
 	reference := strings.TrimSpace(library.text(".b-result .b-code"))
+	library.looksGood("draft-06-sent")
+	proof := library.fetchedBy(`fetch(document.querySelector('form[action$="/proof"]').action, {method: "POST"})`, "proof.pdf")
+	accepted(t, proof)
+	keepAs(t, proof, "proof.pdf")
 	library.open(there + "/orders")
 	library.waitFor("main table")
 	if n := library.count("#drafts"); n != 0 {

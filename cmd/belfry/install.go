@@ -162,11 +162,27 @@ func (in *install) Close() error {
 // sealer opens the tokens of the keys of one kind, the timestamp authorities and who
 // proves certificates. level, where not empty, takes the place of the settings'.
 func (in *install) sealer(kind signing.GrantKind, level string) (*seal.Sealer, error) {
-	keys := map[commune.ID]seal.Key{}
+	return in.sealerOf(kind, slices.DeleteFunc(slices.Clone(in.settings.Seals), func(k SealSettings) bool { return k.Operator != (kind == signing.Operator) }), level)
+}
+
+// proofs seals what people take away of their orders; nil where no commune has a key for it.
+func (in *install) proofs() (orders.Sealer, error) {
+	var own []SealSettings
 	for _, k := range in.settings.Seals {
-		if k.Operator != (kind == signing.Operator) {
-			continue
+		if k.Proofs {
+			k.Mark = nil // its place may be taken by what is written
+			own = append(own, k)
 		}
+	}
+	if len(own) == 0 {
+		return nil, nil
+	}
+	return in.sealerOf(signing.Operator, own, "")
+}
+
+func (in *install) sealerOf(kind signing.GrantKind, seals []SealSettings, level string) (*seal.Sealer, error) {
+	keys := map[commune.ID]seal.Key{}
+	for _, k := range seals {
 		if level != "" {
 			k.Level = level
 		}
@@ -383,9 +399,13 @@ func (in *install) orders(ctx context.Context) (*orders.Service, *jobs.Queue, er
 	if err != nil {
 		return nil, nil, err
 	}
+	proofs, err := in.proofs()
+	if err != nil {
+		return nil, nil, err
+	}
 	service, err := orders.New(ctx, orders.Config{
 		DB: in.db, Blobs: in.blobs, Audit: in.audit, Jobs: queue, Clock: clock.System, Communes: in.communes,
-		Register: people, Sources: sources, Papers: outside.Reader{}, Renderer: renderer, Sealer: sealer, Signatures: signatures, Secret: in.derive("orders"), Mailer: mailer,
+		Register: people, Sources: sources, Papers: outside.Reader{}, Renderer: renderer, Sealer: sealer, Proofs: proofs, Signatures: signatures, Secret: in.derive("orders"), Mailer: mailer,
 	})
 	return service, queue, err
 }

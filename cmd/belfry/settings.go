@@ -155,6 +155,9 @@ type SealSettings struct {
 	// Operator marks the key for `belfry seal`; the key that issues documents never
 	// serves anything else (docs/adr/0004).
 	Operator bool `toml:"operator"`
+	// Proofs has the operator's key also seal what people take away of their own orders:
+	// the service then calls it, and needs its PIN.
+	Proofs bool `toml:"proofs"`
 	// Level at which documents are sealed: "B-B", the signature alone; "B-T", with a
 	// timestamp; "B-LT", with what proves its certificates valid; "B-LTA", with a
 	// timestamp upon all of it, which is renewed. "B-T" where empty. The key that issues
@@ -441,6 +444,8 @@ func (s *Settings) checkSeals() error {
 		switch {
 		case !slices.Contains(signing.Levels, k.Level):
 			faults = append(faults, fmt.Errorf("[[seal]] of %s: level %q is none of %s", k.Commune, k.Level, strings.Join(signing.Levels, ", ")))
+		case k.Proofs && !k.Operator:
+			faults = append(faults, fmt.Errorf("[[seal]] of %s: the key that issues documents seals nothing else: proofs = true is for a key with operator = true", k.Commune))
 		case k.Level == signing.LevelBB && !k.Operator:
 			faults = append(faults, fmt.Errorf("[[seal]] of %s: documents are issued with a timestamp or not at all, not at level %s", k.Commune, k.Level))
 		case signing.Reaches(k.Level, signing.LevelBLT) && len(s.Lasting.Hosts) == 0:

@@ -66,6 +66,7 @@ type sealSettings struct {
 	PINFile  string    `toml:"pin_file"`
 	Chain    string    `toml:"chain"`
 	Operator bool      `toml:"operator"`
+	Proofs   bool      `toml:"proofs,omitempty"`
 	Level    string    `toml:"level"`
 	Mark     *sealMark `toml:"mark,omitempty"`
 }
@@ -133,7 +134,7 @@ func (w *world) writeSettings() error {
 		operator := seal == w.pki.DefaultOperatorSeal(seal.Commune)
 		s.Seals = append(s.Seals, sealSettings{
 			Commune: seal.Commune, Module: w.pki.ModulePath(), Token: seal.Label, Serial: seal.Serial, Key: seal.Key,
-			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: operator, Level: "B-LTA", Mark: w.markOf(operator, seal.Commune),
+			PINFile: w.sealPIN(seal), Chain: w.sealChain(seal), Operator: operator, Proofs: operator && seal.Commune == "beaumarais", Level: "B-LTA", Mark: w.markOf(operator, seal.Commune),
 		})
 	}
 	s.Stamps = []stampSettings{{URL: w.pki.StampURL(), Roots: w.path("trust", "roots.pem")}}

@@ -115,6 +115,7 @@ func checked(d Document) (Document, error) {
 		c.refuse("document.incomplete", "Date")
 	}
 	c.line("Title", &d.Title, maxLine)
+	c.line("NumberLabel", &d.NumberLabel, maxLine)
 	c.line("Number", &d.Number, maxLine)
 	c.line("Place", &d.Place, maxLine)
 	c.line("Commune.Name", &d.Commune.Name, maxLine)

@@ -38,6 +38,8 @@ type Document struct {
 	Commune Commune
 	// Title is the heading and the PDF's title, for example "Certificat de résidence".
 	Title string
+	// NumberLabel stands before Number; the usual word where it is empty.
+	NumberLabel string
 	// Number as it is printed, for example "2026-000123".
 	Number string
 	// Date is printed as the day of issue and is the PDF's creation time. Whole seconds count.

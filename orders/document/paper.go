@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -70,7 +71,7 @@ func layOut(d Document) (paper, error) {
 	p := paper{
 		Language: string(l), Title: d.Title, Created: createdAt(d.Date),
 		Commune: d.Commune.Name, Address: d.Commune.Address, Colour: d.Commune.Colour,
-		NumberLabel: i18n.T(l, "document.number"), Number: d.Number,
+		NumberLabel: cmp.Or(d.NumberLabel, i18n.T(l, "document.number")), Number: d.Number,
 		Intro: d.Intro, Legal: d.Legal,
 		FactLabel: i18n.T(l, "document.fact"), ValueLabel: i18n.T(l, "document.value"),
 		Facts:   make([]paperFact, 0, len(d.Facts)),

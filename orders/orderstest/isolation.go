@@ -7,6 +7,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/outside"
 )
@@ -72,13 +73,15 @@ func isolation(t *testing.T, w *World) {
 			list, err := s.Looks(ctx, B, []string{issued.Subject})
 			return err == nil && len(list) == 0
 		},
-		"Follow":     func() bool { _, err := s.Follow(ctx, B, written.Reference, born); return missing(err) },
-		"SendCodes":  func() bool { return s.SendCodes(ctx, "nowhere", "somebody@example.be", born) != nil },
-		"Mine":       func() bool { list, err := s.Mine(ctx, B, issued.Subject); return err == nil && len(list) == 0 },
-		"Get":        func() bool { _, err := s.Get(ctx, B, issued.ID); return missing(err) },
-		"ForCitizen": func() bool { _, err := s.ForCitizen(ctx, B, issued.ID, issued.Subject); return missing(err) },
-		"ForClerk":   func() bool { _, err := s.ForClerk(ctx, B, issued.ID, Clerk(1)); return missing(err) },
-		"Own":        func() bool { _, err := s.Own(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"Proof":       func() bool { _, err := s.Proof(ctx, B, written.ID, written.Subject, i18n.French); return missing(err) },
+		"SealsProofs": func() bool { w.Proofs.None(true); defer w.Proofs.None(false); return !s.SealsProofs("nowhere") },
+		"Follow":      func() bool { _, err := s.Follow(ctx, B, written.Reference, born); return missing(err) },
+		"SendCodes":   func() bool { return s.SendCodes(ctx, "nowhere", "somebody@example.be", born) != nil },
+		"Mine":        func() bool { list, err := s.Mine(ctx, B, issued.Subject); return err == nil && len(list) == 0 },
+		"Get":         func() bool { _, err := s.Get(ctx, B, issued.ID); return missing(err) },
+		"ForCitizen":  func() bool { _, err := s.ForCitizen(ctx, B, issued.ID, issued.Subject); return missing(err) },
+		"ForClerk":    func() bool { _, err := s.ForClerk(ctx, B, issued.ID, Clerk(1)); return missing(err) },
+		"Own":         func() bool { _, err := s.Own(ctx, B, issued.ID, Clerk(1)); return missing(err) },
 		"Inbox": func() bool {
 			for _, f := range []orders.Filter{{States: orders.States}, {Search: open.Reference, States: orders.States}, {Search: string(issued.Paper.Number), States: orders.States}} {
 				if page, err := s.Inbox(ctx, B, f); err != nil || len(page.Orders) != 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
 )
@@ -21,6 +22,8 @@ func emptied(t *testing.T, w *World) {
 		_, err = s.Reply(ctx, c, o.ID, o.Subject, 0, "", []orders.Upload{Picture("a.png")})
 		ok(t, err)
 		ok(t, s.AddNote(ctx, c, o.ID, Clerk(1), "Note."))
+		_, err = s.Proof(ctx, c, o.ID, o.Subject, i18n.French)
+		ok(t, err)
 		_, err = s.KeepDraft(ctx, c, w.Person(c, 4), DraftOf(nil))
 		ok(t, err)
 		_, err = s.Receive(ctx, c, w.Owed(t, c, 5).ID, Clerk(1), orders.Cash, "1")

@@ -46,15 +46,17 @@ type Sealer struct {
 	keyUsed int
 	silent  bool
 	grant   error
-	real    bool // the key is no test key
-	aged    bool // every finished file wants to be renewed
+	real    bool                      // the key is no test key
+	aged    bool                      // every finished file wants to be renewed
+	none    bool                      // the commune has no such key
+	kinds   map[signing.GrantKind]int // of grants
 }
 
 //go:embed migrations
 var migrations embed.FS
 
 func newSealer(ctx context.Context, db *sqldb.DB, blobs *Blobs) (*Sealer, error) {
-	return &Sealer{db: db, blobs: blobs, kill: map[Point]int{}}, db.Migrate(ctx, "orderstest", migrations)
+	return &Sealer{db: db, blobs: blobs, kill: map[Point]int{}, kinds: map[signing.GrantKind]int{}}, db.Migrate(ctx, "orderstest", migrations)
 }
 
 // Kill has the sealer die at a point, the next n times it comes there.
@@ -91,6 +93,20 @@ func (s *Sealer) isReal() bool {
 	return s.real
 }
 
+// None has there be no key, or one again.
+func (s *Sealer) None(none bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.none = none
+}
+
+// Granted is how many grants of a kind there were.
+func (s *Sealer) Granted(k signing.GrantKind) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kinds[k]
+}
+
 // FailGrant has every grant be refused with err from now on, until it is nil.
 func (s *Sealer) FailGrant(err error) {
 	s.mu.Lock()
@@ -114,11 +130,18 @@ func (s *Sealer) Grant(tx *sqldb.Tx, g signing.Grant) error {
 		string(g.Commune), g.ID, g.Reference, g.Content)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.kinds[g.Kind]++
 	return errors.Join(err, s.grant)
 }
 
 // Describe implements orders.Sealer.
 func (s *Sealer) Describe(c commune.ID) (signing.Seal, error) {
+	s.mu.Lock()
+	none := s.none
+	s.mu.Unlock()
+	if none {
+		return signing.Seal{}, fault.New(fault.Internal, "seal.no_key", nil)
+	}
 	return signing.Seal{Name: "Commune " + string(c), Level: signing.Advanced, Specimen: !s.isReal()}, nil
 }
 

@@ -58,6 +58,7 @@ type World struct {
 	Register *Register
 	Renderer *Renderer
 	Sealer   *Sealer
+	Proofs   *Sealer // another key
 	Cards    *Cards
 	Source   *Source
 	Files    *Files
@@ -96,12 +97,14 @@ func New(t testing.TB, db *sqldb.DB, change ...func(*World, *orders.Config)) *Wo
 	must(err)
 	w.Sealer, err = newSealer(ctx, db, w.Blobs)
 	must(err)
+	w.Proofs, err = newSealer(ctx, db, w.Blobs)
+	must(err)
 	w.Cards = &Cards{db: db, blobs: w.Blobs, asked: map[string]*asked{}}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	cfg := orders.Config{
 		DB: db, Blobs: w.Blobs, Audit: w.Auditor, Jobs: w.Jobs, Clock: w.Clock.Now, Communes: w.Communes,
-		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Signatures: w.Cards,
+		Register: w.Register, Renderer: w.Renderer, Sealer: w.Sealer, Proofs: w.Proofs, Signatures: w.Cards,
 		Sources: map[string]orders.Source{"rn": {Documents: w.Source, Seal: w.Source.Seal}}, Papers: w.Files, Secret: secret, Mailer: w.Mail,
 	}
 	for _, f := range change {

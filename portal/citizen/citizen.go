@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
@@ -45,6 +46,8 @@ type Orders interface {
 	ForCitizen(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Cancel(ctx context.Context, c commune.ID, id, subject string) (orders.Order, error)
 	Document(ctx context.Context, c commune.ID, id, subject string) (orders.File, error)
+	Proof(ctx context.Context, c commune.ID, id, subject string, l i18n.Language) (orders.File, error)
+	SealsProofs(c commune.ID) bool
 	Reply(ctx context.Context, c commune.ID, id, subject string, seen int, text string, files []orders.Upload) (orders.Order, error)
 	Attachment(ctx context.Context, c commune.ID, id, subject string, seq, n int) (orders.AttachedFile, error)
 	KeepDraft(ctx context.Context, c commune.ID, p orders.Person, d orders.Draft) (orders.Draft, error)
@@ -116,6 +119,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	signed("GET /orders/{id}", p.order)
 	signed("GET /orders/{id}/sent", p.sent)
 	signed("GET /orders/{id}/document", p.document)
+	signed("GET /orders/{id}/proof", p.toOrder)
+	signed("POST /orders/{id}/proof", p.proof)
 	signed("GET /orders/{id}/message", p.toOrder)
 	mux.Handle("POST /orders/{id}/message", site.Upload(visit.Signed(p.message), maxReply))
 	signed("GET /orders/{id}/files/{seq}/{n}", p.file)
@@ -287,6 +292,8 @@ type order struct {
 	Unread   bool // a screen reader reads the paper badly
 	Told     []told
 	Fee      *priced // nil where nothing is or was to be paid
+	Proof    string  // where a proof of it is made
+	Sealed   bool    // the proof is
 }
 
 // load is the order of the page, made by the visitor under any name of theirs.
@@ -317,6 +324,7 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 		paid := pricedOf(v.Commune, o.Product, v.Language, f.Price, f.Regulation)
 		c.Fee = &paid
 	}
+	c.Proof, c.Sealed = c.Self+"/proof", p.orders.SealsProofs(v.Commune.ID)
 	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
 	if o.Paper != nil {
 		c.Relayed = o.Paper.Source != ""
@@ -357,6 +365,20 @@ func (p *Pages) document(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := p.orders.Document(r.Context(), v.Commune.ID, o.ID, o.Subject)
+	if err != nil {
+		return err
+	}
+	return visit.Download(w, f.Name, f.Type, f.Data)
+}
+
+// proof sends what a person takes away of an order.
+func (p *Pages) proof(w http.ResponseWriter, r *http.Request) error {
+	v := visit.Of(r)
+	o, err := p.load(r)
+	if err != nil {
+		return err
+	}
+	f, err := p.orders.Proof(r.Context(), v.Commune.ID, o.ID, o.Subject, v.Language)
 	if err != nil {
 		return err
 	}
