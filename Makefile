@@ -84,5 +84,8 @@ package: ## build a Debian package into dist/
 	@tools/setup run
 	@tools/package/build
 
+trial: ## try the package on a clean Debian 12; as root, with debootstrap
+	@tools/package/trial
+
 clean: ## remove what was built; var/ with its local world stays
 	rm -rf bin dist

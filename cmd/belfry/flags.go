@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 )
@@ -38,6 +41,32 @@ func (f settingsFlag) open(ctx context.Context) (*install, error) {
 		return nil, err
 	}
 	return open(ctx, s, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+// notAsRoot refuses root where the service is another user, whose the install's secret is:
+// what root makes in the data folder (the database's file, the journals' heads) the service
+// could not open afterwards.
+func (s *Settings) notAsRoot() error {
+	info, err := os.Stat(s.Server.KeyFile)
+	if os.Geteuid() != 0 || err != nil {
+		return nil // who may not read the secret learns that next
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	name := strconv.Itoa(int(owner.Uid))
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	var again []string
+	for _, arg := range os.Args {
+		if strings.ContainsAny(arg, " '\"$`\\*?#&;|<>()") { // for a shell
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		again = append(again, arg)
+	}
+	return fmt.Errorf("the data is the user %s's, who could not open what root makes among it. In their name: runuser -u %s -- %s", name, name, strings.Join(again, " "))
 }
 
 // communeFlags are what commands about one commune share.

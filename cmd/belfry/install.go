@@ -66,6 +66,9 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 			in.Close()
 		}
 	}()
+	if err := s.notAsRoot(); err != nil {
+		return nil, err
+	}
 	if in.secret, err = s.installKey(); err != nil {
 		return nil, fmt.Errorf("server.key_file: %w", err)
 	}

@@ -46,6 +46,9 @@ func (c *restoreCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if err := s.notAsRoot(); err != nil {
+		return err
+	}
 	r := &restore{settings: s}
 	if c.Try {
 		s.Redis, s.S3 = nil, nil // people are signed in there, and read their papers

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/png"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -272,5 +273,26 @@ func TestASecretThatOthersMayReadIsRefused(t *testing.T) {
 	os.Chmod(path, 0o400)
 	if s, err := readSecret(path); err != nil || s != "1234" {
 		t.Errorf("%q %v", s, err)
+	}
+}
+
+// What root makes among the data of a service that is another user's would lock it out.
+func TestRootIsSentToTheService(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root is refused")
+	}
+	key := filepath.Join(t.TempDir(), "install.key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("ab", 32)), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	s := &Settings{Server: ServerSettings{KeyFile: key}}
+	if err := s.notAsRoot(); err != nil {
+		t.Errorf("root's own: %v", err)
+	}
+	if err := os.Chown(key, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t.Context(), s, slog.Default()); err == nil || !strings.Contains(err.Error(), "runuser -u nobody -- ") {
+		t.Errorf("another's: %v", err)
 	}
 }

@@ -265,10 +265,15 @@ func (w *world) invite(commune, name string) string {
 // command runs belfry and returns what it printed; it must end with this code.
 func (w *world) command(code int, args ...string) string {
 	w.t.Helper()
-	cmd := exec.Command(w.belfry, args...)
+	return ended(w.t, code, exec.Command(w.belfry, args...))
+}
+
+// ended runs a program, which must end with this code, and returns what it printed.
+func ended(t testing.TB, code int, cmd *exec.Cmd) string {
+	t.Helper()
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
-		w.t.Fatalf("belfry %s: %v, want exit %d\n%s", strings.Join(args, " "), err, code, out)
+		t.Fatalf("%s: %v, want exit %d\n%s", strings.Join(cmd.Args, " "), err, code, out)
 	}
 	return string(out)
 }
