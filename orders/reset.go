@@ -10,7 +10,8 @@ import (
 // Emptied is how many rows of each kind Reset has taken away.
 type Emptied struct{ Orders, Papers, Messages, Drafts int64 }
 
-// ofOrders are the tables that Reset empties. Delegations stay: they are of people, not of orders.
+// ofOrders are the tables that Reset empties. Delegations stay: they are of people, not of
+// orders; and so do the commune's own questions.
 var ofOrders = []string{
 	"orders_attachment", "orders_contact", "orders_counter", "orders_draft", "orders_entry", "orders_event", "orders_fee", "orders_file",
 	"orders_message", "orders_note", "orders_order", "orders_paper", "orders_proof", "orders_reading", "orders_receipt", "orders_withdrawal",

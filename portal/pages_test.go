@@ -355,6 +355,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	galleryDelegations(w, desk, at, others, show)
 	galleryEntry(w, desk, at, show)
 	galleryFeeDesk(w, desk, at, show)
+	galleryQuestions(w, l, desk, fresh, show)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
 	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "late", "closed"} {

@@ -49,3 +49,20 @@ func TestGuidesUseTheWordsOfThePages(t *testing.T) {
 		}
 	}
 }
+
+// One word for who administers a commune, in German: that of the roles at the desk.
+func TestGermanHasOneWordForAdministrators(t *testing.T) {
+	files, err := filepath.Glob("locales/*.de.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "../../docs/clerk.de.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "Administrator") {
+			t.Errorf("%s: say Verwalter", file)
+		}
+	}
+}

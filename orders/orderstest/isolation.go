@@ -40,6 +40,10 @@ func isolation(t *testing.T, w *World) {
 	s := w.Service
 	permission, err := s.AllowReading(ctx, A, Clerk(1), "session")
 	ok(t, err)
+	own, err := s.SaveQuestion(ctx, A, boss(1), question("Bail", "Votre bail ?"))
+	ok(t, err)
+	theirs := own // with words in the official language of B
+	theirs.Label, theirs.Text = map[i18n.Language]string{i18n.Dutch: "Huur"}, map[i18n.Language]string{i18n.Dutch: "Uw huurcontract?"}
 	before := dump(t, w.DB)
 	missing := func(err error) bool { return fault.KindOf(err) == fault.NotFound }
 	rows := map[string]func() bool{
@@ -181,7 +185,13 @@ func isolation(t *testing.T, w *World) {
 		"Tariff":      func() bool { _, err := s.Tariff("nowhere", "residence"); return err != nil },
 		"Receive":     func() bool { _, err := s.Receive(ctx, B, owed.ID, Clerk(1), orders.Cash, "1"); return missing(err) },
 		"UndoReceipt": func() bool { _, err := s.UndoReceipt(ctx, B, paid.ID, Clerk(1), 1, "faux"); return missing(err) },
-		"LookupFile":  func() bool { _, err := s.LookupFile(ctx, B, issued.Paper.Document); return missing(err) },
+		"Questions":   func() bool { list, err := s.Questions(ctx, B); return err == nil && len(list) == 0 },
+		"SaveQuestion": func() bool {
+			_, err := s.SaveQuestion(ctx, B, boss(1), theirs)
+			return missing(err)
+		},
+		"DropQuestion": func() bool { return missing(s.DropQuestion(ctx, B, boss(1), own.ID, own.Version)) },
+		"LookupFile":   func() bool { _, err := s.LookupFile(ctx, B, issued.Paper.Document); return missing(err) },
 	}
 	for m := range reflect.TypeFor[*orders.Service]().Methods() {
 		row, there := rows[m.Name]

@@ -31,6 +31,9 @@ func emptied(t *testing.T, w *World) {
 		w.Charge(t, c, commune.Tariff{})
 		_, err = s.AllowReading(ctx, c, Clerk(1), "session")
 		ok(t, err)
+		words := map[i18n.Language]string{i18n.French: "Bail", i18n.Dutch: "Huur"}
+		_, err = s.SaveQuestion(ctx, c, boss(1), orders.Question{Label: words, Text: words})
+		ok(t, err)
 	}
 	home, _ := w.Communes.ByID(A)
 	before := rowsOf(t, w.DB)
@@ -69,7 +72,7 @@ func emptied(t *testing.T, w *World) {
 		t.Errorf("it says %+v", gone)
 	}
 	for table, n := range rowsOf(t, w.DB) {
-		if n[A] != 0 || n[B] != before[table][B] {
+		if want := map[bool]int{true: before[table][A]}[table == "orders_question"]; n[A] != want || n[B] != before[table][B] {
 			t.Errorf("%s has %v rows and had %v", table, n, before[table])
 		}
 	}

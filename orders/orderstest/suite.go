@@ -56,6 +56,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"a paper is withdrawn":             withdrawn,
 		"two withdraw one paper":           withdrawnOnce,
 		"a paper in the place of another":  replaced,
+		"a commune's own questions":        ownQuestions,
+		"questions that are refused":       questionsRefused,
 		"the inbox":                        inbox,
 		"taken and given back":             takenAndGivenBack,
 		"taken once":                       takenOnce,

@@ -58,6 +58,9 @@ type Orders interface {
 	PrepareSignature(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, certificate []byte) (signing.PendingSignature, error)
 	ApproveSigned(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest, request string, signature []byte) (orders.Order, error)
 	Ask(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, text string) (orders.Order, error)
+	Questions(ctx context.Context, c commune.ID) ([]orders.Question, error)
+	SaveQuestion(ctx context.Context, c commune.ID, by orders.Clerk, q orders.Question) (orders.Question, error)
+	DropQuestion(ctx context.Context, c commune.ID, by orders.Clerk, id string, version int64) error
 	Resume(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.Order, error)
 	AddNote(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, text string) error
 	AttachmentForClerk(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seq, n int) (orders.AttachedFile, error)
@@ -143,6 +146,11 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("POST /desk/absence", p.setAbsence)
 	look("POST /desk/absence/end", p.endAbsence)
 	administer("POST /desk/staff/withdraw", p.withdraw)
+	look("GET "+questionsPath, administrator(p.questions))
+	look("POST "+questionsPath, administrator(p.saveQuestion))
+	look("GET "+questionsPath+"/{id}", administrator(p.question))
+	look("POST "+questionsPath+"/{id}", administrator(p.saveQuestion))
+	look("POST "+questionsPath+"/{id}/drop", administrator(p.dropQuestion))
 	look("GET /desk/delegations", administrator(p.listDelegations))
 	administer("POST /desk/delegations", p.recordDelegation)
 	administer("POST /desk/delegations/end", p.endDelegation)

@@ -33,6 +33,7 @@ type members struct {
 	RoleTo        string
 	WithdrawTo    string
 	DelegationsAt string
+	QuestionsAt   string
 	PersonsAt     string // the provider's page for merging person records
 }
 
@@ -53,6 +54,7 @@ func (p *Pages) showMembers(w http.ResponseWriter, r *http.Request, status int, 
 	c.InviteTo, c.RemoveTo, c.WithdrawTo = v.To("/desk/staff/invite"), v.To("/desk/staff/remove"), v.To("/desk/staff/withdraw")
 	c.RoleTo = v.To("/desk/staff/role")
 	c.DelegationsAt = v.To("/desk/delegations")
+	c.QuestionsAt = v.To(questionsPath)
 	if v.Issuer != "" {
 		c.PersonsAt = v.Issuer + "/persons/" + string(v.Commune.ID) + "?lang=" + string(v.Language)
 	}

@@ -45,11 +45,16 @@ func (p *Pages) thread(v *visit.Visit, o orders.Order, own bool) thread {
 	return c
 }
 
+// readyMade is a text to begin a question with.
+type readyMade struct{ Value, Label string }
+
 type ask struct {
 	Order     orders.Order
-	Templates []orders.Template
-	Chosen    orders.Template
+	Templates []readyMade
+	Own       []readyMade // the commune's
+	Chosen    string
 	Text      string
+	Foreign   i18n.Language // of Text, where it is not the person's
 	Problem   string
 	Errors    []page.Fault
 	Again     bool // back from signing in once more
@@ -68,15 +73,37 @@ func (p *Pages) askForm(w http.ResponseWriter, r *http.Request) error {
 		return web.See(w, r, v.To("/desk/orders/"+o.ID))
 	}
 	c := ask{Order: o, Again: q.Has("again")}
-	if t := orders.Template(q.Get("template")); t.Known() {
-		c.Chosen, c.Text = t, i18n.T(o.Language, t.TextKey(), "Reference", o.Reference)
+	c.Chosen = q.Get("template")
+	if t := orders.Template(c.Chosen); t.Known() {
+		c.Text = i18n.T(o.Language, t.TextKey(), "Reference", o.Reference)
+		return p.showAsk(w, r, http.StatusOK, c)
+	}
+	own, err := p.ownQuestion(r, c.Chosen)
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		var in i18n.Language
+		if c.Text, in = own.TextFor(v.Commune, o); in != o.Language {
+			c.Foreign = in
+		}
 	}
 	return p.showAsk(w, r, http.StatusOK, c)
 }
 
 func (p *Pages) showAsk(w http.ResponseWriter, r *http.Request, status int, c ask) error {
 	v := visit.Of(r)
-	c.Templates, c.To = orders.Templates, v.To("/desk/orders/"+c.Order.ID)
+	for _, t := range orders.Templates {
+		c.Templates = append(c.Templates, readyMade{string(t), v.T(t.LabelKey())})
+	}
+	own, err := p.orders.Questions(r.Context(), v.Commune.ID)
+	if err != nil {
+		return err
+	}
+	for _, q := range own {
+		c.Own = append(c.Own, readyMade{q.ID, q.LabelIn(v.Commune, v.Language)})
+	}
+	c.To = v.To("/desk/orders/" + c.Order.ID)
 	c.Action = c.To + "/ask"
 	frame := v.Frame(w, r, v.T("thread.ask.title"))
 	frame.Back = c.To
