@@ -48,7 +48,8 @@ type RelayJob struct {
 func (RelayJob) Kind() string { return "orders.relay" }
 
 const (
-	relayAgain = time.Minute
+	relayAgain  = time.Minute      // until a silent register is asked a second time
+	relayRarely = 30 * time.Minute // between two questions, once it has been silent for hours
 	// relayPatience is how long a register that does not answer is waited for, before a
 	// clerk has to look: they see from the beginning that the order waits.
 	relayPatience = 24 * time.Hour
@@ -73,7 +74,7 @@ func (s *Service) relay(ctx context.Context, j RelayJob) error {
 	case err == nil:
 		err = s.DB.Write(ctx, func(tx *sqldb.Tx) error { return s.issueRelayed(tx, r, paper) })
 	case mayPass(err) && s.now().Sub(r.ChangedAt) < relayPatience:
-		return jobs.Snooze(relayAgain, err)
+		return jobs.Snooze(relayPause(s.now().Sub(r.ChangedAt)), err)
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		err = s.toClerk(ctx, r, e)
@@ -82,6 +83,23 @@ func (s *Service) relay(ctx context.Context, j RelayJob) error {
 		return jobs.Snooze(time.Second, nil)
 	}
 	return err
+}
+
+// relayPause is how long a register is left in peace that has been silent for so long: a
+// minute at first, then a quarter of that time.
+func relayPause(silent time.Duration) time.Duration {
+	return min(max(relayAgain, silent/4), relayRarely)
+}
+
+// Again says, of an order whose paper a register is to give, when the register is asked again
+// at the latest where it does not answer, and when a clerk takes the order over.
+func (o Order) Again(now time.Time) (again, clerk time.Time) {
+	clerk = o.ChangedAt.Add(relayPatience)
+	again = now.Add(relayPause(now.Sub(o.ChangedAt)))
+	if again.After(clerk) {
+		again = clerk
+	}
+	return again, clerk
 }
 
 // mayPass says whether a fault goes away by itself, or once an operator has looked.

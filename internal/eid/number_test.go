@@ -66,6 +66,30 @@ func TestWhatANumberSays(t *testing.T) {
 	}
 }
 
+// Whoever was born from 2000 on has a number, which a check of the first nine digits
+// alone refuses: all days of these years, with the counters at both ends.
+func TestPeopleBornFrom2000(t *testing.T) {
+	people := 0
+	for born := day(2000, 1, 1); born.Before(day(2040, 1, 1)); born = born.AddDate(0, 0, 1) {
+		for _, counter := range []int{1, 997, 998} {
+			nine := born.Year()%100*10_000_000 + int(born.Month())*100_000 + born.Day()*1000 + counter
+			s := number(nine, 2000)
+			n, err := eid.ParseNationalNumber(s)
+			if err != nil {
+				t.Fatalf("born on %s with counter %d: refused", born.Format(time.DateOnly), counter)
+			}
+			if got, known := n.BirthDate(); !known || !got.Equal(born) {
+				t.Fatalf("born on %s: read as %v", born.Format(time.DateOnly), got)
+			}
+			if number(nine, 1900) == s {
+				t.Fatal("the check digits of both centuries coincide")
+			}
+			people++
+		}
+	}
+	t.Logf("%d numbers of people born from 2000 on", people)
+}
+
 func TestWhatIsNoNumber(t *testing.T) {
 	good := number(850730033, 1900)
 	for name, s := range map[string]string{

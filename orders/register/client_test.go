@@ -105,6 +105,10 @@ func TestEachWayToFail(t *testing.T) {
 		want *fault.Error
 	}{
 		"unknown number": {answering(404, "application/json", "{}"), fault.New(fault.NotFound, "register.unknown_person", nil)},
+		"no content":     {answering(204, "application/json", ""), unreadable}, // no answer, and no word about the person
+		"empty":          {answering(200, "application/json", ""), unreadable},
+		"an empty word":  {answering(200, "application/json", "{}"), unreadable},
+		"null":           {answering(200, "application/json", "null"), unreadable},
 		"token refused":  {answering(401, "text/plain", ""), refused},
 		"not authorised": {answering(403, "text/plain", ""), refused},
 		"overloaded":     {answering(503, "text/html", "<h1>"), down},

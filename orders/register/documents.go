@@ -24,14 +24,14 @@ import (
 //	Authorization: Bearer {token of the commune's integrator}
 //	Content-Type: application/json
 //
-//	{"request": "0197…", "number": "85073003328", "product": "MainResidence", "language": "nl"}
+//	{"request": "0197…", "number": "71715100070", "product": "MainResidence", "language": "nl"}
 //
 // The same request is answered by the same paper, however often it is asked. 200 with
 // Content-Type application/json, unknown members ignored:
 //
 //	{
 //	  "request":   "0197…",          // what was asked, word for word
-//	  "number":    "85073003328",    // whom the paper is about
+//	  "number":    "71715100070",    // whom the paper is about
 //	  "product":   "MainResidence",
 //	  "language":  "nl",
 //	  "reference": "RN-2026-004711", // the register's own, at most 80 characters

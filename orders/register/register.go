@@ -16,7 +16,7 @@
 //	Authorization: Bearer {token of the commune's integrator}
 //	Content-Type: application/json
 //
-//	{"number": "85073003328"}
+//	{"number": "71715100070"}
 //
 // 200 with Content-Type application/json, unknown members ignored:
 //

@@ -312,7 +312,7 @@ func (p *Pages) load(r *http.Request) (o orders.Order, err error) {
 
 func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 	c := order{
-		Order: o, Steps: timeline(v, o), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
+		Order: o, Steps: timeline(v, o, p.now()), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
 		Download: v.To("/orders/" + o.ID + "/document"), Self: v.To("/orders/" + o.ID), ToMine: v.To("/orders"),
 		Verify: v.Commune.Origin() + orders.VerifyPath, Follow: v.Commune.Origin() + orders.FollowPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
 	}
@@ -464,9 +464,9 @@ func website(s string) string {
 }
 
 // timeline tells where an order stands: four steps, or those before its refusal.
-func timeline(v *visit.Visit, o orders.Order) []page.Step {
+func timeline(v *visit.Visit, o orders.Order, now time.Time) []page.Step {
 	if relays(o) {
-		return relaying(v, o)
+		return relaying(v, o, now)
 	}
 	at := map[orders.EventKind]time.Time{}
 	for _, e := range o.Events {

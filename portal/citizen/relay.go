@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -34,11 +35,14 @@ func relays(o orders.Order) bool {
 	return o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
 }
 
-// relaying tells where such an order stands.
-func relaying(v *visit.Visit, o orders.Order) []page.Step {
+// relaying tells where such an order stands, and when something happens next: a page that
+// waits for others never leaves it at "soon".
+func relaying(v *visit.Visit, o orders.Order, now time.Time) []page.Step {
+	again, clerk := o.Again(now)
 	steps := []page.Step{
 		{Title: v.T("portal.step.sent"), State: page.Past, At: o.SubmittedAt},
-		{Title: v.T("way.citizen.asked"), State: page.Now, Text: v.T("way.citizen.asked_now")},
+		{Title: v.T("way.citizen.asked"), State: page.Now, Text: v.T("way.citizen.asked_now",
+			"Again", again.In(i18n.Brussels()).Format("15:04"), "Clerk", i18n.DateTime(v.Language, clerk))},
 		{Title: v.T("way.citizen.ready"), State: page.Next},
 	}
 	if o.State == orders.Issued {
