@@ -16,9 +16,11 @@ func galleryDelegations(w *world, desk *browser, at func(string) string, others 
 	show("delegations", desk.get(at("/desk/delegations")))
 	show("delegations, errors", desk.post(at("/desk/delegations"), nil))
 	show("delegation that is not there", desk.post(at("/desk/delegations/end"), url.Values{"id": {"x"}}))
-	w.Clock.Add(-48 * time.Hour) // nobody's delegation has begun
-	show("desk order, nobody may sign", desk.get(at("/desk/orders/"+others.ID)))
+	me := clerkCard(1000 + int(at("/")[1]))
+	w.Clock.Add(-48 * time.Hour) // nobody's delegation has begun; nor has the session
+	show("desk order, nobody may sign", desk.signIn(at("/desk/orders/"+others.ID), me))
 	w.Clock.Add(48 * time.Hour)
+	desk.signIn(at("/desk"), me)
 }
 
 // An administrator records what was decided, a colleague signs by it, and no longer once

@@ -78,7 +78,7 @@ func TestACodeIsExchangedOnceByMany(t *testing.T) {
 			t.Errorf("%d exchanges succeeded", won)
 		}
 		for i := range 64 { // a second use was seen, so what the first gave is dead
-			if _, alive, err := s.TokenContent(t.Context(), fmt.Sprint("token", i)); alive || err != nil {
+			if _, alive, err := s.TokenContent(t.Context(), fmt.Sprint("token", i), time.Hour); alive || err != nil {
 				t.Errorf("token %d is alive (%v)", i, err)
 			}
 		}
@@ -99,13 +99,13 @@ func TestWhyACodeIsNotExchanged(t *testing.T) {
 		if content, err := s.Redeem(t.Context(), redemption("c", "a", "t1")); err != nil || content != "content" {
 			t.Fatalf("another client's try spoilt it: %q %v", content, err)
 		}
-		if got, alive, err := s.TokenContent(t.Context(), "t1"); got != "of content" || !alive || err != nil {
+		if got, alive, err := s.TokenContent(t.Context(), "t1", time.Hour); got != "of content" || !alive || err != nil {
 			t.Errorf("%q %v %v", got, alive, err)
 		}
 		if _, err := s.Redeem(t.Context(), redemption("c", "a", "t2")); !errors.Is(err, idpsql.ErrCodeUsed) {
 			t.Errorf("second use: %v", err)
 		}
-		if _, alive, _ := s.TokenContent(t.Context(), "t1"); alive {
+		if _, alive, _ := s.TokenContent(t.Context(), "t1", time.Hour); alive {
 			t.Error("the second use left the first's token alive")
 		}
 
@@ -254,7 +254,7 @@ func TestASessionsEndTakesAllItGave(t *testing.T) {
 		if err := s.EndSession(t.Context(), "s", nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, alive, _ := s.TokenContent(t.Context(), "t"); alive {
+		if _, alive, _ := s.TokenContent(t.Context(), "t", time.Hour); alive {
 			t.Error("the token lives on")
 		}
 		if _, err := s.Redeem(t.Context(), redemption("d", "a", "t2")); err == nil {

@@ -153,10 +153,12 @@ func (ss *Sessions) Current(r *http.Request) (*Session, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	now := ss.Clock()
-	if now.Sub(last) >= ss.Idle || now.Sub(s.At) >= ss.Absolute {
+	// What is to begin after a whole session was begun by a clock that ran ahead, and would outlive its limits.
+	if now.Sub(last) >= ss.Idle || now.Sub(s.At) >= ss.Absolute || s.At.Sub(now) >= ss.Absolute {
 		return nil, nil
 	}
-	if now.Sub(last) >= touch {
+	// A clock that was set back has a session begin its idle time anew, and ends none.
+	if since := now.Sub(last); since >= touch || since < 0 {
 		if err := ss.touch(r.Context(), handle, now); err != nil {
 			return nil, err
 		}

@@ -145,7 +145,8 @@ func (st *Store) read(ctx context.Context, c commune.ID, at string) (*Session, e
 		return nil, err
 	}
 	now := st.now()
-	if now.Sub(s.Seen) > Idle || now.Sub(s.Began) > Whole {
+	// What is to begin after a whole session was begun by a clock that ran ahead, and would outlive its limits.
+	if now.Sub(s.Seen) > Idle || now.Sub(s.Began) > Whole || s.Began.Sub(now) > Whole {
 		return nil, ErrNone
 	}
 	return s, nil
@@ -153,7 +154,8 @@ func (st *Store) read(ctx context.Context, c commune.ID, at string) (*Session, e
 
 // Used notes that session s of a secret is in use; s.Seen stays the request before.
 func (st *Store) Used(ctx context.Context, secret string, s *Session) error {
-	if st.now().Sub(s.Seen) < touchAfter {
+	// A clock that was set back has a session begin its idle time anew, and ends none.
+	if since := st.now().Sub(s.Seen); 0 <= since && since < touchAfter {
 		return nil
 	}
 	return st.touch(ctx, s.Commune, secret)

@@ -263,3 +263,35 @@ func TestTheProviderEndsItsSessions(t *testing.T) {
 		}
 	}
 }
+
+// The clock jumps: a session made by a clock that ran ahead does not outlive two whole
+// ones, and one that is set back by an hour ends nobody's.
+func TestClockJumps(t *testing.T) {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour, -56 * 365 * 24 * time.Hour} {
+		st, _, hand := made(t)
+		before, err := st.Create(ctx, luc(t), session.Device{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hand.Add(jump)
+		if _, err := use(st, before); (err == nil) != (jump == -time.Hour) {
+			t.Errorf("%v later: %v", jump, err)
+		}
+		meanwhile, err := st.Create(ctx, luc(t), session.Device{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hand.Add(-jump)
+		lasts := time.Duration(0)
+		for ; lasts < 48*time.Hour; lasts += 20 * time.Minute {
+			if _, err := use(st, meanwhile); err != nil {
+				break
+			}
+			hand.Add(20 * time.Minute)
+		}
+		if lasts > 2*session.Whole {
+			t.Errorf("begun %v away from the right time, a session lasts %v", jump, lasts)
+		}
+		t.Logf("begun by a clock that was %v off: %v by the right one", jump, lasts)
+	}
+}
