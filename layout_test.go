@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/belfry-eid/belfry/internal/eid"
 )
 
 const module = "github.com/belfry-eid/belfry/"
@@ -293,6 +295,88 @@ func TestReferencesLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: there is no docs/adr/%s", path, m[3])
 			}
 		}
+	})
+}
+
+// elevenDigits matches a national number as it is written, with its points or without.
+var elevenDigits = regexp.MustCompile(`\b([0-9]{2}\.?[0-9]{2}\.?[0-9]{2}[ -]?[0-9]{3}[. -]?[0-9]{2})\b`)
+
+// A number that somebody may have stands in no file but those of tests, which make up
+// theirs: not in a setting, a template, a list of products or an example in a comment.
+func TestNoNationalNumberInTheTree(t *testing.T) {
+	looked := 0
+	walk(t, func(path string, content []byte) {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/testdata/") || !utf8.Valid(content) {
+			return
+		}
+		looked++
+		for _, m := range elevenDigits.FindAllSubmatch(content, -1) {
+			digits := strings.Map(func(r rune) rune {
+				if r < '0' || r > '9' {
+					return -1
+				}
+				return r
+			}, string(m[1]))
+			if n, err := eid.ParseNationalNumber(digits); err == nil && somebodys(n) {
+				t.Errorf("%s: a national number that somebody may have, at %q", path, m[1][:2])
+			}
+		}
+	})
+	for digits, want := range map[string]bool{"71715100070": false, "8507300" + "3328": true, "850000" + "03306": true} {
+		if n, err := eid.ParseNationalNumber(digits); (err == nil && somebodys(n)) != want {
+			t.Errorf("%.6s…: that somebody may have it is said to be %v", digits, !want)
+		}
+	}
+	t.Logf("%d files without a national number", looked)
+}
+
+// somebodys says whether a month stands in a number, or none as where it is not known:
+// specimens have months that do not exist.
+func somebodys(n eid.NationalNumber) bool {
+	month := int(n.Reveal()[2]-'0')*10 + int(n.Reveal()[3]-'0')
+	return month <= 52 && month%20 <= 12
+}
+
+// proof matches a test that docs/proofs.md names, and the package it is said to be in.
+var proof = regexp.MustCompile("`([a-z0-9/-]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]+)([^`]*)`")
+
+// Every test that docs/proofs.md names is there, and every row names one.
+func TestProofsAreThere(t *testing.T) {
+	text, err := os.ReadFile("docs/proofs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := proof.FindAllSubmatch(text, -1)
+	if len(named) < 40 {
+		t.Fatalf("docs/proofs.md names %d tests", len(named))
+	}
+	for _, m := range named {
+		dir, name := string(m[1]), string(m[2])
+		if dir == "belfry" {
+			dir = "."
+		}
+		if !written(dir, "*_test.go", "\nfunc "+name+"(") {
+			t.Errorf("docs/proofs.md: %s has no %s", dir, name)
+		}
+		// The last part of a subtest's name is a string of that test, or of the suite that it runs.
+		part := strings.ReplaceAll(string(m[3][strings.LastIndexByte(string(m[3]), '/')+1:]), "_", " ")
+		if part != "" && !written(dir, "*_test.go", `"`+part+`"`) && !written(dir+"/*test", "*.go", `"`+part+`"`) {
+			t.Errorf("docs/proofs.md: %s.%s has no part %q", dir, name, part)
+		}
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| #") && !proof.MatchString(line) && !strings.Contains(line, "not of this product") {
+			t.Errorf("docs/proofs.md: a row without a test: %.60s", line)
+		}
+	}
+}
+
+// written says whether a text is in a file of this name in a folder.
+func written(dir, name, text string) bool {
+	files, _ := filepath.Glob(filepath.Join(dir, name))
+	return slices.ContainsFunc(files, func(file string) bool {
+		content, err := os.ReadFile(file)
+		return err == nil && bytes.Contains(content, []byte(text))
 	})
 }
 

@@ -102,7 +102,7 @@ func TestAFormSentTwiceIsOneOrder(t *testing.T) {
 	b.post("/fr/documents/residence/form", url.Values{"contact": {"none"}}).to(t)
 	key := b.get("/fr/documents/residence/check").value("key")
 	var wait sync.WaitGroup
-	places := make([]string, 8)
+	places := make([]string, 20)
 	for i := range places {
 		wait.Go(func() {
 			again := &browser{world: w, host: b.host, cookies: map[string]string{"__Host-session": b.cookies["__Host-session"]}}
@@ -120,6 +120,23 @@ func TestAFormSentTwiceIsOneOrder(t *testing.T) {
 			t.Errorf("a click led to %q", place)
 		}
 	}
+	// Without the form's key, or with one that is nobody's, nothing is sent; the same key at
+	// the form of another paper makes no second order.
+	for _, bad := range []url.Values{nil, {"key": {""}}, {"key": {"x"}}, {"key": {strings.Repeat("k", 5000)}}} {
+		if a := b.post("/fr/documents/household/send", bad); a.status < 300 || a.status >= 500 || strings.HasSuffix(a.header.Get("Location"), "/sent") {
+			t.Errorf("%.20v: %d to %s", bad, a.status, a.header.Get("Location"))
+		}
+	}
+	if again := b.post("/fr/documents/household/send", url.Values{"key": {key}}); again.header.Get("Location") != places[0] {
+		t.Errorf("the key of another paper's form: %d to %s", again.status, again.header.Get("Location"))
+	}
+	if again := b.post("/fr/documents/residence/send", url.Values{"key": {key}}); again.header.Get("Location") != places[0] {
+		t.Errorf("reloaded, the answer is %d to %s", again.status, again.header.Get("Location"))
+	}
+	if mine, err = w.Service.Mine(ctx, orderstest.A, p.Subject); err != nil || len(mine) != 1 {
+		t.Fatalf("%d orders, %v", len(mine), err)
+	}
+	t.Logf("%d times sent at once, then again: %d order", len(places), len(mine))
 	if to := b.post("/fr/documents/residence/form", url.Values{"email": {"new@example.be"}}).to(t); to != "/fr/orders/"+mine[0].ID {
 		t.Errorf("the back button leads to %s", to)
 	}

@@ -147,14 +147,14 @@ func newOperator(t *testing.T, w *world, o *operator) *operator {
 	port := freePorts(t, 2)
 	host := func(name string) string { return fmt.Sprintf("https://%s.localhost:%d", name, port[0]) }
 	o.Provider.Issuers = []string{host("id.nieuwdorp")}
-	o.Communes = []worldCommune{{"nieuwdorp", []string{host("nieuwdorp")}}}
+	o.Communes = []worldCommune{{"nieuwdorp", []string{host("nieuwdorp")}}, {practice, []string{host(practice)}}}
 	o.Belfry.Operator = fmt.Sprintf("http://127.0.0.1:%d", port[1])
 
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := o.ca.issue(&x509.Certificate{DNSNames: []string{"id.nieuwdorp.localhost", "nieuwdorp.localhost"}}, key.Public())
+	server := o.ca.issue(&x509.Certificate{DNSNames: []string{"id.nieuwdorp.localhost", "nieuwdorp.localhost", practice + ".localhost"}}, key.Public())
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -261,16 +261,18 @@ func TestAFirstInstallation(t *testing.T) {
 		t.Errorf("check does not miss the seal:\n%s", out)
 	}
 	o.makeKey()
+	o.addPractice()
 	o.run(exec.Command(o.belfry, "serve", "--config", o.path("belfry.toml")))
 	o.answering()
 	o.checks()
-	o.paper(o.firstClerk())
+	_, _, paper := o.paper(o.firstClerk())
 	if !strings.Contains(o.does(0, "commune", "list"), `seal "seal" of token "Nieuwdorp", level B-T`) {
 		t.Error("the list does not name the seal")
 	}
 	if !strings.HasPrefix(o.settings(), before) {
 		t.Error("what the operator had written was changed")
 	}
+	o.practises(paper)
 }
 
 // addCommune adds the commune, once.

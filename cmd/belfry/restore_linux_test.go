@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 )
 
@@ -38,9 +40,13 @@ func backupAndRestore(t *testing.T, before, after string) {
 
 	// The second order's number is given after the backup, and lost with the house.
 	file := filepath.Join(t.TempDir(), "backup.tar")
-	busy := b.newDeal(citizen, desk)
+	var busy []*deal
+	for range 4 {
+		busy = append(busy, b.newDeal(citizen, desk))
+	}
 	done := make(chan struct{})
-	go func() { defer close(done); b.through([]*deal{busy}, (*deal).all) }()
+	go func() { defer close(done); b.through(busy, (*deal).all) }()
+	acknowledged := b.heads(b.database())
 	b.command(0, "backup", file, "--config", b.config)
 	<-done
 	lost := b.newDeal(citizen, desk)
@@ -49,6 +55,7 @@ func backupAndRestore(t *testing.T, before, after string) {
 	given := b.column(b.database(), `SELECT number FROM orders_paper`)
 	b.command(0, "restore", "--try", file, "--config", b.config)
 	b.server.kill()
+	chains := b.chains(b.database())
 	b.command(1, "restore", file, "--config", b.config) // over a living install
 	config := b.config
 
@@ -64,6 +71,7 @@ func backupAndRestore(t *testing.T, before, after string) {
 	if !strings.Contains(told, "the next is") {
 		t.Errorf("it does not say which numbers are skipped:\n%s", told)
 	}
+	b.sameJournal(acknowledged, chains)
 	b.start()
 
 	citizen.get(first.address + "/document")
@@ -95,6 +103,61 @@ func backupAndRestore(t *testing.T, before, after string) {
 	}
 	b.command(0, "journal", "beaumarais", "--config", b.config)
 	t.Logf("numbers before %v, after %v", given, b.column(db, `SELECT number FROM orders_paper`))
+}
+
+// heads are how far the journal of each commune has come.
+func (b *broken) heads(db *sqldb.DB) map[string]int {
+	b.t.Helper()
+	heads := map[string]int{}
+	for _, line := range b.column(db, `SELECT commune || ' ' || CAST(seq AS TEXT) FROM audit_head`) {
+		commune, seq, _ := strings.Cut(line, " ")
+		n, err := strconv.Atoi(seq)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		heads[commune] = n
+	}
+	return heads
+}
+
+// chains are the hashes of the journals, by commune and number.
+func (b *broken) chains(db *sqldb.DB) map[string]string {
+	b.t.Helper()
+	chains := map[string]string{}
+	for _, line := range b.column(db, `SELECT commune || ' ' || CAST(seq AS TEXT) || ' ' || hash FROM audit_entry`) {
+		at := strings.LastIndex(line, " ")
+		chains[line[:at]] = line[at+1:]
+	}
+	return chains
+}
+
+// sameJournal compares the journals of a restored install with those of the house that burnt
+// down: all that was there when the backup began is there with the same hashes, and what the
+// restore itself notes stands behind it.
+func (b *broken) sameJournal(acknowledged map[string]int, before map[string]string) {
+	b.t.Helper()
+	db := b.database()
+	after := b.chains(db)
+	same := 0
+	for commune, last := range acknowledged {
+		for n := 1; n <= last; n++ {
+			place := fmt.Sprint(commune, " ", n)
+			if before[place] == "" || after[place] != before[place] {
+				b.t.Errorf("entry %s is %.8q after the restore, before it was %.8q", place, after[place], before[place])
+			}
+			same++
+		}
+	}
+	beyond := 0
+	for commune, head := range b.heads(db) {
+		for n := acknowledged[commune] + 1; n <= head; n++ {
+			if place := fmt.Sprint(commune, " ", n); after[place] == before[place] {
+				beyond++
+			}
+		}
+		b.command(0, "journal", commune, "--config", b.config)
+	}
+	b.t.Logf("%d entries of the journals that were there when the backup began are there with the same hashes, and %d of those written while it ran", same, beyond)
 }
 
 // refusesDamaged tries backups that are not whole, and looks that nothing of them stays.

@@ -108,6 +108,11 @@ func practised(t *testing.T, w *World) {
 	if way, err := w.Service.Way(A, "residence"); err != nil || way != commune.Attached {
 		t.Errorf("the way is %s, %v", way, err)
 	}
+	w.Order(t, A, 2)
+	w.Work(t)
+	if asked := w.Source.Asked(); len(asked) != 0 {
+		t.Errorf("a register that seals was asked %d times", len(asked))
+	}
 	w.Goes(t, A, commune.Made)
 	w.Issued(t, A, 1)
 	sent := w.Mail.Sent()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -110,7 +111,7 @@ func TestLies(t *testing.T) {
 	later := func(d time.Duration) func(*timestamp.Timestamp) {
 		return func(s *timestamp.Timestamp) { s.Time = s.Time.Add(d) }
 	}
-	for name, c := range map[string]struct {
+	lies := map[string]struct {
 		want   error
 		bend   func(*timestamp.Timestamp)
 		unit   signingtest.Identity
@@ -144,7 +145,27 @@ func TestLies(t *testing.T) {
 		"a gigabyte":        {want: tsa.ErrTooLarge, answer: endless},
 		"silence":           {want: tsa.ErrNoAnswer, answer: func(_ http.ResponseWriter, r *http.Request, _ []byte) { <-r.Context().Done() }},
 		"closed connection": {want: tsa.ErrNoAnswer, answer: func(http.ResponseWriter, *http.Request, []byte) { panic(http.ErrAbortHandler) }},
-	} {
+		"an hour old":       {want: tsa.ErrTime, bend: later(-time.Hour)},
+		"of 1970":           {want: tsa.ErrUntrusted, bend: func(s *timestamp.Timestamp) { s.Time = time.Unix(0, 0) }},
+		"half an answer": {want: tsa.ErrNoAnswer, answer: func(w http.ResponseWriter, _ *http.Request, token []byte) {
+			w.Header().Set("Content-Type", "application/timestamp-reply")
+			w.Header().Set("Content-Length", strconv.Itoa(len(token)))
+			w.Write(token[:len(token)/2])
+		}},
+		"byte by byte": {want: tsa.ErrNoAnswer, answer: func(w http.ResponseWriter, r *http.Request, token []byte) {
+			w.Header().Set("Content-Type", "application/timestamp-reply")
+			for _, c := range token {
+				if r.Context().Err() != nil {
+					return
+				}
+				w.Write([]byte{c})
+				w.(http.Flusher).Flush()
+				time.Sleep(20 * time.Millisecond)
+			}
+		}},
+	}
+	t.Logf("%d lies", len(lies))
+	for name, c := range lies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			unit := c.unit
@@ -180,6 +201,19 @@ func endless(w http.ResponseWriter, r *http.Request, _ []byte) {
 		if _, err := w.Write(chunk); err != nil {
 			return
 		}
+	}
+}
+
+// An authority need not say how accurate its clock is (RFC 3161 section 2.4.2): such a stamp is taken.
+func TestAStampThatTellsNoAccuracy(t *testing.T) {
+	a := signingtest.NewAuthority(t, signingtest.Shared().TSA)
+	a.Bend = func(s *timestamp.Timestamp) { s.Accuracy = 0 }
+	stamp, err := client(t, nil, a.Server.URL).Stamp(t.Context(), digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := tsa.Parse(stamp.Token); err != nil || token.Accuracy != 0 {
+		t.Errorf("accuracy %v: %v", token.Accuracy, err)
 	}
 }
 
