@@ -53,7 +53,7 @@ func TestAPaperIsWithdrawnAndReplaced(t *testing.T) {
 	}
 	to := desk.post(page+"/replace", nil).to(t)
 	id := to[strings.LastIndex(to, "/")+1:]
-	if said := text(person.get("/fr/orders/" + o.ID).doc); !strings.Contains(said, "Une donnée du document était inexacte") || strings.Contains(said, "Déménagé") || strings.Contains(said, "Télécharger") {
+	if said := text(person.get("/fr/orders/" + o.ID).doc); !strings.Contains(said, "Une donnée du document était inexacte") || strings.Contains(said, "Déménagé") || strings.Contains(said, i18n.T(i18n.French, "portal.order.download")) {
 		t.Errorf("the person reads: %s", said)
 	}
 	if a := person.get("/fr/orders/" + o.ID); !strings.Contains(a.body, `href="/fr/orders/`+id+`"`) {
