@@ -61,6 +61,7 @@ type Entry struct {
 	Channel    Channel
 	Identified Identified
 	By         string // name of the clerk
+	Came       Came   // who asked
 }
 
 // known says whether channel and way of checking go together. A card is read where there
@@ -93,7 +94,11 @@ const unclaimed = "entered/"
 // Faults: those of Prefill; counter.not_registered (Conflict) for a paper that rests on no
 // register; orders.own (Forbidden) where it is the clerk; those of ReadCard about a reading.
 func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (Prefill, error) {
-	_, chosen, answers, attention, err := s.inquire(ctx, c, clerk, who, product)
+	q, err := s.inquire(ctx, c, clerk, who, product)
+	if err != nil {
+		return Prefill{}, err
+	}
+	came, err := s.cameChoice(ctx, c, q)
 	if err != nil {
 		return Prefill{}, err
 	}
@@ -101,67 +106,84 @@ func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, who
 	if err != nil {
 		return Prefill{}, err
 	}
-	tariff, err := fee.Of(of, chosen)
+	tariff, err := fee.Of(of, q.product)
 	if err != nil {
 		return Prefill{}, err
 	}
-	return Prefill{Product: chosen, Answers: answers, Languages: of.DocumentLanguages(), Attention: attention, Tariff: Offered(tariff, answers)}, nil
+	return Prefill{Product: q.product, Answers: q.answers, Languages: of.DocumentLanguages(), Attention: q.attention, Tariff: Offered(tariff, q.answers), Came: came}, nil
+}
+
+// inquiry is what is known of the person of an entry.
+type inquiry struct {
+	person    Person
+	name      string // by which orders know them: the HMAC
+	product   *catalogue.Product
+	answers   []Answer
+	attention Attention
+	child     bool // asks for nothing alone
+	minor     bool
 }
 
 // inquire asks the register about the person of an entry.
-func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (p Person, chosen *catalogue.Product, answers []Answer, a Attention, err error) {
+func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (q inquiry, err error) {
 	number, read := who.Number, Reading{}
 	if who.Reading != "" {
 		if read, err = s.reading(ctx, c, clerk, who.Session, who.Reading); err != nil {
-			return p, nil, nil, a, err
+			return q, err
 		}
 		number = read.Number
 	}
 	of, err := s.commune(c)
 	if err != nil {
-		return p, nil, nil, a, err
+		return q, err
 	}
-	if chosen, err = s.Product(c, product); err != nil {
-		return p, nil, nil, a, err
+	if q.product, err = s.Product(c, product); err != nil {
+		return q, err
 	}
-	if !chosen.Registered() || number.IsZero() {
-		return p, nil, nil, a, fault.New(fault.Conflict, "counter.not_registered", nil)
+	if !q.product.Registered() || number.IsZero() {
+		return q, fault.New(fault.Conflict, "counter.not_registered", nil)
 	}
 	person, err := s.vault.person(c, number, "")
 	if err != nil {
-		return p, nil, nil, a, err
+		return q, err
 	}
 	if err := s.notOwn(row{person: person, Order: Order{Commune: c, Subject: unclaimed + person}}, clerk); err != nil {
-		return p, nil, nil, a, err
+		return q, err
 	}
 	at := s.now()
 	if err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		return s.Audit.Append(tx, audit.Entry{Commune: c, At: at, Actor: clerk.Subject, Action: "orders.inquired", Subject: person, Detail: map[string]string{"product": chosen.ID}})
+		return s.Audit.Append(tx, audit.Entry{Commune: c, At: at, Actor: clerk.Subject, Action: "orders.inquired", Subject: person, Detail: map[string]string{"product": q.product.ID}})
 	}); err != nil {
-		return p, nil, nil, a, err
+		return q, err
 	}
 	r, err := s.Register.Residence(ctx, number)
 	if err == nil {
 		err = inside(of, r)
 	}
 	if err != nil {
-		return p, nil, nil, a, err
+		return q, err
 	}
 	for _, f := range facts(r, of.Languages()[0]) {
-		answers = append(answers, Answer{f.name, f.value, FromRegister})
+		q.answers = append(q.answers, Answer{f.name, f.value, FromRegister})
 	}
-	p = Person{Subject: unclaimed + person, Number: number, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: string(r.BirthDate)}
+	q.name = person
+	q.person = Person{Subject: unclaimed + person, Number: number, GivenNames: r.GivenNames, Surname: r.Surname, BirthDate: string(r.BirthDate)}
 	if who.Reading != "" {
-		p.GivenNames, p.Surname = read.GivenNames, read.Surname
-		answers = read.fromCard(answers)
+		q.person.GivenNames, q.person.Surname = read.GivenNames, read.Surname
+		q.answers = read.fromCard(q.answers)
 	}
-	return p, chosen, answers, attentionOf(r, p.Surname), nil
+	q.attention = attentionOf(r, q.person.Surname)
+	q.child = read.Child || younger(q.person.BirthDate, alone, s.today())
+	q.minor = q.child || younger(q.person.BirthDate, adult, s.today())
+	return q, nil
 }
 
 // Enter makes an order for somebody, or returns the one that this form has made. It is
 // made, and decided, like any other; whoever entered it may decide it. Faults: those of
 // PrefillFor and Submit but for too many open orders; counter.way_wrong (Invalid) where
-// the channel and the way of checking do not go together.
+// the channel and the way of checking do not go together; came.child, came.who,
+// came.name_wrong, came.proof_wrong and came.days_wrong (Invalid) and came.over (Conflict)
+// about who came.
 func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry, who Applicant, sub Submission) (Order, error) {
 	if !e.known(who) {
 		return Order{}, fault.New(fault.Invalid, "counter.way_wrong", nil)
@@ -170,7 +192,7 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	if err != nil {
 		return Order{}, err
 	}
-	p, chosen, answers, attention, err := s.inquire(ctx, c, clerk, who, sub.Product)
+	q, err := s.inquire(ctx, c, clerk, who, sub.Product)
 	if errors.Is(err, errReadingUsed) { // by this form, perhaps: a second click
 		if made, again := s.enteredBefore(ctx, of, clerk, who, sub); !errors.Is(again, errNotFound) {
 			return made, again
@@ -179,6 +201,10 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 	if err != nil {
 		return Order{}, err
 	}
+	if e.Came, err = s.cameChecked(ctx, c, clerk, q, e.Came); err != nil {
+		return Order{}, err
+	}
+	p, chosen, answers := q.person, q.product, q.answers
 	tariff, err := fee.Of(of, chosen)
 	if err != nil {
 		return Order{}, err
@@ -200,7 +226,7 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 		}
 	}
 	hash := hashForm(sub.Product, sub.Version, typed)
-	r, err := s.newOrder(ctx, of, chosen, p, answers, attention, hash)
+	r, err := s.newOrder(ctx, of, chosen, p, answers, q.attention, hash)
 	if err != nil {
 		return Order{}, err
 	}
@@ -268,8 +294,11 @@ func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Ap
 		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventEntered, Public: true}); err != nil {
 			return err
 		}
+		if err := s.addCame(tx, r, clerk, e.Came); err != nil {
+			return err
+		}
 		if err := s.note(tx, r, by, "orders.entered", r.SubmittedAt, map[string]string{
-			"product": r.Product.ID, "channel": string(e.Channel), "identified": string(e.Identified),
+			"product": r.Product.ID, "channel": string(e.Channel), "identified": string(e.Identified), "came": string(e.Came.As),
 		}); err != nil {
 			return err
 		}
@@ -320,6 +349,10 @@ func (s *Service) entry(ctx context.Context, r *row) error {
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	e.Came, err = s.came(ctx, r.Commune, r.ID)
 	r.Entry = &e
 	return err
 }

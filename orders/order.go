@@ -144,6 +144,8 @@ type Prefill struct {
 	// Attention is not for the person's eyes in detail; where it is set the page says
 	// that a clerk will look at the order first ("orders.clerk_looks").
 	Attention Attention
+	// Came says who may have come for the person; of PrefillFor only.
+	Came CameChoice
 }
 
 // Submission is a form sent.
@@ -337,18 +339,20 @@ const (
 	EventReplacement  EventKind = "replacement" // an order was made in its place
 	EventReplaces     EventKind = "replaces"    // this one
 	EventEntered      EventKind = "entered"     // made by a clerk, for the person
-	EventAsked        EventKind = "asked"       // the order waits for the person
-	EventAnswered     EventKind = "answered"    // and goes on
-	EventResumed      EventKind = "resumed"     // without an answer
-	EventAdded        EventKind = "added"       // the person wrote unasked
-	EventNoted        EventKind = "noted"       // for colleagues
+	EventCame         EventKind = "came"        // asked by somebody else, for the person
+	EventMandateEnded EventKind = "mandate_ended"
+	EventAsked        EventKind = "asked"    // the order waits for the person
+	EventAnswered     EventKind = "answered" // and goes on
+	EventResumed      EventKind = "resumed"  // without an answer
+	EventAdded        EventKind = "added"    // the person wrote unasked
+	EventNoted        EventKind = "noted"    // for colleagues
 	EventFeeReceived  EventKind = "fee_received"
 	EventFeeUndone    EventKind = "fee_undone" // the receipt was
 	EventPosted       EventKind = "posted"     // the letter was sent
 )
 
 // EventKinds lists every kind.
-var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventEntered, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted, EventFeeReceived, EventFeeUndone, EventPosted}
+var EventKinds = []EventKind{EventSubmitted, EventInReview, EventPrepared, EventAttached, EventDecided, EventApproved, EventClerkSigned, EventSigned, EventIssued, EventRelayed, EventSourceAsked, EventSourceFailed, EventRefused, EventCancelled, EventNotified, EventUnnotified, EventAssigned, EventReleased, EventWithdrawn, EventReplacement, EventReplaces, EventEntered, EventCame, EventMandateEnded, EventAsked, EventAnswered, EventResumed, EventAdded, EventNoted, EventFeeReceived, EventFeeUndone, EventPosted}
 
 // Key is the message key of what happened; Detail are its values.
 func (k EventKind) Key() string { return "orders.event." + string(k) }

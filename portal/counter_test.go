@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
@@ -19,8 +20,15 @@ func galleryEntry(w *world, desk *browser, at func(string) string, show func(str
 	check := desk.get(at("/desk/new/check"))
 	show("counter, check", check)
 	show("counter, check, errors", desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "email": {"x"}}))
-	order := desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "document_language": {string(w.documentLanguage())}}).to(w.t)
-	show("desk order, entered by phone", desk.get(strings.TrimSuffix(order, "#decide")))
+	show("counter, who came, errors", desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "document_language": {string(w.documentLanguage())}, "came": {"mandate"}}))
+	order := desk.post(at("/desk/new/check"), url.Values{"key": {check.value("key")}, "document_language": {string(w.documentLanguage())},
+		"came": {"mandate"}, "came_name": {"Zoé Maes"}, "came_proof": {"Zoé 1/2"}, "came_to": {w.Clock.Now().AddDate(1, 0, 0).Format(time.DateOnly)}}).to(w.t)
+	order = strings.TrimSuffix(order, "#decide")
+	show("desk order, entered by phone, with a mandate", desk.get(order))
+	desk.post(at("/desk/new"), url.Values{"way": {"phone called_back"}, "number": {p.Number.Reveal()}, "product": {"residence"}}).to(w.t)
+	show("counter, check, a mandate stands", desk.get(at("/desk/new/check")))
+	desk.post(order+"/mandate", nil).to(w.t)
+	show("desk order, a mandate ended", desk.get(order))
 }
 
 // documentLanguage is the first in which A issues.

@@ -115,7 +115,7 @@ func TestACardAtTheCounter(t *testing.T) {
 		}
 		to, _, _ := strings.Cut(c.post("/fr/desk/new/check", url.Values{"key": {check.value("key")}, "document_language": {"fr"}}).to(t), "#")
 		o := c.Get(t, orderstest.A, to[strings.LastIndex(to, "/")+1:])
-		if o.State != orders.InReview || *o.Entry != (orders.Entry{Channel: orders.Counter, Identified: orders.CardRead, By: "Claire 1"}) {
+		if o.State != orders.InReview || o.Entry.Channel != orders.Counter || o.Entry.Identified != orders.CardRead || o.Entry.By != "Claire 1" || o.Entry.Came.As != orders.AsSelf {
 			t.Fatalf("%s: %s %+v", name, o.State, o.Entry)
 		}
 		if o.Answers[0].Origin != orders.FromCard {

@@ -64,6 +64,18 @@ func TestBrowserCounter(t *testing.T) {
 	claire.reads(hands, w.card("emma"), seen)
 	claire.sees(i18n.T(i18n.French, "reading.child"))
 	claire.accessible("52-child-card-read")
+	claire.click(`form[action$="/desk/new"] button`)
+	claire.at("/desk/new/check")
+	claire.sees(i18n.T(i18n.French, "came.child_hint"))
+	claire.accessible("53-who-came")
+	claire.click(`form[action*="/check"] button`)
+	claire.waitFor(".govuk-error-summary")
+	claire.accessible("54-nobody-came")
+	claire.click(`input[name=came][value="parent/Nathalie Anne Simon"]`)
+	claire.click(`form[action*="/check"] button`)
+	claire.at("/desk/orders/")
+	claire.sees("Nathalie Anne Simon, " + i18n.T(i18n.French, "came.as.parent"))
+	claire.accessible("55-order-of-a-child")
 	w.noNumberLeaks()
 }
 

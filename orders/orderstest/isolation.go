@@ -123,6 +123,7 @@ func isolation(t *testing.T, w *World) {
 			_, err := s.ReadCard(ctx, B, Clerk(1), "session", permission, w.card(t, w.Person(A, 1), 1), eid.NationalNumber{})
 			return missing(err)
 		},
+		"EndMandate": func() bool { return missing(s.EndMandate(ctx, B, issued.ID, Clerk(1))) },
 		"Claim": func() bool {
 			list, err := s.Mine(ctx, B, issued.Subject)
 			return s.Claim(ctx, B, w.Person(A, 1)) == nil && err == nil && len(list) == 0

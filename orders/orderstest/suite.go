@@ -52,6 +52,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"what a clerk may not enter":       notEntered,
 		"a card read at the counter":       cardRead,
 		"a card that is not read":          cardNotRead,
+		"who came for a child":             cameForAChild,
+		"who came with a mandate":          cameWithAMandate,
 		"in whose name":                    inWhoseName,
 		"whose delegation counts":          whoseDelegation,
 		"a paper is withdrawn":             withdrawn,

@@ -50,6 +50,7 @@ type Orders interface {
 	Tariff(c commune.ID, product string) (fee.Tariff, error)
 	Receive(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, how orders.Payment, number string) (orders.Order, error)
 	UndoReceipt(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, seq int, reason string) (orders.Order, error)
+	EndMandate(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) error
 	Sealed(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Preview(ctx context.Context, c commune.ID, id string, clerk orders.Clerk) (orders.File, error)
 	Approve(ctx context.Context, c commune.ID, id string, clerk orders.Clerk, content blob.Digest) (orders.Order, error)
@@ -104,6 +105,7 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("GET /desk/orders/{id}", p.order)
 	look("GET /desk/orders/{id}/standing", p.standing)
 	look("GET /desk/orders/{id}/paper", p.sealed)
+	look("POST /desk/orders/{id}/mandate", p.endMandate)
 	look("GET /desk/new", p.askEntry)
 	look("POST /desk/new", p.inquire)
 	look("POST /desk/new/permission", p.allowReading)

@@ -41,6 +41,7 @@ type entryDraft struct {
 	Read       []orders.Answer
 	Languages  []i18n.Language
 	Attention  orders.Attention
+	Came       orders.CameChoice
 	Order      string // that it has made
 }
 
@@ -138,7 +139,7 @@ func (p *Pages) inquire(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Key, d.Product, d.Version = orders.NewKey(), c.Product, known.Product.Version
-	d.Read, d.Languages, d.Attention = known.Answers, known.Languages, known.Attention
+	d.Read, d.Languages, d.Attention, d.Came = known.Answers, known.Languages, known.Attention, known.Came
 	if err := p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, entryName, d); err != nil {
 		return err
 	}
@@ -194,6 +195,7 @@ type entryCheck struct {
 	Channel   orders.Channel
 	Identity  orders.Identified
 	Fields    []entryField
+	Came      *cameForm
 	Wishes    *price.Wishes // delivery and purpose; nil where there is nothing to choose
 	Price     fee.Price     // to be confirmed; nothing where it is free or not known yet
 	Errors    []page.Fault
@@ -226,10 +228,10 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil, false)
+	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil, false, nil)
 }
 
-func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool) error {
+func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool, came error) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
 	c.Due = orders.Due(v.Commune.Calendar(), p.now(), pr.WorkingDays)
@@ -263,6 +265,9 @@ func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d 
 		c.Price = t.PriceOf(t.ChoiceOf(typed))
 	}
 	c.Errors = append(c.Errors, c.Wishes.Faults()...)
+	who, answer := cameTyped(r)
+	c.Came = cameOf(v, d.Came, answer, who, came)
+	c.Errors = append(c.Errors, c.Came.Faults()...)
 	frame := v.Frame(w, r, v.T("counter.check_title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/desk/new"), len(c.Errors) > 0
 	return p.render(w, status, "entry_check", frame, c)
@@ -294,17 +299,22 @@ func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
 	}
 	typed, faults := orders.ParseForm(pr, orders.Offered(t, d.Read), r.PostForm, d.Languages, v.Commune.Country)
 	if len(faults) > 0 {
-		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults, false)
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, faults, false, nil)
 	}
 	who, err := d.applicant(v)
 	if err != nil {
 		return err
 	}
-	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified}, who, orders.Submission{
+	came, _ := cameTyped(r)
+	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified, Came: came}, who, orders.Submission{
 		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key, Price: r.PostForm.Get("price"),
 	})
 	if fault.KeyOf(err) == "fee.changed" { // not seen yet, or another choice since
-		return p.showCheck(w, r, http.StatusOK, d, pr, typed, nil, true)
+		return p.showCheck(w, r, http.StatusOK, d, pr, typed, nil, true, nil)
+	}
+	if key := fault.KeyOf(err); cameFields[key] != "" {
+		web.Note(r, "key", key)
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, nil, false, err)
 	}
 	if err != nil {
 		return err

@@ -53,8 +53,9 @@ type order struct {
 	Outside   *origins // nil where this program makes the paper
 	Fee       *payment // nil where the paper is downloaded and free
 	naming
-	Print bool // the sealed paper, for the person
-	Fresh bool // it was issued just now, for somebody who waits at the counter
+	Print bool  // the sealed paper, for the person
+	Came  *came // who asked, where a clerk has made it
+	Fresh bool  // it was issued just now, for somebody who waits at the counter
 }
 
 // order shows everything about an order on one page.
@@ -86,6 +87,7 @@ func (p *Pages) view(r *http.Request, o orders.Order) (order, error) {
 		Print: !own && o.State == orders.Issued, Orders: v.To("/desk/orders/"), Attention: o.Attention,
 		Waiting: o.State == orders.Approved || o.State == orders.Signed,
 	}
+	c.Came = cameShown(v, o, own)
 	c.Fresh = c.Print && o.Entry != nil && o.Entry.Channel == orders.Counter && p.now().Sub(o.Paper.IssuedAt) < waiting
 	if c.Prepare {
 		if err := p.signatories(r, o, &c); err != nil {
