@@ -44,6 +44,7 @@ type Filter struct {
 	Assignees  []string // only those that one of these subjects is on
 	Unassigned bool     // only those that nobody is on
 	Answered   bool     // only those whose person has written since a clerk acted
+	AtRegister bool     // only those with a Wait
 	Sort       Sort
 	Descending bool
 	After      string // Page.Next of the page before
@@ -63,6 +64,7 @@ type Counts struct {
 	Unassigned int
 	Mine       int // of the subjects asked for
 	Answered   int
+	AtRegister int
 }
 
 const (
@@ -90,10 +92,14 @@ func (s *Service) Inbox(ctx context.Context, c commune.ID, f Filter) (Page, erro
 		return Page{}, err
 	}
 	list, err := s.list(ctx, c, q.text(f.Limit+1), q.args...)
-	if err != nil || len(list) <= f.Limit {
-		return Page{Orders: list}, err
+	if err != nil {
+		return Page{}, err
 	}
-	return Page{Orders: list[:f.Limit], Next: list[f.Limit-1].ID}, nil
+	page := Page{Orders: list}
+	if len(list) > f.Limit {
+		page = Page{Orders: list[:f.Limit], Next: list[f.Limit-1].ID}
+	}
+	return page, s.markWaits(ctx, c, page.Orders)
 }
 
 // query is the rest of selectOrder; $1 is the commune.
@@ -140,6 +146,10 @@ func (s *Service) query(ctx context.Context, c commune.ID, f Filter) (query, err
 	}
 	if f.Answered {
 		q.and("o.answered_at > 0")
+	}
+	if f.AtRegister {
+		q.and("o.state = 'submitted'")
+		q.and(waitOf + " <> ''")
 	}
 	if err := s.search(ctx, c, &q, f.Search); err != nil {
 		return query{}, err
@@ -269,8 +279,9 @@ func (s *Service) Counts(ctx context.Context, c commune.ID, subjects ...string) 
 		{&counts.Unassigned, "closed_at = 0 AND assignee = ''", nil},
 		{&counts.Mine, "closed_at = 0 AND assignee <> '' AND assignee IN (" + placeholders(2, len(of)) + ")", of},
 		{&counts.Answered, "answered_at > 0 AND closed_at = 0", nil},
+		{&counts.AtRegister, "closed_at = 0 AND state = 'submitted' AND " + waitOf + " <> ''", nil},
 	} {
-		row := s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM orders_order WHERE commune = $1 AND `+one.where, append([]any{string(c)}, one.args...)...)
+		row := s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM orders_order o WHERE commune = $1 AND `+one.where, append([]any{string(c)}, one.args...)...)
 		if err := row.Scan(one.into); err != nil {
 			return Counts{}, err
 		}

@@ -21,6 +21,7 @@ func views() map[string]orders.Filter {
 		"closed by code":   {Search: "R3456789", States: []orders.State{orders.Issued, orders.Refused, orders.Cancelled}},
 		"sealing":          {States: []orders.State{orders.Approved, orders.Signed}},
 		"answered":         {Answered: true},
+		"new, at register": {AtRegister: true},
 	}
 	for _, by := range orders.Sorts {
 		for _, down := range []bool{false, true} {

@@ -186,6 +186,7 @@ type Order struct {
 	// AnsweredAt is when the person wrote last, zero where a clerk has acted since.
 	AnsweredAt time.Time
 
+	Wait       Wait      // for a register; of Inbox only
 	PausedAt   time.Time // since when it waits for the person, zero where it does not
 	Assignee   Colleague // who is on it, zero where nobody
 	AssignedAt time.Time // zero where nobody

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-eid/belfry/internal/commune"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
 	"github.com/belfry-eid/belfry/portal/staff"
@@ -187,5 +189,30 @@ func TestFiguresAreReadAndTaken(t *testing.T) {
 	}
 	if said := text(desk.get("/fr/desk/figures?year=99999").doc); !strings.Contains(said, "Chiffres 2026") {
 		t.Errorf("a year that is none: %s", said)
+	}
+}
+
+// What waits for a register is said in words, and has a list of its own while there is any.
+func TestTheInboxSaysWhatWaitsForARegister(t *testing.T) {
+	w := newWorld(t)
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
+	plain := w.Order(t, orderstest.A, 2)
+	if a := desk.get("/fr/desk"); strings.Contains(a.body, "show=register") || strings.Contains(text(a.doc), "registre") {
+		t.Errorf("nothing waits: %s", text(a.doc))
+	}
+	w.Goes(t, orderstest.A, commune.FromSource)
+	w.Source.Fail(fault.New(fault.Unreachable, "way.source.down", nil))
+	waits := w.Order(t, orderstest.A, 3)
+	w.Work(t)
+	if said := text(desk.get("/fr/desk").doc); !strings.Contains(said, "Au registre (1)") || !strings.Contains(said, "Attend la réponse du registre") {
+		t.Errorf("the inbox: %s", said)
+	}
+	if said := text(desk.get("/fr/desk?show=register").doc); !strings.Contains(said, waits.Reference) || strings.Contains(said, plain.Reference) {
+		t.Errorf("the list: %s", said)
+	}
+	w.Source.Fail(fault.New(fault.Forbidden, "way.source.none", nil))
+	w.Work(t)
+	if said := text(desk.get("/fr/desk?show=register").doc); !strings.Contains(said, "Le registre n’a pas donné le document : à joindre") {
+		t.Errorf("the source has failed: %s", said)
 	}
 }

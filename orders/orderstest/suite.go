@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"a paper in the place of another":  replaced,
 		"a commune's own questions":        ownQuestions,
 		"questions that are refused":       questionsRefused,
+		"what waits for a register":        atTheRegister,
 		"the inbox":                        inbox,
 		"taken and given back":             takenAndGivenBack,
 		"taken once":                       takenOnce,

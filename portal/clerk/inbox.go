@@ -26,6 +26,8 @@ const (
 	allOpen   = "open"   // what the desk shows first
 	closedTab = "closed" // has one order, and nobody to give it to
 	mineTab   = "mine"
+	// registerTab is offered where something waits there: many communes ask no register.
+	registerTab = "register"
 )
 
 var views = []view{
@@ -35,6 +37,7 @@ var views = []view{
 	{"answered", orders.Filter{Answered: true}, func(c orders.Counts) int { return c.Answered }},
 	{"waiting", orders.Filter{States: []orders.State{orders.AwaitingCitizen}}, func(c orders.Counts) int { return inStates(c, orders.AwaitingCitizen) }},
 	{"in_review", orders.Filter{States: []orders.State{orders.InReview}}, func(c orders.Counts) int { return inStates(c, orders.InReview) }},
+	{registerTab, orders.Filter{AtRegister: true}, func(c orders.Counts) int { return c.AtRegister }},
 	{"late", orders.Filter{Late: true}, func(c orders.Counts) int { return c.Late }},
 	{"sealing", orders.Filter{States: []orders.State{orders.Approved, orders.Signed}}, func(c orders.Counts) int {
 		return inStates(c, orders.Approved, orders.Signed)
@@ -200,6 +203,9 @@ func (c *inbox) address(v *visit.Visit, asked inboxQuery, counts orders.Counts, 
 		return v.To("/desk") + "?" + other.values().Encode()
 	}
 	for _, t := range views {
+		if t.name == registerTab && t.name != c.Current && t.count(counts) == 0 {
+			continue
+		}
 		made := tab{Name: t.name, Text: v.T("desk.tab." + t.name), Current: t.name == c.Current, Href: to(func(q *inboxQuery) { q.view, q.sort, q.down = t, orders.ByDue, false })}
 		if t.count != nil {
 			made.Counted, made.Count = true, t.count(counts)
