@@ -76,8 +76,8 @@ const (
 
 const (
 	maxLooked  = 1000 // orders that are asked about
-	maxLooks   = 500  // lines
 	looksMonth = 6    // how far back
+	looksPage  = 50   // lines, and those of the same moment as the last
 )
 
 // Deeds lists every one.
@@ -91,12 +91,19 @@ var deeds = map[string]Deed{
 	"orders.approved": DidDecide, "orders.refused": DidDecide, "orders.withdrawn": DidDecide,
 }
 
+// LooksPage is a piece of the list of looks.
+type LooksPage struct {
+	Looks []Look
+	// Next is the time before which the piece that follows begins; zero where there is none.
+	Next time.Time
+}
+
 // Looks says who of the commune has looked at a person's orders, or worked on them, in the
-// last six months: the newest first, 500 at most. What the person and the service did is
-// not among them.
-func (s *Service) Looks(ctx context.Context, c commune.ID, subjects []string) ([]Look, error) {
+// last six months: the newest first. Before is the Next of the piece before, zero for the
+// first. What the person and the service did is not among them.
+func (s *Service) Looks(ctx context.Context, c commune.ID, subjects []string, before time.Time) (LooksPage, error) {
 	if _, err := s.commune(c); err != nil || len(subjects) == 0 {
-		return nil, err
+		return LooksPage{}, err
 	}
 	args := []any{maxLooked}
 	for _, subject := range subjects {
@@ -104,7 +111,7 @@ func (s *Service) Looks(ctx context.Context, c commune.ID, subjects []string) ([
 	}
 	mine, err := s.list(ctx, c, `AND o.subject IN (`+placeholders(3, len(subjects))+`) ORDER BY o.id DESC LIMIT $2`, args...)
 	if err != nil || len(mine) == 0 {
-		return nil, err
+		return LooksPage{}, err
 	}
 	byID, ids := map[string]Order{}, make([]string, 0, len(mine))
 	for _, o := range mine {
@@ -112,20 +119,25 @@ func (s *Service) Looks(ctx context.Context, c commune.ID, subjects []string) ([
 	}
 	entries, err := s.Audit.Since(ctx, c, ids, s.now().AddDate(0, -looksMonth, 0))
 	if err != nil {
-		return nil, err
+		return LooksPage{}, err
 	}
-	var list []Look
+	var page LooksPage
 	for _, e := range slices.Backward(entries) {
 		if e.Actor == "belfry" || slices.Contains(subjects, e.Actor) || !strings.HasPrefix(e.Action, "orders.") {
 			continue
+		}
+		if !before.IsZero() && !e.At.Before(before) {
+			continue
+		}
+		if n := len(page.Looks); n >= looksPage && !e.At.Equal(page.Looks[n-1].At) {
+			page.Next = page.Looks[n-1].At
+			break
 		}
 		did, known := deeds[e.Action]
 		if !known {
 			did = DidWork
 		}
-		if list = append(list, Look{At: e.At, Order: byID[e.Subject], Did: did}); len(list) == maxLooks {
-			break
-		}
+		page.Looks = append(page.Looks, Look{At: e.At, Order: byID[e.Subject], Did: did})
 	}
-	return list, nil
+	return page, nil
 }

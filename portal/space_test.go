@@ -221,6 +221,21 @@ func TestAPersonSeesWhoLooked(t *testing.T) {
 	if !strings.Contains(said, i18n.T("fr", orders.DidRead.Key())) || !strings.Contains(said, o.Reference) || !strings.Contains(said, "3 février 2026") || strings.Contains(said, "Claire") {
 		t.Errorf("the page says %s", said)
 	}
+	// A long list comes in pieces that lead to each other.
+	for range 60 {
+		w.Clock.Add(time.Second)
+		desk.get("/fr/desk/orders/" + o.ID)
+	}
+	next := ""
+	for _, a := range all(b.get("/fr/account/access").doc, "a") {
+		if attr(a, "rel") == "next" {
+			next = attr(a, "href")
+		}
+	}
+	older := b.get(next)
+	if rows := len(all(older.doc, "tr")); next == "" || older.status != 200 || rows < 5 || rows > 20 || !strings.Contains(older.body, `href="/fr/account/access"`) || strings.Contains(older.body, `rel="next"`) {
+		t.Errorf("%q: %d, %d rows: %s", next, older.status, rows, text(older.doc))
+	}
 }
 
 // How somebody is told is asked once, offered the next time, and theirs to change.

@@ -3,6 +3,7 @@ package orderstest
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/eid"
@@ -74,8 +75,8 @@ func isolation(t *testing.T, w *World) {
 			return err == nil && len(page.Orders) == 0
 		},
 		"Looks": func() bool {
-			list, err := s.Looks(ctx, B, []string{issued.Subject})
-			return err == nil && len(list) == 0
+			page, err := s.Looks(ctx, B, []string{issued.Subject}, time.Time{})
+			return err == nil && len(page.Looks) == 0
 		},
 		"Proof":       func() bool { _, err := s.Proof(ctx, B, written.ID, written.Subject, i18n.French); return missing(err) },
 		"SealsProofs": func() bool { w.Proofs.None(true); defer w.Proofs.None(false); return !s.SealsProofs("nowhere") },

@@ -252,8 +252,9 @@ func looks(t *testing.T, w *World) {
 	other := w.Prepared(t, A, 2)
 	_, err = s.ForClerk(ctx, A, other.ID, Clerk(2))
 	ok(t, err)
-	list, err := s.Looks(ctx, A, []string{o.Subject})
+	page, err := s.Looks(ctx, A, []string{o.Subject}, time.Time{})
 	ok(t, err)
+	list := page.Looks
 	var got []string
 	for _, l := range list {
 		got = append(got, fmt.Sprintf("%s %s", l.Did, map[string]string{o.ID: "new", old.ID: "old"}[l.Order.ID]))
@@ -264,9 +265,10 @@ func looks(t *testing.T, w *World) {
 	if !list[0].At.Equal(w.Clock.Now()) || list[0].Order.Reference != o.Reference {
 		t.Errorf("%+v", list[0])
 	}
-	if list, err := s.Looks(ctx, A, []string{"nobody"}); err != nil || len(list) != 0 {
-		t.Errorf("%d looks at nobody, %v", len(list), err)
+	if page, err := s.Looks(ctx, A, []string{"nobody"}, time.Time{}); err != nil || len(page.Looks) != 0 {
+		t.Errorf("%d looks at nobody, %v", len(page.Looks), err)
 	}
+	pagedLooks(t, w, o, len(list))
 	w.Auditor.Fail(errors.New("disk"))
 	if _, err := s.ForClerk(ctx, A, o.ID, Clerk(2)); err == nil {
 		t.Error("a look that is not recorded is no look")
@@ -324,5 +326,42 @@ func contacts(t *testing.T, w *World) {
 	ok(t, s.SetContact(ctx, A, p, nil))
 	if got := known(p); len(got) != 0 {
 		t.Errorf("after it was forgotten: %v", got)
+	}
+}
+
+// pagedLooks reads a long list piece by piece: each line is there once, also those of one
+// moment at the border of two pieces, and what is looked at meanwhile moves nothing.
+func pagedLooks(t *testing.T, w *World, o orders.Order, have int) {
+	const more = 130
+	for i := range more {
+		if i < 45 || i > 58 { // some of one moment
+			w.Clock.Add(time.Minute)
+		}
+		_, err := w.Service.ForClerk(ctx, A, o.ID, Clerk(2))
+		ok(t, err)
+	}
+	newest := w.Clock.Now()
+	var sizes []int
+	var last, before time.Time
+	total := 0
+	for {
+		page, err := w.Service.Looks(ctx, A, []string{o.Subject}, before)
+		ok(t, err)
+		for _, l := range page.Looks {
+			if l.At.After(newest) || !last.IsZero() && l.At.After(last) {
+				t.Fatalf("a line of %s behind one of %s", l.At, last)
+			}
+			last = l.At
+		}
+		sizes, total = append(sizes, len(page.Looks)), total+len(page.Looks)
+		if before = page.Next; before.IsZero() {
+			break
+		}
+		w.Clock.Add(time.Minute)
+		_, err = w.Service.ForClerk(ctx, A, o.ID, Clerk(2)) // newer than the piece read
+		ok(t, err)
+	}
+	if total != more+have || len(sizes) != 3 || sizes[0] != 50 || sizes[1] < 50 {
+		t.Errorf("%d lines in pieces of %v, want %d", total, sizes, more+have)
 	}
 }

@@ -2,6 +2,7 @@ package citizen
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/web"
@@ -113,18 +114,28 @@ func (p *Pages) endSessions(w http.ResponseWriter, r *http.Request) error {
 }
 
 type access struct {
-	Looks []orders.Look
-	To    func(string) string
+	Looks       []orders.Look
+	Next, First string // other pieces of the list; empty where there are none
+	To          func(string) string
 }
 
 // access shows who of the commune looked at the person's orders.
 func (p *Pages) access(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
-	looks, err := p.orders.Looks(r.Context(), v.Commune.ID, v.Person.Subjects())
+	at := v.To(visit.AccountPath + "/access")
+	c := access{To: v.To}
+	var before time.Time
+	if micros, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64); err == nil {
+		before, c.First = time.UnixMicro(micros), at
+	}
+	list, err := p.orders.Looks(r.Context(), v.Commune.ID, v.Person.Subjects(), before)
 	if err != nil {
 		return err
 	}
+	if c.Looks = list.Looks; !list.Next.IsZero() {
+		c.Next = at + "?before=" + strconv.FormatInt(list.Next.UnixMicro(), 10)
+	}
 	frame := v.Frame(w, r, v.T("account.access.title"))
 	frame.Back = v.To(visit.AccountPath)
-	return p.render(w, "access", frame, access{looks, v.To})
+	return p.render(w, "access", frame, c)
 }

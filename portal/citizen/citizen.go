@@ -58,7 +58,7 @@ type Orders interface {
 	Contact(ctx context.Context, c commune.ID, p orders.Person) (form.Answers, error)
 	SetContact(ctx context.Context, c commune.ID, p orders.Person, typed form.Answers) error
 	IssuedTo(ctx context.Context, c commune.ID, subjects []string, after string) (orders.PapersPage, error)
-	Looks(ctx context.Context, c commune.ID, subjects []string) ([]orders.Look, error)
+	Looks(ctx context.Context, c commune.ID, subjects []string, before time.Time) (orders.LooksPage, error)
 }
 
 // Pages serves them.
