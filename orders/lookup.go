@@ -62,6 +62,36 @@ func (s *Service) LookupFile(ctx context.Context, c commune.ID, sum blob.Digest)
 	return s.facts(ctx, c, `AND o.id = (SELECT order_id FROM orders_file WHERE commune = $1 AND document = $2)`, sum)
 }
 
+// Copy is the whole file of an issued paper that still stands, for whoever has found it by
+// Lookup or LookupNumber, in a commune that allows it (commune.Commune.CheckCopy). That it was
+// taken is logged. Fault orders.document_unknown (NotFound), also where it is not allowed.
+func (s *Service) Copy(ctx context.Context, c commune.ID, f Facts) (File, error) {
+	of, err := s.commune(c)
+	if err != nil {
+		return File{}, err
+	}
+	if !of.CheckCopy || f.Commune != c || f.Document.IsZero() {
+		return File{}, errUnknownPaper()
+	}
+	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+`AND p.document = $2`, string(c), f.Document))
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return File{}, errUnknownPaper()
+	}
+	if err != nil {
+		return File{}, err
+	}
+	if r.State != Issued || r.Paper.Void {
+		return File{}, errUnknownPaper()
+	}
+	at := s.now()
+	if err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		return s.note(tx, r, Actor{Kind: ByService}, "orders.copied", at, nil)
+	}); err != nil {
+		return File{}, err
+	}
+	return s.file(ctx, r, r.Paper.Document, "")
+}
+
 func (s *Service) facts(ctx context.Context, c commune.ID, where string, arg any) (Facts, error) {
 	r, err := s.scan(c, s.DB.QueryRow(ctx, selectOrder+where, string(c), arg))
 	if errors.Is(err, sqldb.ErrNoRows) {

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/pdf"
 )
 
@@ -137,6 +138,7 @@ func TestBrowserJourney(t *testing.T) {
 		t.Error("an altered paper is shown as genuine")
 	}
 	bank.accessible("20-altered-file")
+	bank.comparesWithoutSending(w, paper)
 	// A revision behind the seal takes the page's content away: what was sealed is shown.
 	blank := emptied(t, paper)
 	for _, language := range []string{"nl", "en"} {
@@ -151,6 +153,23 @@ func TestBrowserJourney(t *testing.T) {
 	}
 	bank.readsInOtherLanguages(w)
 	w.noNumberLeaks()
+}
+
+// comparesWithoutSending has the browser reckon the hash of a paper, and of one that was
+// altered, of which nothing more can be said without sending it (J14).
+func (b *tab) comparesWithoutSending(w *world, paper string) {
+	b.t.Helper()
+	b.open(w.origin("zandvoorde") + "/nl/verify")
+	b.upload("input[type=file]", spoiled(b.t, paper))
+	b.click("[data-compare]")
+	b.sees(i18n.T(i18n.Dutch, "check.sum_unknown"))
+	b.accessible("22-compared-unknown")
+	b.upload("input[type=file]", paper)
+	b.click("[data-compare]")
+	b.at("/verify/sum")
+	b.sees("Peeters")
+	b.sees(i18n.T(i18n.Dutch, "check.looked.unsent"))
+	b.accessible("23-compared")
 }
 
 // emptied is the paper with a revision behind it whose pages show nothing.

@@ -88,6 +88,9 @@ type Commune struct {
 	// language, in place of what the law of the country says. Those in the official
 	// languages must be there where there is any.
 	Appeal map[i18n.Language]string `toml:"appeal"`
+	// CheckCopy lets whoever checks a paper by its number and code, or by its QR code, have
+	// the whole file; off where nothing is said, and the page then shows no more than it must.
+	CheckCopy bool `toml:"check_copy"`
 	// FeeBeforeIssue says whether a paper that costs something is issued only once its fee has
 	// been received; it is, where nothing is said.
 	FeeBeforeIssue *bool `toml:"fee_before_issue"`

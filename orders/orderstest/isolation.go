@@ -78,6 +78,20 @@ func isolation(t *testing.T, w *World) {
 			page, err := s.Looks(ctx, B, []string{issued.Subject}, time.Time{})
 			return err == nil && len(page.Looks) == 0
 		},
+		"Copy": func() bool {
+			f, err := s.LookupNumber(ctx, A, string(issued.Paper.Number), issued.Paper.Code)
+			if err != nil {
+				return false
+			}
+			for _, of := range w.Communes.All() {
+				of.CheckCopy = true
+				defer func() { of.CheckCopy = false }()
+			}
+			_, err = s.Copy(ctx, B, f)
+			f.Commune = B
+			_, err2 := s.Copy(ctx, B, f)
+			return missing(err) && missing(err2)
+		},
 		"Proof":       func() bool { _, err := s.Proof(ctx, B, written.ID, written.Subject, i18n.French); return missing(err) },
 		"SealsProofs": func() bool { w.Proofs.None(true); defer w.Proofs.None(false); return !s.SealsProofs("nowhere") },
 		"Follow":      func() bool { _, err := s.Follow(ctx, B, written.Reference, born); return missing(err) },

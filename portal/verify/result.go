@@ -35,8 +35,10 @@ type outcome struct {
 	Result string
 	Facts  *orders.Facts // nil where the commune knows no such paper
 	Exact  bool          // the file is one that was issued, byte for byte
+	Unsent bool          // the file was not sent, only its hash
 	Report *Report       // nil where no file was read
 	Signed *drawn        // nil where there is nothing to show
+	Known  known         // by what it was found
 }
 
 // status is the result for a paper that the commune has issued.
@@ -48,14 +50,16 @@ func status(f orders.Facts) string {
 }
 
 // found shows the facts of a look-up. Unknown and wrong are the same page and status.
-func (p *Pages) found(w http.ResponseWriter, r *http.Request, way string, facts orders.Facts, err error) error {
+func (p *Pages) found(w http.ResponseWriter, r *http.Request, o outcome, facts orders.Facts, err error) error {
 	if fault.KindOf(err) == fault.NotFound && err != nil {
-		return p.result(w, r, outcome{Way: way, Result: resultUnknown})
+		o.Result = resultUnknown
+		return p.result(w, r, o)
 	}
 	if err != nil {
 		return err
 	}
-	return p.result(w, r, outcome{Way: way, Result: status(facts), Facts: &facts})
+	o.Result, o.Facts = status(facts), &facts
+	return p.result(w, r, o)
 }
 
 // check is one line of what was looked at.
@@ -77,6 +81,7 @@ type resultPage struct {
 	Signer   string // of the last signature
 	Specimen bool
 	Account  *signing.Account // nil where no file was read
+	Copy     string           // where the whole file is had; empty where it is not
 }
 
 var looks = map[string]string{
@@ -108,6 +113,9 @@ func (p *Pages) result(w http.ResponseWriter, r *http.Request, o outcome) error 
 		c.Mention = o.Facts.Signatory.Office.Mention(v.Commune, v.Language)
 	}
 	c.Specimen = o.Facts != nil && o.Facts.Specimen
+	if v.Commune.CheckCopy && o.Result == resultValid && o.Way != byFile {
+		c.Copy = v.To(orders.VerifyPath + "/copy")
+	}
 	code := statuses[o.Result]
 	if code == 0 {
 		code = http.StatusOK
@@ -146,6 +154,9 @@ func checks(v *visit.Visit, o outcome) []check {
 		if o.Facts != nil && status(*o.Facts) == resultWithdrawn {
 			list = append(list, standing(v, o.Facts))
 		}
+	}
+	if o.Unsent {
+		return append(list, check{v.T("check.looked.unsent"), "open", v.T("check.state.open")})
 	}
 	return append(list, sealChecks(v, o.Report)...)
 }

@@ -5,7 +5,9 @@
 // in a child process) and who ordered the paper. It guarantees that
 //
 //   - unknown and wrong are one answer, and tries are counted (threat T18),
-//   - a file that is handed in is compared, checked and forgotten,
+//   - a file that is handed in is compared, checked and forgotten; where scripts run, it can
+//     be compared by its hash and not be handed in at all,
+//   - the whole file is given to nobody, unless the commune allows it to who holds the paper,
 //   - the page says what was checked, what that does not prove, and by which address
 //     it must have been reached (threat T28).
 package verify
@@ -40,6 +42,7 @@ type Orders interface {
 	Lookup(ctx context.Context, c commune.ID, token string) (orders.Facts, error)
 	LookupNumber(ctx context.Context, c commune.ID, number, code string) (orders.Facts, error)
 	LookupFile(ctx context.Context, c commune.ID, sum blob.Digest) (orders.Facts, error)
+	Copy(ctx context.Context, c commune.ID, f orders.Facts) (orders.File, error)
 }
 
 // Verdict is what reading a file's signatures found.
@@ -115,6 +118,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	mux.Handle("GET "+orders.VerifyPath, site.Page(p.ask))
 	mux.Handle("POST "+orders.VerifyPath, site.Page(p.byNumber))
 	mux.Handle("GET "+orders.VerifyPath+"/{token}", site.Page(p.byToken))
+	mux.Handle("POST "+orders.VerifyPath+"/copy", site.Page(p.copy))
+	mux.Handle("POST "+orders.VerifyPath+"/sum", site.Page(p.bySum))
 	mux.Handle("POST "+orders.VerifyPath+"/file", site.Upload(p.byFile, maxFile+64<<10))
 }
 
@@ -124,6 +129,7 @@ type question struct {
 	NumberError, CodeError string
 	FileError              string
 	Action, FileAction     string
+	SumAction              string
 	Origin                 string
 }
 
@@ -133,6 +139,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, c question) error {
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("check.title"))
 	c.Action, c.FileAction, c.Origin = v.To(orders.VerifyPath), v.To(orders.VerifyPath+"/file"), v.Site.Origin
+	c.SumAction = v.To(orders.VerifyPath + "/sum")
 	for _, f := range []page.Fault{{Field: "number", Text: c.NumberError}, {Field: "code", Text: c.CodeError}, {Field: "file", Text: c.FileError}} {
 		if f.Text != "" {
 			c.Errors = append(c.Errors, f)
@@ -167,7 +174,7 @@ func (p *Pages) byNumber(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts, err := p.orders.LookupNumber(r.Context(), v.Commune.ID, c.Number, c.Code)
-	return p.found(w, r, byCode, facts, err)
+	return p.found(w, r, outcome{Way: byCode, Known: known{Number: c.Number, Code: c.Code}}, facts, err)
 }
 
 func (p *Pages) byToken(w http.ResponseWriter, r *http.Request) error {
@@ -176,7 +183,7 @@ func (p *Pages) byToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts, err := p.orders.Lookup(r.Context(), v.Commune.ID, r.PathValue("token"))
-	return p.found(w, r, byQR, facts, err)
+	return p.found(w, r, outcome{Way: byQR, Known: known{Token: r.PathValue("token")}}, facts, err)
 }
 
 // byFile checks the file itself: against the register of what was issued, and by

@@ -81,6 +81,40 @@ for (const form of document.querySelectorAll('form[data-autosave]')) {
   if (asked && form.contains(asked)) asked.focus();
 }
 
+// A file to check can be compared by its hash, and then stays where it is.
+for (const form of document.querySelectorAll('form[data-sum]')) {
+  if (!crypto.subtle) continue; // not over a plain connection
+  const chosen = form.querySelector('input[type="file"]');
+  const status = form.querySelector('[role="status"]');
+  const compare = form.querySelector('[data-compare]');
+  compare.hidden = false;
+  const say = (text) => {
+    const line = document.createElement('p');
+    line.className = 'govuk-body';
+    line.textContent = text;
+    status.replaceChildren(line);
+  };
+  chosen.addEventListener('change', () => status.replaceChildren());
+  compare.addEventListener('click', async () => {
+    const file = chosen.files[0];
+    if (!file) return say(status.dataset.none);
+    say(status.dataset.busy);
+    try {
+      const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
+      const sum = Array.from(hash, (b) => b.toString(16).padStart(2, '0')).join('');
+      const answer = await fetch(form.dataset.sum, { method: 'POST', body: new URLSearchParams({ sum }) });
+      if (answer.status === 404) return say(status.dataset.unknown);
+      const found = document.createElement('form'); // its page, or what is wrong
+      const field = Object.assign(document.createElement('input'), { type: 'hidden', name: 'sum', value: sum });
+      Object.assign(found, { method: 'post', action: form.dataset.sum }).append(field);
+      document.body.append(found);
+      found.submit();
+    } catch {
+      say(status.dataset.failed);
+    }
+  });
+}
+
 // Where a form is sent on or discarded, the commune has kept what was typed, or is to forget it.
 for (const form of document.querySelectorAll('form[action$="/send"], form[action$="/discard"]')) {
   sessionStorage.removeItem(`typed ${new URL(form.action).pathname.replace(/(send|discard)$/, 'form')}`);
