@@ -73,8 +73,10 @@ func TestFollowing(t *testing.T) {
 	if a := w.browser(orderstest.B).post("/fr/follow", followForm(o.Reference, "30")); a.status != http.StatusNotFound {
 		t.Errorf("commune B answers %d", a.status)
 	}
-	if strings.Contains(w.log.String(), o.Reference) || strings.Contains(w.log.String(), "1985") {
-		t.Error("the log holds code or birth date")
+	for _, secret := range []string{o.Reference, strings.ReplaceAll(o.Reference, "-", ""), "1985-07-30", "year=1985"} { // not "1985": something may take as many microseconds
+		if strings.Contains(w.log.String(), secret) {
+			t.Errorf("the log holds %s", secret)
+		}
 	}
 }
 
