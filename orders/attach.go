@@ -26,6 +26,7 @@ type PaperReader interface {
 	Check(ctx context.Context, file []byte) (outside.Access, error)
 	Look(ctx context.Context, file []byte) (outside.Access, error)
 	Mark(ctx context.Context, file []byte, m outside.Mark) ([]byte, error)
+	Bind(ctx context.Context, letters []outside.Letter) ([]byte, error)
 }
 
 // AttachedPaper is what a clerk attaches.

@@ -330,7 +330,7 @@ func (s *Service) Await(ctx context.Context, c commune.ID, id, subject string, m
 	const pause = 100 * time.Millisecond
 	for left := most; ; left -= pause {
 		o, err := s.ForCitizen(ctx, c, id, subject)
-		if err != nil || left <= 0 || o.State != Submitted || o.Way != commune.FromSource || o.Attention != NoAttention {
+		if err != nil || left <= 0 || o.State != Submitted || o.Way != commune.FromSource || o.Attention != NoAttention || o.Fee.Due() {
 			return o, err
 		}
 		select {

@@ -118,6 +118,12 @@ func galleryFeeDesk(w *world, desk *browser, at func(string) string, show func(s
 	show("desk order, fee received", desk.get(page))
 	show("desk order, undo, errors", desk.post(page+"/fee/undo", url.Values{"seq": {"1"}}))
 	show("desk order, receipt gone", desk.post(page+"/fee/undo", url.Values{"seq": {"7"}, "reason": {"faux"}}))
+	show("letters, none", desk.get(at("/desk/letters")))
+	w.Posted(w.t, orderstest.A, 5102)
+	show("desk, a letter", desk.get(at("/desk")))
+	show("letters", desk.get(at("/desk/letters")))
+	show("letters, none ticked", desk.post(at("/desk/letters"), url.Values{"do": {"sent"}}))
+	show("letters, sent", desk.get(at("/desk/letters?sent=1")))
 	p := w.Person(orderstest.A, 5101)
 	desk.post(at("/desk/new"), url.Values{"way": {"counter card_seen"}, "number": {p.Number.Reveal()}, "product": {"residence"}}).to(w.t)
 	check := desk.get(at("/desk/new/check"))
@@ -189,5 +195,45 @@ func TestAFeeAtTheCounter(t *testing.T) {
 	b, _ := w.citizen(orderstest.A, 3)
 	if a := b.post("/fr/desk/orders/"+o.ID+"/fee/undo", url.Values{"seq": {"1"}, "reason": {"x"}}); a.status == 303 && strings.Contains(a.header.Get("Location"), "#fee") || a.status == 200 {
 		t.Errorf("a citizen: %d", a.status)
+	}
+}
+
+// What waits to be sent is printed as one file and marked as sent; the person's page and
+// mail say so.
+func TestLettersAreSent(t *testing.T) {
+	w := newWorld(t)
+	w.Charge(t, orderstest.A, orderstest.Fees())
+	o := w.Posted(t, orderstest.A, 1)
+	desk := w.clerk(orderstest.A, 2, staff.Clerk)
+	if said := text(desk.get("/fr/desk").doc); !strings.Contains(said, "Lettres à envoyer (1)") {
+		t.Errorf("the inbox: %s", said)
+	}
+	list := desk.get("/fr/desk/letters")
+	if said := text(list.doc); !strings.Contains(said, "Rue du Beffroi 12") || !strings.Contains(said, "5,00 €, reçue") || !strings.Contains(list.body, `value="`+o.ID+`" checked`) {
+		t.Errorf("the list: %s", said)
+	}
+	file := desk.post("/fr/desk/letters", url.Values{"order": {o.ID}, "do": {"print"}})
+	if file.status != 200 || file.header.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(file.body, "%PDF-") {
+		t.Errorf("the file: %d %v", file.status, file.header)
+	}
+	b := w.browser(orderstest.A)
+	b.signIn("/fr/orders", card(w.Person(orderstest.A, 1)))
+	if said := text(b.get("/fr/orders/" + o.ID).doc); !strings.Contains(said, "La commune l’imprime et l’envoie") || !strings.Contains(said, "Redevance reçue") {
+		t.Errorf("before it is sent: %s", said)
+	}
+	if to := desk.post("/fr/desk/letters", url.Values{"order": {o.ID}, "do": {"sent"}}).to(t); to != "/fr/desk/letters?sent=1" {
+		t.Errorf("sent leads to %s", to)
+	}
+	again := desk.post("/fr/desk/letters", url.Values{"order": {o.ID}, "do": {"sent"}})
+	if again.status != 409 || !strings.Contains(text(again.doc), o.Reference) {
+		t.Errorf("sent twice: %d", again.status)
+	}
+	w.Work(t)
+	if said := text(b.get("/fr/orders/" + o.ID).doc); strings.Contains(said, "La commune l’imprime") || !strings.Contains(said, "document envoyé par courrier") {
+		t.Errorf("after it was sent: %s", said)
+	}
+	other := w.clerk(orderstest.B, 3, staff.Approver)
+	if a := other.post("/nl/desk/letters", url.Values{"order": {o.ID}, "do": {"print"}}); a.status != 404 {
+		t.Errorf("another commune's clerk: %d", a.status)
 	}
 }

@@ -136,8 +136,8 @@ func checked(d Document) (Document, error) {
 }
 
 func (c *checker) lists(d *Document) {
-	if len(d.Facts) > maxFacts || len(d.Commune.Address) > maxHead {
-		c.refuse("document.too_long", "Facts or Commune.Address")
+	if len(d.Facts) > maxFacts || len(d.Commune.Address) > maxHead || len(d.Recipient) > maxHead {
+		c.refuse("document.too_long", "Facts, Commune.Address or Recipient")
 		return
 	}
 	d.Facts = append([]Fact(nil), d.Facts...)
@@ -146,6 +146,10 @@ func (c *checker) lists(d *Document) {
 		c.line("Facts.Value", &d.Facts[i].Value, maxValue)
 	}
 	c.list(&d.List)
+	d.Recipient = append([]string(nil), d.Recipient...)
+	for i := range d.Recipient {
+		c.line("Recipient", &d.Recipient[i], maxLine)
+	}
 	d.Commune.Address = append([]string(nil), d.Commune.Address...)
 	for i := range d.Commune.Address {
 		c.line("Commune.Address", &d.Commune.Address[i], maxLine)

@@ -30,12 +30,15 @@ type Renderer interface {
 // Document is everything that is printed, in the order of the paper. All text is
 // plain; line breaks are kept in Legal and Intro only.
 type Document struct {
-	// Template names the layout; "residence" is a heading, a table of facts, a list and a legal mention.
+	// Template names the layout; "residence" is a heading, a table of facts, a list and a legal
+	// mention, "letter" the cover sheet of what is sent by post.
 	Template string
 	// Language of every text here and of the fixed words: fr, nl or de.
 	Language i18n.Language
 	// Commune heads the paper.
 	Commune Commune
+	// Recipient are the lines of a letter's address; none on papers.
+	Recipient []string
 	// Title is the heading and the PDF's title, for example "Certificat de résidence".
 	Title string
 	// NumberLabel stands before Number; the usual word where it is empty.

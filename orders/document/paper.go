@@ -16,6 +16,7 @@ type paper struct {
 	Created      created     `json:"created"`
 	Commune      string      `json:"commune"`
 	Address      []string    `json:"address"`
+	Recipient    []string    `json:"recipient"`
 	Colour       string      `json:"colour"`
 	NumberLabel  string      `json:"number_label"`
 	Number       string      `json:"number"`
@@ -82,6 +83,9 @@ func layOut(d Document) (paper, error) {
 	}
 	if p.Colour == "" {
 		p.Colour = "#000000"
+	}
+	if p.Recipient = d.Recipient; p.Recipient == nil {
+		p.Recipient = []string{}
 	}
 	if p.Address == nil {
 		p.Address = []string{}

@@ -41,13 +41,14 @@ const (
 	Refused  Kind = "refused"
 	// Withdrawn: a paper that the person has no longer stands.
 	Withdrawn Kind = "withdrawn"
-	Asked     Kind = "asked" // the commune has a question
+	Asked     Kind = "asked"  // the commune has a question
+	Posted    Kind = "posted" // the letter with the paper was sent
 	// Codes: the person asked for the references of their open orders, one on each line.
 	Codes Kind = "codes"
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Received, Issued, Refused, Withdrawn, Asked, Codes}
+var Kinds = []Kind{Received, Issued, Refused, Withdrawn, Asked, Codes, Posted}
 
 // Words fills subject and text of a notice: link leads to the order's page, where
 // the person signs in again, follow to where they see its state without signing in.

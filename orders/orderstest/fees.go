@@ -278,3 +278,90 @@ func freeReplacement(t *testing.T, w *World) {
 		t.Errorf("the replacement costs %+v", f)
 	}
 }
+
+// Posted is an order by post, paid and issued, whose letter waits.
+func (w *World) Posted(t testing.TB, c commune.ID, n int) orders.Order {
+	t.Helper()
+	s := w.Service
+	o := w.Owed(t, c, n)
+	_, err := s.Receive(ctx, c, o.ID, Clerk(1), orders.Cash, "1")
+	ok(t, err)
+	o, err = s.Prepare(ctx, c, o.ID, Clerk(1))
+	ok(t, err)
+	_, err = s.Approve(ctx, c, o.ID, Clerk(1), o.Paper.Content)
+	ok(t, err)
+	w.Work(t)
+	return w.Get(t, c, o.ID)
+}
+
+// lettersSent: what is issued and wanted by post is printed in one file, and marked as sent
+// once.
+func lettersSent(t *testing.T, w *World) {
+	s := w.Service
+	owed := w.Owed(t, A, 9) // not issued: no letter
+	first, second := w.Posted(t, A, 1), w.Posted(t, A, 2)
+	if n, err := s.WaitingLetters(ctx, A); err != nil || n != 2 {
+		t.Errorf("%d wait, %v", n, err)
+	}
+	list, more, err := s.Letters(ctx, A, Clerk(1))
+	ok(t, err)
+	if len(list) != 2 || more || list[0].ID != first.ID || list[0].Fee.Copies != 2 || list[0].Fee.To[0] != "Rue du Beffroi 12 boîte\u00a03" {
+		t.Fatalf("%d letters, %+v", len(list), list)
+	}
+	ids := []string{second.ID, first.ID}
+	f, err := s.PrintLetters(ctx, A, Clerk(1), ids)
+	ok(t, err)
+	sealed, err := s.Sealed(ctx, A, first.ID, Clerk(1))
+	ok(t, err)
+	if got := strings.Count(string(f.Data), string(sealed.Data)); got != 2 || !strings.Contains(string(f.Data), `"Recipient":["Luc Marie Lambertb","Rue du Beffroi 12 boîte`) {
+		t.Errorf("%d copies of the first paper, %.400s", got, f.Data)
+	}
+	if _, err := s.PrintLetters(ctx, A, Clerk(2), ids); err != nil { // printing again sends nothing
+		t.Error(err)
+	}
+	for name, wrong := range map[string][]string{"none": nil, "too many": make([]string, orders.MaxLetters+1)} {
+		_, err := s.PostLetters(ctx, A, Clerk(1), wrong)
+		t.Log(name)
+		wants(t, err, fault.Invalid, "letter.none")
+	}
+	_, err = s.PostLetters(ctx, A, Clerk(1), []string{first.ID, owed.ID})
+	wants(t, err, fault.Conflict, "letter.gone")
+	if !w.Get(t, A, first.ID).Fee.PostedAt.IsZero() {
+		t.Error("one of a batch that failed was marked")
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	for range 8 {
+		wg.Go(func() {
+			n, err := s.PostLetters(ctx, A, Clerk(1), []string{first.ID, second.ID, first.ID})
+			mu.Lock()
+			defer mu.Unlock()
+			if done += n; err != nil && fault.KeyOf(err) != "letter.gone" {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	w.Work(t)
+	o, err := s.ForCitizen(ctx, A, first.ID, first.Subject)
+	ok(t, err)
+	if done != 2 || o.Fee.PostedAt.IsZero() || o.State != orders.Issued || !strings.HasSuffix(kinds(o.Events), "issued notified posted notified") {
+		t.Errorf("%d marked; %s", done, kinds(o.Events))
+	}
+	sent := w.Mail.Sent()
+	if last := sent[len(sent)-1]; !strings.Contains(last.Subject, "parti par courrier") || strings.Contains(last.Text, "Beffroi 12") {
+		t.Errorf("the mail says %q", last.Text)
+	}
+	if list, _, err := s.Letters(ctx, A, Clerk(1)); err != nil || len(list) != 0 {
+		t.Errorf("%d letters still wait", len(list))
+	}
+	// A paper that is withdrawn before its letter was sent is not sent.
+	third := w.Posted(t, A, 3)
+	_, err = s.Withdraw(ctx, A, third.ID, Clerk(1), orders.FactsWrong, "faux")
+	ok(t, err)
+	_, err = s.PostLetters(ctx, A, Clerk(1), []string{third.ID})
+	wants(t, err, fault.Conflict, "letter.gone")
+	_, err = s.PrintLetters(ctx, A, Clerk(1), []string{third.ID})
+	wants(t, err, fault.Conflict, "letter.gone")
+}

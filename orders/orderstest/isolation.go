@@ -35,6 +35,7 @@ func isolation(t *testing.T, w *World) {
 	_, err = w.Service.KeepDraft(ctx, A, begun, DraftOf(nil))
 	ok(t, err)
 	owed := w.Owed(t, A, 5)
+	letter := w.Posted(t, A, 7)
 	paid := w.Owed(t, A, 6)
 	_, err = w.Service.Receive(ctx, A, paid.ID, Clerk(1), orders.Cash, "1")
 	ok(t, err)
@@ -198,10 +199,17 @@ func isolation(t *testing.T, w *World) {
 			_, err := s.LookupNumber(ctx, B, string(issued.Paper.Number), issued.Paper.Code)
 			return missing(err)
 		},
-		"Tariff":      func() bool { _, err := s.Tariff("nowhere", "residence"); return err != nil },
-		"Receive":     func() bool { _, err := s.Receive(ctx, B, owed.ID, Clerk(1), orders.Cash, "1"); return missing(err) },
-		"UndoReceipt": func() bool { _, err := s.UndoReceipt(ctx, B, paid.ID, Clerk(1), 1, "faux"); return missing(err) },
-		"Questions":   func() bool { list, err := s.Questions(ctx, B); return err == nil && len(list) == 0 },
+		"Letters": func() bool {
+			list, _, err := s.Letters(ctx, B, Clerk(1))
+			return err == nil && len(list) == 0
+		},
+		"WaitingLetters": func() bool { n, err := s.WaitingLetters(ctx, B); return err == nil && n == 0 },
+		"PrintLetters":   func() bool { _, err := s.PrintLetters(ctx, B, Clerk(1), []string{letter.ID}); return missing(err) },
+		"PostLetters":    func() bool { _, err := s.PostLetters(ctx, B, Clerk(1), []string{letter.ID}); return missing(err) },
+		"Tariff":         func() bool { _, err := s.Tariff("nowhere", "residence"); return err != nil },
+		"Receive":        func() bool { _, err := s.Receive(ctx, B, owed.ID, Clerk(1), orders.Cash, "1"); return missing(err) },
+		"UndoReceipt":    func() bool { _, err := s.UndoReceipt(ctx, B, paid.ID, Clerk(1), 1, "faux"); return missing(err) },
+		"Questions":      func() bool { list, err := s.Questions(ctx, B); return err == nil && len(list) == 0 },
 		"SaveQuestion": func() bool {
 			_, err := s.SaveQuestion(ctx, B, boss(1), theirs)
 			return missing(err)

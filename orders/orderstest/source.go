@@ -121,6 +121,15 @@ func (f *Files) Look(_ context.Context, file []byte) (outside.Access, error) {
 	return a, nil
 }
 
+// Bind implements orders.PaperReader.
+func (f *Files) Bind(_ context.Context, letters []outside.Letter) ([]byte, error) {
+	all := []byte("%PDF-1.7 bound\n")
+	for _, l := range letters {
+		all = append(append(all, l.Sheet...), bytes.Repeat(l.Paper, l.Copies)...)
+	}
+	return all, nil
+}
+
 // Mark implements orders.PaperReader.
 func (f *Files) Mark(_ context.Context, file []byte, m outside.Mark) ([]byte, error) {
 	f.mu.Lock()

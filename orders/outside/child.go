@@ -31,12 +31,15 @@ const (
 	doCheck = "check"
 	doLook  = "look"
 	doMark  = "mark"
+	doBind  = "bind"
 )
 
 // task is the line that a process reads before the file.
 type task struct {
 	Do   string `json:"do"`
 	Mark Mark   `json:"mark"`
+	// Letters cut the bytes that follow, where they are to be bound.
+	Letters []bound `json:"letters,omitempty"`
 }
 
 // answer is what it says.
@@ -92,12 +95,20 @@ func child(ctx context.Context, t task, file []byte) ([]byte, error) {
 	cmd.Dir = "/"
 	cmd.Stdin = io.MultiReader(bytes.NewReader(append(line, '\n')), bytes.NewReader(file))
 	cmd.WaitDelay = time.Second
-	out, complaint := &limited{room: childOutput}, &limited{room: 4096}
+	out, complaint := &limited{room: childOutput + room(t, len(file))}, &limited{room: 4096}
 	cmd.Stdout, cmd.Stderr = out, complaint
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("the process: %w: %.300q", err, complaint.Bytes())
 	}
 	return out.Bytes(), nil
+}
+
+// room is what an answer may need besides: the bytes that are bound, in base64.
+func room(t task, size int) int {
+	if t.Do != doBind {
+		return 0
+	}
+	return 2 * size
 }
 
 // limited is a buffer that takes no more than its room and drops the rest.
@@ -154,6 +165,8 @@ func do(t task, file []byte) (a answer) {
 		a.Access, err = look(file)
 	case doMark:
 		a.Tail, err = draw(file, t.Mark)
+	case doBind:
+		a.Tail, err = bind(t.Letters, file)
 	default:
 		err = fmt.Errorf("no task is called %q", t.Do)
 	}

@@ -312,7 +312,7 @@ func (p *Pages) load(r *http.Request) (o orders.Order, err error) {
 
 func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 	c := order{
-		Order: o, Steps: timeline(v, o, p.now()), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
+		Order: o, Steps: delivered(v, o, timeline(v, o, p.now())), Due: o.DueOn, Late: o.Late(p.now()), Ready: o.State == orders.Issued,
 		Download: v.To("/orders/" + o.ID + "/document"), Self: v.To("/orders/" + o.ID), ToMine: v.To("/orders"),
 		Verify: v.Commune.Origin() + orders.VerifyPath, Follow: v.Commune.Origin() + orders.FollowPath, Refusal: o.Refusal, Contact: v.Commune.Contact, Product: o.Product.Label.In(v.Language),
 	}
@@ -325,7 +325,7 @@ func (p *Pages) view(v *visit.Visit, o orders.Order) order {
 		c.Fee = &paid
 	}
 	c.Proof, c.Sealed = c.Self+"/proof", p.orders.SealsProofs(v.Commune.ID)
-	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention
+	c.AtOnce = o.Way == commune.FromSource && o.State == orders.Submitted && o.Attention == orders.NoAttention && !o.Fee.Due()
 	if o.Paper != nil {
 		c.Relayed = o.Paper.Source != ""
 		c.Unread = c.Ready && o.Paper.Access != nil && !o.Paper.Access.Full()

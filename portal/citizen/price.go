@@ -6,6 +6,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/catalogue"
 	"github.com/belfry-eid/belfry/orders/fee"
@@ -71,4 +72,39 @@ func glance(v *visit.Visit, t fee.Tariff) string {
 		ends = append(ends, t.From(d), t.UpTo(d))
 	}
 	return price.Costs(v, slices.Min(ends), slices.Max(ends))
+}
+
+// delivered adds to an order's steps what becomes of its fee and of its letter.
+func delivered(v *visit.Visit, o orders.Order, steps []page.Step) []page.Step {
+	f := o.Fee
+	if f == nil {
+		return steps
+	}
+	over := o.State == orders.Refused || o.State == orders.Cancelled
+	add := func(at int, s page.Step) {
+		s.Words = v.T("portal.step.is." + string(s.State))
+		steps = slices.Insert(steps, at, s)
+	}
+	if f.Delivery == fee.Post && !over {
+		letter := page.Step{Title: v.T("letter.step"), State: page.Next}
+		switch {
+		case !f.PostedAt.IsZero():
+			letter.State, letter.At = page.Past, f.PostedAt
+		case o.State == orders.Issued:
+			letter.State, letter.Text = page.Now, v.T("letter.step_next")
+		}
+		switch at := len(steps); {
+		case o.State != orders.Withdrawn:
+			add(at, letter)
+		case letter.State == page.Past:
+			add(at-1, letter)
+		}
+	}
+	switch {
+	case f.Received != nil:
+		add(1, page.Step{Title: v.T("fee.step"), State: page.Past, At: f.Received.At})
+	case f.Due() && !over:
+		add(1, page.Step{Title: v.T("fee.step"), State: page.Now, Text: v.T("fee.step_due")})
+	}
+	return steps
 }

@@ -95,6 +95,8 @@ type inbox struct {
 	Action     string
 	New        string // a request for somebody at the counter
 	Ready      string // the list of what can be approved at once; no link where empty
+	Letters    string // the list of letters to be sent; no link where there is none
+	Waiting    int    // letters
 	Give       string // where what is ticked is given to somebody; no such form where empty
 	Colleagues []staff.Member
 	Me         string
@@ -175,6 +177,12 @@ func (p *Pages) inbox(w http.ResponseWriter, r *http.Request) error {
 	c.Closed = v.Closed(p.now(), p.now().AddDate(0, 0, closedAhead))
 	if v.Member.Role.Approves() {
 		c.Ready = v.To("/desk/ready")
+	}
+	if c.Waiting, err = p.orders.WaitingLetters(r.Context(), v.Commune.ID); err != nil {
+		return err
+	}
+	if c.Waiting > 0 {
+		c.Letters = v.To("/desk/letters")
 	}
 	c.address(v, asked, counts, found.Next)
 	for _, o := range found.Orders {
