@@ -204,7 +204,7 @@ var topLevel = map[string]bool{
 	"cmd": true, "idp": true, "signing": true, "orders": true, "portal": true, "testcerts": true,
 	"internal": true, "docs": true, "tools": true, ".ci": true,
 	"go.mod": true, "go.sum": true, "Makefile": true, "layout_test.go": true,
-	"README.md": true, "LICENSE": true, "CHANGELOG.md": true, ".gitignore": true,
+	"README.md": true, "LICENSE": true, "CHANGELOG.md": true, ".gitignore": true, ".dockerignore": true,
 	"package.json": true, "package-lock.json": true, ".npmrc": true,
 }
 
