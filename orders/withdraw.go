@@ -204,10 +204,7 @@ func (s *Service) noteReplacement(tx *sqldb.Tx, old, r row, by Actor) error {
 	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: EventReplaces, Public: true, Detail: map[string]string{"Number": number}}); err != nil {
 		return err
 	}
-	if err := s.note(tx, r, by, "orders.replaces", at, map[string]string{"order": old.ID, "number": number, "product": r.Product.ID}); err != nil {
-		return err
-	}
-	return s.begins(tx, r)
+	return s.note(tx, r, by, "orders.replaces", at, map[string]string{"order": old.ID, "number": number, "product": r.Product.ID})
 }
 
 // again is an order like old, not yet written.

@@ -58,6 +58,11 @@ func relayed(t *testing.T, w *World) {
 	ok(t, err)
 	again, err := w.Service.Replace(ctx, B, o.ID, Clerk(2))
 	ok(t, err)
+	var jobs int
+	ok(t, w.DB.QueryRow(ctx, `SELECT COUNT(*) FROM jobs_job WHERE kind = $1`, orders.RelayJob{}.Kind()).Scan(&jobs))
+	if jobs != 1 {
+		t.Errorf("the register is asked for the new paper %d times", jobs)
+	}
 	w.Work(t)
 	if again = w.Get(t, B, again.ID); again.State != orders.Issued || again.Paper.Source != "rn" || again.ReplacesNumber != o.Paper.Number {
 		t.Errorf("in its place: %s, in the place of %q", again.State, again.ReplacesNumber)
