@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -185,7 +186,9 @@ func (s *Service) Reply(ctx context.Context, c commune.ID, id, subject string, s
 	if err != nil {
 		return Order{}, err
 	}
-	if again(have, seen, m) {
+	if twice, err := again(have, seen, m, files); err != nil {
+		return Order{}, err
+	} else if twice {
 		return s.ForCitizen(ctx, c, id, subject)
 	}
 	if err := mayReply(r, have, seen); err != nil {
@@ -223,13 +226,25 @@ func messageText(raw string, min int) (string, error) {
 	return "", fault.New(fault.Invalid, key, nil)
 }
 
-// again says whether a message is the last one, sent once more.
-func again(have []Message, seen int, m Message) bool {
+// again says whether a message is the last one, sent once more with the same files.
+func again(have []Message, seen int, m Message, files []Upload) (bool, error) {
 	if len(have) == 0 || seen >= len(have) {
-		return false
+		return false, nil
 	}
 	last := have[len(have)-1]
-	return last.FromPerson() && last.Text == m.Text && m.At.Sub(last.At) < 10*time.Minute
+	if !last.FromPerson() || last.Text != m.Text || m.At.Sub(last.At) >= 10*time.Minute || len(last.Files) != len(files) {
+		return false, nil
+	}
+	for i, f := range files {
+		sum := sha256.New()
+		if _, err := io.Copy(sum, io.NewSectionReader(f.Content, 0, min(f.Size, attachment.MaxSize+1))); err != nil {
+			return false, err
+		}
+		if blob.Digest(sum.Sum(nil)) != last.Files[i].Digest {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func mayReply(r row, have []Message, seen int) error {

@@ -173,6 +173,8 @@ func written(t *testing.T, w *World) {
 	}
 	_, err := s.Reply(ctx, A, o.ID, subject, 0, "Encore ceci.", nil)
 	ok(t, err) // it has come already
+	_, err = s.Reply(ctx, A, o.ID, subject, 0, "Encore ceci.", []orders.Upload{Picture("recto.png")})
+	wants(t, err, fault.Conflict, "orders.thread_moved") // this has not: a file is never lost silently
 	_, err = s.Ask(ctx, A, o.ID, Clerk(1), "Quoi ?")
 	ok(t, err)
 	_, err = s.Reply(ctx, A, o.ID, subject, 1, "Autre chose.", nil)
