@@ -2,11 +2,13 @@ package portal_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/belfry-eid/belfry/orders"
+	"github.com/belfry-eid/belfry/orders/delegation"
 	"github.com/belfry-eid/belfry/orders/orderstest"
 	"github.com/belfry-eid/belfry/portal/staff"
 )
@@ -72,5 +74,27 @@ func TestOnlyDelegatesApprove(t *testing.T) {
 	s := w.browser(orderstest.A)
 	if said := text(s.post("/fr/verify", url.Values{"number": {string(now.Paper.Number)}, "code": {now.Paper.Code}}).doc); !strings.Contains(said, "l’agent délégué Claire 30") {
 		t.Errorf("a stranger reads: %s", said)
+	}
+}
+
+// Whoever is removed takes no delegation along: invited again, they sign nothing until
+// somebody records it anew, and meanwhile nobody prepares papers in their name.
+func TestADelegationEndsWithTheMembership(t *testing.T) {
+	w := newWorld(t)
+	boss := w.clerk(orderstest.A, 1, staff.Administrator)
+	w.clerk(orderstest.A, 30, staff.Approver)
+	stands := func() bool {
+		list, err := w.Delegations.InForce(ctx, orderstest.A, "residence", "2026-02-03")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list, func(d delegation.Delegation) bool { return d.Subject == orderstest.Clerk(30).Subject })
+	}
+	if !stands() {
+		t.Fatal("nothing to end")
+	}
+	boss.post("/fr/desk/staff/remove", url.Values{"subject": {orderstest.Clerk(30).Subject}}).to(t)
+	if stands() {
+		t.Error("it outlives the membership")
 	}
 }

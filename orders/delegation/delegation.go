@@ -169,22 +169,35 @@ func (s *Register) Record(ctx context.Context, c commune.ID, d Delegation, by st
 }
 
 // Joined makes the delegations that were recorded for an invitation those of the member
-// who used it.
-func (s *Register) Joined(ctx context.Context, c commune.ID, invitation, subject, name string) error {
+// who used it, in the transaction in which they join.
+func (s *Register) Joined(tx *sqldb.Tx, c commune.ID, invitation, subject, name string) error {
 	if invitation == "" || subject == "" {
 		return errUnknown
 	}
+	res, err := tx.Exec(`UPDATE delegation_delegation SET subject = $1, name = $2, invitation = '' WHERE commune = $3 AND invitation = $4`, subject, name, string(c), invitation)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return s.journal.Append(tx, audit.Entry{Commune: c, At: s.now(), Actor: subject, Action: "delegation.joined", Subject: invitation})
+}
+
+// Left ends every decision about a member who no longer works here, in the transaction in
+// which they go: invited again, they sign nothing before somebody records it anew.
+func (s *Register) Left(tx *sqldb.Tx, c commune.ID, subject, by string) error {
 	at := s.now()
-	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		res, err := tx.Exec(`UPDATE delegation_delegation SET subject = $1, name = $2, invitation = '' WHERE commune = $3 AND invitation = $4`, subject, name, string(c), invitation)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		return s.journal.Append(tx, audit.Entry{Commune: c, At: at, Actor: subject, Action: "delegation.joined", Subject: invitation})
-	})
+	res, err := tx.Exec(`UPDATE delegation_delegation SET ended_by = $1, ended_at = $2 WHERE commune = $3 AND subject = $4 AND ended_at = 0`,
+		by, sqldb.Micros(at), string(c), subject)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.journal.Append(tx, audit.Entry{Commune: c, At: at, Actor: by, Action: "delegation.left", Subject: subject, Detail: map[string]string{"ended": fmt.Sprint(n)}})
 }
 
 // End ends a decision from this moment on. Faults: delegation.unknown (NotFound) for

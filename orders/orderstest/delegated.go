@@ -2,6 +2,7 @@ package orderstest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,9 +105,18 @@ func whoseDelegation(t *testing.T, w *World) {
 		_, err = w.Service.PrepareFor(ctx, B, w.Order(t, B, 100+n).ID, Clerk(1), clerk.Subject, nil)
 		wants(t, err, fault.Conflict, "delegation.not_theirs")
 	}
-	ok(t, w.Delegations.Joined(ctx, A, "invitation", "clerk-99", "Nora"))
+	ok(t, w.DB.Write(ctx, func(tx *sqldb.Tx) error { return w.Delegations.Joined(tx, A, "invitation", "clerk-99", "Nora") }))
 	if list, err := w.Delegations.InForce(ctx, A, "residence", day(0)); err != nil || list[len(list)-1].Name != "Nora" {
 		t.Errorf("who has joined: %+v, %v", list, err)
+	}
+	// Whoever no longer works here signs nothing, and neither does anybody's elsewhere.
+	ok(t, w.DB.Write(ctx, func(tx *sqldb.Tx) error { return w.Delegations.Left(tx, B, "clerk-99", "clerk-1") }))
+	if list, err := w.Delegations.InForce(ctx, A, "residence", day(0)); err != nil || list[len(list)-1].Name != "Nora" {
+		t.Errorf("gone from another commune: %+v, %v", list, err)
+	}
+	ok(t, w.DB.Write(ctx, func(tx *sqldb.Tx) error { return w.Delegations.Left(tx, A, "clerk-99", "clerk-1") }))
+	if list, err := w.Delegations.InForce(ctx, A, "residence", day(0)); err != nil || slices.ContainsFunc(list, func(d delegation.Delegation) bool { return d.Subject == "clerk-99" }) {
+		t.Errorf("who has gone: %+v, %v", list, err)
 	}
 
 	// It is ended between preparing and approving.

@@ -8,6 +8,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/page"
+	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/portal/staff"
 	"github.com/belfry-eid/belfry/portal/visit"
@@ -90,7 +91,10 @@ func (p *Pages) remove(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	if err := p.staff.Remove(r.Context(), v.Commune.ID, r.PostForm.Get("subject"), v.Person.Subject); err != nil {
+	subject := r.PostForm.Get("subject")
+	if err := p.staff.Remove(r.Context(), v.Commune.ID, subject, v.Person.Subject, func(tx *sqldb.Tx) error {
+		return p.delegations.Left(tx, v.Commune.ID, subject, v.Person.Subject)
+	}); err != nil {
 		return err
 	}
 	return web.See(w, r, v.To("/desk/staff"))
@@ -156,15 +160,11 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c := joinPage(r, r.PostForm.Get("code"))
-	invitation, err := p.staff.Invited(r.Context(), v.Commune.ID, c.Code)
-	if err == nil {
-		_, err = p.staff.Join(r.Context(), v.Commune.ID, c.Code, v.Person.Subject, v.Person.Name())
-	}
-	if err != nil {
+	subject, name := v.Person.Subject, v.Person.Name()
+	if _, err := p.staff.Join(r.Context(), v.Commune.ID, c.Code, subject, name, func(tx *sqldb.Tx, invitation string) error {
+		return p.delegations.Joined(tx, v.Commune.ID, invitation, subject, name)
+	}); err != nil {
 		return p.joinFailed(w, r, c, err)
-	}
-	if err := p.delegations.Joined(r.Context(), v.Commune.ID, invitation.ID, v.Person.Subject, v.Person.Name()); err != nil {
-		return err
 	}
 	return web.See(w, r, v.To("/desk"))
 }

@@ -120,8 +120,8 @@ func (s *Register) Invited(ctx context.Context, c commune.ID, typed string) (Inv
 }
 
 // Join binds the invitation of a code to a person. A person who was removed may be
-// invited again.
-func (s *Register) Join(ctx context.Context, c commune.ID, typed, subject, name string) (Member, error) {
+// invited again. also is what else is done in the same transaction.
+func (s *Register) Join(ctx context.Context, c commune.ID, typed, subject, name string, also ...func(tx *sqldb.Tx, invitation string) error) (Member, error) {
 	inv, err := s.Invited(ctx, c, typed)
 	if err != nil {
 		return Member{}, err
@@ -142,6 +142,11 @@ func (s *Register) Join(ctx context.Context, c commune.ID, typed, subject, name 
 		}
 		if err != nil {
 			return fmt.Errorf("join: %w", err)
+		}
+		for _, f := range also {
+			if err := f(tx, inv.ID); err != nil {
+				return err
+			}
 		}
 		return s.journal.Append(tx, audit.Entry{Commune: c, At: m.Since, Actor: subject, Action: "staff.join", Subject: inv.ID, Detail: map[string]string{"role": string(m.Role)}})
 	})
@@ -226,8 +231,8 @@ func (s *Register) Invitations(ctx context.Context, c commune.ID) ([]Invitation,
 }
 
 // Remove ends a membership. Nobody removes themselves, nor anybody the last administrator:
-// of two who remove each other, one stays.
-func (s *Register) Remove(ctx context.Context, c commune.ID, subject, by string) error {
+// of two who remove each other, one stays. also is what else is done in the same transaction.
+func (s *Register) Remove(ctx context.Context, c commune.ID, subject, by string, also ...func(*sqldb.Tx) error) error {
 	if subject == by {
 		return errSelf
 	}
@@ -246,6 +251,11 @@ func (s *Register) Remove(ctx context.Context, c commune.ID, subject, by string)
 		}
 		if _, err := tx.Exec(`DELETE FROM staff_absence WHERE commune = $1 AND (subject = $2 OR deputy = $2)`, string(c), subject); err != nil {
 			return fmt.Errorf("remove: %w", err)
+		}
+		for _, f := range also {
+			if err := f(tx); err != nil {
+				return err
+			}
 		}
 		return s.journal.Append(tx, audit.Entry{Commune: c, At: now, Actor: by, Action: "staff.remove", Subject: subject})
 	})

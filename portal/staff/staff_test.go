@@ -2,6 +2,7 @@ package staff_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,28 @@ func TestInvitationsEnd(t *testing.T) {
 			if _, err := s.Invite(ctx, "beaumarais", bad.name, bad.role, "operator"); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("%q as %q: %v", bad.name, bad.role, err)
 			}
+		}
+	})
+}
+
+// What goes with joining and leaving happens in the same transaction, or neither does.
+func TestWhatGoesWithJoiningAndLeaving(t *testing.T) {
+	each(t, func(t *testing.T, s *staff.Register, _ *clock.Hand, _ *audit.Log, _ *sqldb.DB) {
+		join(t, s, "a", staff.Administrator)
+		no := errors.New("no")
+		code := invite(t, s, staff.Clerk)
+		if _, err := s.Join(ctx, "beaumarais", code, "b", "B", func(*sqldb.Tx, string) error { return no }); !errors.Is(err, no) {
+			t.Errorf("joined: %v", err)
+		}
+		told := ""
+		if _, err := s.Join(ctx, "beaumarais", code, "b", "B", func(_ *sqldb.Tx, invitation string) error { told = invitation; return nil }); err != nil || told == "" {
+			t.Errorf("the invitation was not good again: %v, told %q", err, told)
+		}
+		if err := s.Remove(ctx, "beaumarais", "b", "a", func(*sqldb.Tx) error { return no }); !errors.Is(err, no) {
+			t.Errorf("removed: %v", err)
+		}
+		if m, err := s.Member(ctx, "beaumarais", "b"); err != nil || m == nil {
+			t.Errorf("gone although what goes with it failed: %v", err)
 		}
 	})
 }
