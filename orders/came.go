@@ -28,7 +28,7 @@ const (
 	AsSelf     CameAs = "self"
 	AsParent   CameAs = "parent"   // of a child, in whose household the register tells them
 	AsMandated CameAs = "mandate"  // by the person
-	AsGuardian CameAs = "guardian" // guardian, administrator, or a parent who lives elsewhere: by an act or a judgment
+	AsGuardian CameAs = "guardian" // guardian, administrator, or a parent whom the register does not tell: by an act or a judgment
 )
 
 // CameAses lists every ground, in the order of the page.

@@ -62,6 +62,10 @@ type Entry struct {
 	Identified Identified
 	By         string // name of the clerk
 	Came       Came   // who asked
+	// Document and Ending are the identity document by which the person was taken down, and
+	// the last characters of its number; "" where they were not.
+	Document DocumentKind
+	Ending   string
 }
 
 // known says whether channel and way of checking go together. A card is read where there
@@ -69,6 +73,9 @@ type Entry struct {
 func (e Entry) known(who Applicant) bool {
 	if read := who.Reading != ""; read || e.Identified == CardRead {
 		return read && e.Identified == CardRead && e.Channel == Counter
+	}
+	if shown := who.Shown != nil; shown || e.Identified == DocumentShown {
+		return shown && e.Identified == DocumentShown && e.Channel == Counter
 	}
 	for _, w := range Ways {
 		if w.Channel == e.Channel {
@@ -78,12 +85,13 @@ func (e Entry) known(who Applicant) bool {
 	return false
 }
 
-// Applicant is somebody in front of a clerk: by the card that was read, or else by the number
-// that the clerk has typed.
+// Applicant is somebody in front of a clerk: by the card that was read, by the number that the
+// clerk has typed, or as an identity document says.
 type Applicant struct {
 	Number  eid.NationalNumber
 	Reading string // the permission by which the card was read
 	Session string // in which it was
+	Shown   *Shown // where no register knows them, and nothing else is told
 }
 
 // unclaimed begins the subject of a person who has not signed in since an order was
@@ -92,7 +100,9 @@ const unclaimed = "entered/"
 
 // PrefillFor asks the register about somebody in front of a clerk, which is logged (T11).
 // Faults: those of Prefill; counter.not_registered (Conflict) for a paper that rests on no
-// register; orders.own (Forbidden) where it is the clerk; those of ReadCard about a reading.
+// register and whose person comes by number or card; shown.registered (Conflict) for one that
+// does, where they come by a document; shown.name_wrong, shown.birth_wrong, shown.document_wrong
+// and shown.ending_wrong (Invalid); orders.own (Forbidden) where it is the clerk; those of ReadCard about a reading.
 func (s *Service) PrefillFor(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (Prefill, error) {
 	q, err := s.inquire(ctx, c, clerk, who, product)
 	if err != nil {
@@ -122,10 +132,14 @@ type inquiry struct {
 	attention Attention
 	child     bool // asks for nothing alone
 	minor     bool
+	shown     *Shown // nil where a register knows them
 }
 
 // inquire asks the register about the person of an entry.
 func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, who Applicant, product string) (q inquiry, err error) {
+	if who.Shown != nil {
+		return s.takeDown(c, clerk, *who.Shown, product)
+	}
 	number, read := who.Number, Reading{}
 	if who.Reading != "" {
 		if read, err = s.reading(ctx, c, clerk, who.Session, who.Reading); err != nil {
@@ -235,7 +249,7 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 		return Order{}, err
 	}
 	r.Language, r.ChangedBy = pageLanguage(of, r.DocumentLanguage()), clerk.Name
-	if err := s.enter(ctx, r, clerk, e, who, sub.Key); err != nil {
+	if err := s.enter(ctx, r, clerk, e, who, q.shown, sub.Key); err != nil {
 		return Order{}, err
 	}
 	made, err := s.made(ctx, c, p.Subject, sub.Key, hash)
@@ -272,7 +286,7 @@ func (s *Service) enteredBefore(ctx context.Context, of *commune.Commune, clerk 
 }
 
 // enter writes an entered order, or nothing where its form has made one.
-func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Applicant, key string) error {
+func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Applicant, shown *Shown, key string) error {
 	by := clerk.actor()
 	return s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		added, err := insert(tx, r, key, searchName(r.Surname, r.GivenNames))
@@ -292,6 +306,9 @@ func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Ap
 			return err
 		}
 		if err := addEvent(tx, r.Commune, r.ID, Event{At: r.SubmittedAt, Actor: by, Kind: EventEntered, Public: true}); err != nil {
+			return err
+		}
+		if err := addShown(tx, r, shown); err != nil {
 			return err
 		}
 		if err := s.addCame(tx, r, clerk, e.Came); err != nil {
@@ -350,6 +367,9 @@ func (s *Service) entry(ctx context.Context, r *row) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if e.Document, e.Ending, err = s.shownFor(ctx, r.Commune, r.ID); err != nil {
 		return err
 	}
 	e.Came, err = s.came(ctx, r.Commune, r.ID)

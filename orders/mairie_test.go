@@ -203,3 +203,80 @@ func TestClosedDaysDoNotCountInAPause(t *testing.T) {
 		t.Errorf("due %s, %v", o.DueOn, err)
 	}
 }
+
+// At the counter of a mairie a clerk takes down what the identity document says: of its
+// number the last characters only. The paper is prepared, sealed and replaced like any other.
+func TestTakenDownAtTheCounter(t *testing.T) {
+	w := atMairie(t)
+	clerk := orders.Clerk{Subject: "subject-clerk", Name: "Paul Dupont"}
+	w.Delegate(t, mairie, clerk)
+	shown := orders.Shown{Surname: " Martin-Leroy ", GivenNames: "Claire Louise", BirthDate: "1948-05-01", Document: orders.Passport, Ending: "7k2m"}
+	e := orders.Entry{Channel: orders.Counter, Identified: orders.DocumentShown}
+	for name, c := range map[string]struct {
+		change func(*orders.Shown)
+		key    string
+	}{
+		"no surname":         {func(s *orders.Shown) { s.Surname = " " }, "shown.name_wrong"},
+		"a name of two rows": {func(s *orders.Shown) { s.GivenNames = "a\nb" }, "shown.name_wrong"},
+		"no birth date":      {func(s *orders.Shown) { s.BirthDate = "" }, "shown.birth_wrong"},
+		"born tomorrow":      {func(s *orders.Shown) { s.BirthDate = "2026-02-04" }, "shown.birth_wrong"},
+		"no document":        {func(s *orders.Shown) { s.Document = "library card" }, "shown.document_wrong"},
+		"its whole number":   {func(s *orders.Shown) { s.Ending = "12AB34567" }, "shown.ending_wrong"},
+		"none of it":         {func(s *orders.Shown) { s.Ending = "" }, "shown.ending_wrong"},
+		"the clerk":          {func(s *orders.Shown) { s.Surname, s.GivenNames = "Dupont", "Paul" }, "orders.own"},
+		"a child":            {func(s *orders.Shown) { s.BirthDate = "2018-01-01" }, "came.child"},
+	} {
+		typed := shown
+		c.change(&typed)
+		if _, err := w.Service.Enter(t.Context(), mairie, clerk, e, orders.Applicant{Shown: &typed}, lifeForm()); fault.KeyOf(err) != c.key {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	who, f := orders.Applicant{Shown: &shown}, lifeForm()
+	for _, wrong := range []orders.Entry{{Channel: orders.Counter, Identified: orders.CardSeen}, {Channel: orders.Post, Identified: orders.DocumentShown}} {
+		if _, err := w.Service.Enter(t.Context(), mairie, clerk, wrong, who, f); fault.KeyOf(err) != "counter.way_wrong" {
+			t.Errorf("%+v: %v", wrong, err)
+		}
+	}
+	if _, err := w.Service.PrefillFor(t.Context(), orderstest.A, clerk, who, "residence"); fault.KeyOf(err) != "shown.registered" {
+		t.Errorf("a paper of the register: %v", err)
+	}
+	if _, err := w.Service.Enter(t.Context(), mairie, clerk, e, orders.Applicant{Number: orderstest.Number(1)}, f); fault.KeyOf(err) != "counter.way_wrong" {
+		t.Errorf("by a number: %v", err)
+	}
+	made, err := w.Service.Enter(t.Context(), mairie, clerk, e, who, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := w.Service.Enter(t.Context(), mairie, clerk, e, who, f); err != nil || again.ID != made.ID {
+		t.Errorf("a second click: %s, %v", again.ID, err)
+	}
+	o := w.Get(t, mairie, made.ID)
+	if o.Entry.Document != orders.Passport || o.Entry.Ending != "7K2M" || o.Name() != "Claire Louise Martin-Leroy" || o.Answers[2] != (orders.Answer{Name: orders.BirthDate, Value: "1948-05-01", Origin: orders.FromDocument}) {
+		t.Errorf("%+v %+v", o.Entry, o.Answers)
+	}
+	if o, err = w.Service.Prepare(t.Context(), mairie, o.ID, clerk); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Service.Approve(t.Context(), mairie, o.ID, clerk, o.Paper.Content); err != nil {
+		t.Fatal(err)
+	}
+	w.Work(t)
+	if paper, err := w.Service.Sealed(t.Context(), mairie, o.ID, clerk); err != nil || len(paper.Data) == 0 {
+		t.Errorf("the print: %v", err)
+	}
+	if _, err := w.Service.Withdraw(t.Context(), mairie, o.ID, clerk, orders.FormFlaw, "faute"); err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.Service.Replace(t.Context(), mairie, o.ID, clerk)
+	if err != nil || w.Get(t, mairie, next.ID).Answers[2].Origin != orders.FromDocument {
+		t.Errorf("in its place: %+v, %v", next.Answers, err)
+	}
+	// Nobody signs in to it, whatever their name.
+	if err := w.Service.Claim(t.Context(), mairie, newClaire); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := w.Service.Mine(t.Context(), mairie, newClaire.Subject); err != nil || len(list) != 0 {
+		t.Errorf("claimed: %d, %v", len(list), err)
+	}
+}

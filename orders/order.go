@@ -48,6 +48,7 @@ type Origin string
 const (
 	FromCard     Origin = "eid"      // read from the card
 	FromSignIn   Origin = "sign_in"  // as the service tells by which the person signed in
+	FromDocument Origin = "document" // of an identity document that a clerk has seen
 	FromRegister Origin = "register" // the National Register's answer
 	FromPerson   Origin = "person"   // typed or chosen by the person
 )

@@ -14,7 +14,7 @@ type Emptied struct{ Orders, Papers, Messages, Drafts int64 }
 // orders; and so do the commune's own questions.
 var ofOrders = []string{
 	"orders_attachment", "orders_came", "orders_contact", "orders_counter", "orders_draft", "orders_entry", "orders_event", "orders_fee",
-	"orders_file", "orders_message", "orders_note", "orders_order", "orders_paper", "orders_proof", "orders_reading", "orders_receipt", "orders_withdrawal",
+	"orders_file", "orders_message", "orders_note", "orders_order", "orders_paper", "orders_proof", "orders_reading", "orders_receipt", "orders_shown", "orders_withdrawal",
 }
 
 // Reset takes away every order of a training commune with all that belongs to it, so that

@@ -229,6 +229,9 @@ func (s *Service) again(ctx context.Context, old row) (row, error) {
 		return row{}, err
 	}
 	for _, a := range old.Answers {
+		if n := slices.IndexFunc(answers, func(b Answer) bool { return b.Name == a.Name }); a.Origin == FromDocument && n >= 0 {
+			answers[n].Origin = FromDocument
+		}
 		if form.Name(a.Name).Known() {
 			answers = append(answers, a)
 		}

@@ -29,6 +29,7 @@ func galleryEntry(w *world, desk *browser, at func(string) string, show func(str
 	show("counter, check, a mandate stands", desk.get(at("/desk/new/check")))
 	desk.post(order+"/mandate", nil).to(w.t)
 	show("desk order, a mandate ended", desk.get(order))
+	galleryShown(w, desk, at, show)
 }
 
 // documentLanguage is the first in which A issues.

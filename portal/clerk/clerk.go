@@ -114,6 +114,8 @@ func (p *Pages) Routes(mux *http.ServeMux, site *web.Site) {
 	look("POST /desk/new", p.inquire)
 	look("POST /desk/new/permission", p.allowReading)
 	mux.Handle("POST /desk/new/card", site.Upload(visit.Staff(p.now, p.takeCard), 2*identityMax))
+	look("GET "+shownPath, p.askShown)
+	look("POST "+shownPath, p.takeShown)
 	look("GET /desk/new/check", p.checkEntry)
 	look("POST /desk/new/check", p.enterOrder)
 	look("POST /desk/orders/{id}/assign", p.assign)

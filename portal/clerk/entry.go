@@ -31,9 +31,10 @@ import (
 // entryDraft is what is known between the steps.
 type entryDraft struct {
 	Key        string
-	Number     string   // as typed; "" where the card was read
-	Reading    string   // the permission by which it was
-	Holder     readCard // without the photo
+	Number     string        // as typed; "" where the card was read
+	Reading    string        // the permission by which it was
+	Holder     readCard      // without the photo
+	Shown      *orders.Shown // as taken down from an identity document
 	Channel    orders.Channel
 	Identified orders.Identified
 	Product    string
@@ -63,6 +64,7 @@ type entryPage struct {
 	Errors   []page.Fault
 	Fault    map[string]string
 	Action   string
+	Shown    string      // address for papers that rest on no register; "" where there are none
 	Reader   *cardReader // nil where no card can be read
 	Card     *readCard   // nil while none was
 }
@@ -79,12 +81,18 @@ func ways(chosen string) (list []way) {
 }
 
 func (p *Pages) askEntry(w http.ResponseWriter, r *http.Request) error {
+	if v := visit.Of(r); len(p.papers(v, true)) == 0 && len(p.papers(v, false)) > 0 {
+		return web.See(w, r, v.To(shownPath))
+	}
 	return p.showEntry(w, r, http.StatusOK, entryPage{Ways: ways("")})
 }
 
 func (p *Pages) showEntry(w http.ResponseWriter, r *http.Request, status int, c entryPage) error {
 	v := visit.Of(r)
-	c.Products = slices.DeleteFunc(p.orders.Products(v.Commune.ID), func(pr *catalogue.Product) bool { return !pr.Registered() })
+	c.Products = p.papers(v, true)
+	if len(p.papers(v, false)) > 0 {
+		c.Shown = v.To(shownPath)
+	}
 	c.Action = v.To("/desk/new")
 	frame := v.Frame(w, r, v.T("counter.title"))
 	frame.Back, frame.Failed = v.To("/desk"), len(c.Errors) > 0
@@ -138,7 +146,13 @@ func (p *Pages) inquire(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Key, d.Product, d.Version = orders.NewKey(), c.Product, known.Product.Version
+	return p.goOn(w, r, d, known)
+}
+
+// goOn keeps what the first step has found, and leads to the second.
+func (p *Pages) goOn(w http.ResponseWriter, r *http.Request, d entryDraft, known orders.Prefill) error {
+	v := visit.Of(r)
+	d.Key, d.Product, d.Version = orders.NewKey(), known.Product.ID, known.Product.Version
 	d.Read, d.Languages, d.Attention, d.Came = known.Answers, known.Languages, known.Attention, known.Came
 	if err := p.sessions.Keep(r.Context(), v.Commune.ID, v.Secret, entryName, d); err != nil {
 		return err
@@ -178,6 +192,9 @@ func (d entryDraft) applicant(v *visit.Visit) (orders.Applicant, error) {
 	if d.Reading != "" {
 		return orders.Applicant{Reading: d.Reading, Session: v.Secret}, nil
 	}
+	if d.Shown != nil {
+		return orders.Applicant{Shown: d.Shown}, nil
+	}
 	number, err := eid.ParseNationalNumber(d.Number)
 	return orders.Applicant{Number: number}, err
 }
@@ -196,6 +213,7 @@ type entryCheck struct {
 	Identity  orders.Identified
 	Fields    []entryField
 	Came      *cameForm
+	Taken     bool          // down from an identity document, which is to be compared
 	Wishes    *price.Wishes // delivery and purpose; nil where there is nothing to choose
 	Price     fee.Price     // to be confirmed; nothing where it is free or not known yet
 	Errors    []page.Fault
@@ -234,6 +252,7 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool, came error) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
+	c.Taken = d.Shown != nil
 	c.Due = orders.Due(v.Commune.Calendar(), p.now(), pr.WorkingDays)
 	c.Closed = v.Closed(p.now(), c.Due)
 	for _, name := range form.Asked(pr.Fields) {
@@ -270,6 +289,9 @@ func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d 
 	c.Errors = append(c.Errors, c.Came.Faults()...)
 	frame := v.Frame(w, r, v.T("counter.check_title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/desk/new"), len(c.Errors) > 0
+	if c.Taken {
+		frame.Back = v.To(shownPath)
+	}
 	return p.render(w, status, "entry_check", frame, c)
 }
 
