@@ -102,7 +102,7 @@ func TestAPriceIsSeenBeforeItIsOwed(t *testing.T) {
 		t.Errorf("a delivery that is gone leads to %s", to)
 	}
 	// A free download asks nothing of all this.
-	if said := text(b.get(at + "form").doc); strings.Contains(said, "Nombre d’exemplaires") || strings.Contains(said, "À quoi servira") {
+	if said := text(b.get(at + "form").doc); strings.Contains(said, "Nombre d’exemplaires") || strings.Contains(said, "Usage du certificat") {
 		t.Error("asked without need")
 	}
 }

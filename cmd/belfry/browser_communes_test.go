@@ -75,6 +75,15 @@ func TestBrowserCommunes(t *testing.T) {
 		}
 	}
 
+	// The same paper has each commune's own price.
+	for at, price := range map[string]string{"beaumarais/fr": "Gratuit, ou jusqu’à 3,00 €", "montclair/fr": "Gratuit", "wilgenrode/nl": "Gratis"} {
+		commune, language, _ := strings.Cut(at, "/")
+		b.open(w.origin(commune) + "/" + language + "/documents/residence_history")
+		if said := b.text(".b-glance"); !strings.Contains(said, price) {
+			t.Errorf("%s: the price is %s", at, said)
+		}
+	}
+
 	// A facility is chosen at each visit, whatever was read before.
 	b.open(w.origin("wilgenrode"))
 	b.click(`.b-languages a[hreflang=fr]`)

@@ -225,7 +225,7 @@ func (b *broken) newDealAt(commune string, citizen, desk *person) *deal {
 	d := &deal{b: b, citizen: citizen.also(), desk: desk.also()}
 	d.citizen.get(fmt.Sprintf("%s/%s/documents/%s/form", b.origin(commune), official[commune], ordered[len(b.deals)/2%len(ordered)]))
 	d.citizen.want(200)
-	d.citizen.send("/form", "document_language", official[commune], "contact", "none")
+	d.citizen.send("/form", "document_language", official[commune], "contact", "none", "delivery", "download")
 	d.citizen.want(200)
 	d.from = d.citizen.here()
 	b.deals = append(b.deals, d)

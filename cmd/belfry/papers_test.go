@@ -24,9 +24,9 @@ func (p *person) orderOf(w *world, commune string, c worldCard, product string, 
 	}
 	p.want(200)
 	if in != "" {
-		p.send("/form", "document_language", string(in), "contact", "none")
+		p.send("/form", "document_language", string(in), "contact", "none", "delivery", "download")
 	} else {
-		p.send("/form", "contact", "none")
+		p.send("/form", "contact", "none", "delivery", "download")
 	}
 	p.want(200)
 	p.send("/send")

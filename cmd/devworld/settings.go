@@ -191,8 +191,19 @@ func (w *world) communes() []*commune.Commune {
 			Origins:        w.origins("beaumarais.belfry.localhost"),
 			LanguageRegime: "fr", EnglishPages: true,
 			ClerkSignature: commune.OptionalClerkSignature,
-			Products:       map[string]commune.Product{"residence": {Demand: commune.Demand{Level: "high"}}}, // so that the app of CSAM is not enough
-			Theme:          commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
+			Products: map[string]commune.Product{
+				"residence": {Demand: commune.Demand{Level: "high"}}, // so that the app of CSAM is not enough
+				// The one paper of this world that costs something: other communes give it free.
+				"residence_history": {Tariff: commune.Tariff{
+					SurchargeCents: map[string]int64{"bank": 200, "insurance": 200, "notary": 200, "lawyer_bailiff": 200, "inheritance": 200, "abroad": 200},
+					PostCents:      100, Deliveries: []string{"download", "post", "counter"}, MaxCopies: 5, Regulation: "https://beaumarais.example/reglement-redevance",
+					Payment: map[i18n.Language]string{
+						i18n.French: "Vous payez au guichet, ou par virement sur invitation de la commune.", i18n.Dutch: "U betaalt aan het loket, of met een overschrijving op vraag van de gemeente.",
+						i18n.English: "You pay at the counter, or by transfer when the municipality invites you to.",
+					},
+				}},
+			},
+			Theme: commune.Theme{Brand: "#0f4c5c", OnBrand: "#ffffff", Link: "#0b5a6f", Accent: "#e0a526"},
 			Closed: []commune.Closing{
 				{From: "09-27", Text: map[i18n.Language]string{i18n.French: "fête de la Communauté française"}},
 				{From: "12-24", To: "12-31", Text: map[i18n.Language]string{i18n.French: "congés de fin d’année", i18n.English: "end of the year"}},

@@ -23,6 +23,7 @@ type Wish struct {
 	Price           string // in words
 	Hint            string // what to know before
 	Checked         bool
+	Free            bool
 	Copies, Purpose bool // asks for them
 }
 
@@ -46,6 +47,8 @@ func Costs(v *visit.Visit, from, upTo int64) string {
 		return v.T("portal.product.free")
 	case from == upTo:
 		return i18n.Euro(v.Language, from)
+	case from == 0:
+		return v.T("fee.up_to", "UpTo", i18n.Euro(v.Language, upTo))
 	}
 	return v.T("fee.range", "From", i18n.Euro(v.Language, from), "UpTo", i18n.Euro(v.Language, upTo))
 }
@@ -80,7 +83,7 @@ func Of(v *visit.Visit, t fee.Tariff, read []orders.Answer, typed form.Answers, 
 	}
 	if slices.Contains(asked, form.Purpose) {
 		for i, one := range fee.Purposes {
-			p := Wish{ID: numbered("purpose", i), Value: string(one), Text: v.T(one.Key()), Price: Costs(v, t.Copy(one), t.Copy(one)), Checked: typed[form.Purpose] == string(one)}
+			p := Wish{ID: numbered("purpose", i), Value: string(one), Text: v.T(one.Key()), Price: Costs(v, t.Copy(one), t.Copy(one)), Free: t.Copy(one) == 0, Checked: typed[form.Purpose] == string(one)}
 			if key := one.HintKey(); key != "" {
 				p.Hint = v.T(key)
 			}
