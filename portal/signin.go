@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/portal/citizen"
 	"github.com/belfry-eid/belfry/portal/rp"
@@ -91,6 +92,17 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 		p.notSignedIn(w, r, v, login.Return, err)
 		return nil
 	}
+	left, err := p.sessions.Left(r.Context(), v.Commune.ID, login.SessionID, login.AuthTime)
+	if err != nil {
+		return err
+	}
+	if left { // from another browser its person has ended what this one rests on
+		to, err := p.rp.Begin(r.Context(), v.Site, web.Cookie(r, signinCookie), rp.Options{Return: login.Return, Language: languageOf(v, login.Return), MaxAge: time.Second})
+		if err != nil {
+			return err
+		}
+		return web.See(w, r, to)
+	}
 	if err := p.sessions.End(r.Context(), v.Commune.ID, web.Cookie(r, sessionCookie)); err != nil {
 		return err
 	}
@@ -113,12 +125,7 @@ func (p *Portal) back(w http.ResponseWriter, r *http.Request) error {
 
 // notSignedIn says why in the language the visitor came from, and offers another try.
 func (p *Portal) notSignedIn(w http.ResponseWriter, r *http.Request, v *visit.Visit, back string, err error) {
-	code, rest, _ := strings.Cut(strings.TrimPrefix(back, "/"), "/")
-	for _, l := range v.Choices("/" + rest) {
-		if code == string(l) {
-			v.Language = l
-		}
-	}
+	v.Language = languageOf(v, back)
 	web.Note(r, "error", err.Error())
 	f := web.Failure{Kind: fault.Internal, Key: "fault.internal", Reference: web.Reference(r)}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
@@ -133,6 +140,17 @@ func (p *Portal) notSignedIn(w http.ResponseWriter, r *http.Request, v *visit.Vi
 		again = v.To("/")
 	}
 	p.fail(w, r, v, f, again)
+}
+
+// languageOf is the language of a page's address, the visit's where it has none.
+func languageOf(v *visit.Visit, path string) i18n.Language {
+	code, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	for _, l := range v.Choices("/" + rest) {
+		if code == string(l) {
+			return l
+		}
+	}
+	return v.Language
 }
 
 // signOut ends the session here, then at the provider.

@@ -10,6 +10,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/orderstest"
+	"github.com/belfry-eid/belfry/portal/rp/rptest"
 	"github.com/belfry-eid/belfry/portal/staff"
 )
 
@@ -201,6 +202,42 @@ func TestAPersonEndsASessionElsewhere(t *testing.T) {
 	}
 	if here.get("/fr/account").status != 200 || other.get("/fr/account").status != 200 {
 		t.Error("this session, or another person's, has ended")
+	}
+}
+
+// A browser whose session its person has ended from elsewhere does not come back on what
+// the provider remembers of it; who proves anew who they are does.
+func TestWhatWasEndedElsewhereIsProvedAnew(t *testing.T) {
+	w := newWorld(t)
+	p := w.Person(orderstest.A, 1)
+	at := func(session string) rptest.Person {
+		who := card(p)
+		who.Session, who.AuthTime = session, w.Clock.Now()
+		return who
+	}
+	atPC, atHome := at("pc"), at("home")
+	pc, home := w.browser(orderstest.A), w.browser(orderstest.A)
+	if pc.signIn("/fr/orders", atPC).status != 200 || home.signIn("/fr/orders", atHome).status != 200 {
+		t.Fatal("not signed in")
+	}
+	w.Clock.Add(10 * time.Minute)
+	home.post("/fr/account/sessions", url.Values{"others": {"1"}}).to(t)
+	if a := pc.signIn("/fr/orders", atPC); a.status == 200 {
+		t.Error("the provider's memory alone signs it in again")
+	}
+	if pc.get("/fr/orders").status == 200 {
+		t.Error("it has a session")
+	}
+	if a := pc.signIn("/fr/orders", at("pc")); a.status != 200 {
+		t.Errorf("proved anew: %d %s", a.status, text(a.doc))
+	}
+	// Nothing else of the person's is touched, not the browser that asked either.
+	home.post("/fr/sign-out", nil)
+	if a := home.signIn("/fr/orders", atHome); a.status != 200 {
+		t.Errorf("the browser that asked: %d", a.status)
+	}
+	if a := w.browser(orderstest.A).signIn("/fr/orders", at("phone")); a.status != 200 {
+		t.Errorf("another one: %d", a.status)
 	}
 }
 

@@ -102,6 +102,8 @@ func TestBrowserDraft(t *testing.T) {
 	if n := library.count(`form[action$='/sessions']`); n != 0 {
 		t.Errorf("%d forms are left to end other sessions", n)
 	}
+	home.open(there + "/orders") // the provider remembers it, and that is not enough here any more
+	home.waitFor(`main a[href$="/card"]`)
 	home.forgetSession()
 	home.follows(there, reference)
 	w.noNumberLeaks()

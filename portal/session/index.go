@@ -83,15 +83,56 @@ func (st *Store) List(ctx context.Context, c commune.ID, subjects []string, secr
 }
 
 // EndOpen ends the open session of an ID among those of a person, and nothing where there
-// is none. id "" ends all but the one of secret.
+// is none. id "" ends all but the one of secret. What the provider knows of the other browser
+// is good for no other session here then (Left).
 func (st *Store) EndOpen(ctx context.Context, c commune.ID, subjects []string, secret, id string) error {
 	current := place(c, secret, "")
+	own, err := st.read(ctx, c, current)
+	if err != nil && !errors.Is(err, ErrNone) {
+		return err
+	}
 	return st.each(ctx, c, subjects, func(e entry, _ time.Time) error {
 		if id == "" && e.Place == current || id != "" && e.ID != id {
 			return nil
 		}
+		s, err := st.read(ctx, c, e.Place)
+		if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		if s != nil && (own == nil || s.SessionID != own.SessionID) { // else it is this very browser's
+			if err := st.leave(ctx, c, s); err != nil {
+				return err
+			}
+		}
 		return st.kv.Delete(ctx, e.Place)
 	})
+}
+
+// leftFor is longer than a provider's session lasts.
+const leftFor = 48 * time.Hour
+
+// leave remembers that a person has ended what they proved in a provider's session.
+func (st *Store) leave(ctx context.Context, c commune.ID, s *Session) error {
+	if s.SessionID == "" {
+		return nil
+	}
+	return st.seal(ctx, leftPlace(c, s.SessionID), s.AuthTime, leftFor)
+}
+
+// Left says whether a sign-in rests on nothing newer than what its person has ended from
+// another browser: then they prove again who they are. Both times are the provider's.
+func (st *Store) Left(ctx context.Context, c commune.ID, providers string, at time.Time) (bool, error) {
+	var ended time.Time
+	err := st.open(ctx, leftPlace(c, providers), &ended)
+	if errors.Is(err, ErrNone) {
+		return false, nil
+	}
+	return err == nil && !at.After(ended), err
+}
+
+func leftPlace(c commune.ID, providers string) string {
+	sum := sha256.Sum256([]byte(providers))
+	return "session-left/" + string(c) + "/" + hex.EncodeToString(sum[:])
 }
 
 // each calls f with every open session of a person.

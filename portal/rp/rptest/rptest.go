@@ -31,6 +31,7 @@ type Person struct {
 	Subject, GivenNames, Surname, Number string
 	ACR                                  string    // high where empty
 	AuthTime                             time.Time // now where zero
+	Session                              string    // sid, one of the person's where empty
 }
 
 // Client is a registration.
@@ -232,10 +233,13 @@ func (p *Provider) idToken(c Client, g grant, access string) (string, error) {
 	if who.AuthTime.IsZero() {
 		who.AuthTime = now
 	}
+	if who.Session == "" {
+		who.Session = "sid-" + who.Subject
+	}
 	half := sha256.Sum256([]byte(access))
 	claims := map[string]any{
 		"iss": p.Issuer, "sub": who.Subject, "aud": c.ID, "exp": now.Add(5 * time.Minute).Unix(), "iat": now.Unix(), "nonce": g.request.Get("nonce"),
-		"acr": who.ACR, "amr": []string{"eid", "sc", "pin"}, "auth_time": who.AuthTime.Unix(), "sid": "sid-" + who.Subject,
+		"acr": who.ACR, "amr": []string{"eid", "sc", "pin"}, "auth_time": who.AuthTime.Unix(), "sid": who.Session,
 		"at_hash": base64.RawURLEncoding.EncodeToString(half[:16]),
 	}
 	if p.Lie != nil {
