@@ -255,7 +255,7 @@ func (p *Product) check(file string) error {
 	full("paper.introduction", p.Paper.Introduction, printed)
 	full("paper.legal", p.Paper.Legal, printed)
 	for i, r := range p.Paper.Rows {
-		if r.Fact == "" || slices.ContainsFunc(printed, func(l i18n.Language) bool { return r.In(l) == "" }) {
+		if r.Fact == "" || slices.ContainsFunc(printed, func(l i18n.Language) bool { return strings.TrimSpace(r.In(l)) == "" }) {
 			bad("paper.rows[%d] has a gap", i)
 		}
 	}
@@ -265,7 +265,7 @@ func (p *Product) check(file string) error {
 	if l := p.Paper.List; l != nil {
 		full("paper.list.title", l.Title, printed)
 		for i, c := range l.Columns {
-			if c.Width < 0 || !slices.Contains(columns[l.Of], c.Fact) || slices.ContainsFunc(printed, func(l i18n.Language) bool { return c.In(l) == "" }) {
+			if c.Width < 0 || !slices.Contains(columns[l.Of], c.Fact) || slices.ContainsFunc(printed, func(l i18n.Language) bool { return strings.TrimSpace(c.In(l)) == "" }) {
 				bad("paper.list.columns[%d] has a gap, or a fact that a list of %q has not", i, l.Of)
 			}
 		}

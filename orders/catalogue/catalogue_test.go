@@ -3,6 +3,8 @@ package catalogue_test
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -40,6 +42,39 @@ func TestVersionsStay(t *testing.T) {
 	if len(c.Current()) != 1 || one.PriceCents != 0 || two.PriceCents != 500 {
 		t.Errorf("%d current, prices %d and %d", len(c.Current()), one.PriceCents, two.PriceCents)
 	}
+}
+
+// inLanguage matches a text of a product in one language.
+var inLanguage = regexp.MustCompile(`(?m)^\s*(fr|nl|de|en) = ".*"$`)
+
+// Each text of each product in turn is taken away, or made blank, and the product does not load.
+func TestAMissingTextDoesNotLoad(t *testing.T) {
+	files, err := filepath.Glob("products/*.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, file := range files {
+		good, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range inLanguage.FindAllIndex(good, -1) {
+			line := string(good[at[0]:at[1]])
+			language, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			for name, with := range map[string]string{"taken away": "", "blank": language + ` = "  "`} {
+				bad := string(good[:at[0]]) + with + string(good[at[1]:])
+				if _, err := catalogue.Load(fstest.MapFS{filepath.Base(file): {Data: []byte(bad)}}); err == nil {
+					t.Errorf("%s loads with %s %s", file, line, name)
+				}
+				tried++
+			}
+		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d texts were taken away", tried)
+	}
+	t.Logf("%d products with a text that is not there: none loads", tried)
 }
 
 func TestGapsDoNotLoad(t *testing.T) {
