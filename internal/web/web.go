@@ -57,8 +57,18 @@ type Site struct {
 // BodyLimit is the most a form may weigh, in bytes.
 const BodyLimit = 64 << 10
 
-// Page makes h an http.Handler with the form's body limit.
-func (s *Site) Page(h Handler) http.Handler { return s.Upload(h, BodyLimit) }
+// Page makes h an http.Handler with the form's body limit. A form that is none is refused
+// before h sees it, as whoever sent it has to be told, and not as a fault of ours.
+func (s *Site) Page(h Handler) http.Handler {
+	return s.Upload(func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodPost {
+			if err := r.ParseForm(); err != nil {
+				return fault.New(fault.Invalid, "fault.form", err)
+			}
+		}
+		return h(w, r)
+	}, BodyLimit)
+}
 
 // Upload is Page for a body of up to limit bytes.
 func (s *Site) Upload(h Handler, limit int64) http.Handler {

@@ -18,7 +18,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/audit"
@@ -27,6 +26,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
+	"github.com/belfry-eid/belfry/orders/form"
 )
 
 // Member is somebody who works at the desk.
@@ -86,7 +86,7 @@ var (
 // Invite makes an invitation and returns its code, which is not kept. By is who
 // invites: a member's subject, or "operator".
 func (s *Register) Invite(ctx context.Context, c commune.ID, name string, role Role, by string) (string, error) {
-	name = strings.TrimSpace(name)
+	name = form.Line(name)
 	if name == "" || len(name) > 200 || !role.Known() {
 		return "", fault.New(fault.Invalid, "clerk.staff.invite_incomplete", nil)
 	}
