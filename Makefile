@@ -10,6 +10,8 @@ PACKAGES ?= ./...
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
 ROUNDS ?= 3
+# What the browser tests see, for a person to look at: index.html lists it.
+SHOTS ?= $(CURDIR)/dist/screenshots
 VERAPDF := $(CURDIR)/.tools/verapdf
 PYHANKO := $(CURDIR)/.tools/pyhanko
 
@@ -28,10 +30,11 @@ build: ## build bin/belfry, bin/eid-agent and bin/devworld
 	$(GO) build -o bin/ ./cmd/belfry ./cmd/devworld
 	$(GO) build -tags dev -o bin/ ./cmd/eid-agent
 
-test: ## install what tests need and run every test
+test: ## install what tests need and run every test; pages seen are in dist/screenshots
 	@tools/setup test
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 15m $(PACKAGES)
+	@rm -rf $(SHOTS) && mkdir -p $(SHOTS)
+	BELFRY_SHOTS=$(SHOTS) $(GO) test -count=1 -timeout 15m $(PACKAGES)
 	$(GO) test -count=1 -timeout 5m -tags dev ./cmd/eid-agent
 
 quick: ## the tests that take less than a minute together

@@ -71,14 +71,17 @@ func (b *tab) walkable(name string) {
 	}
 }
 
+// sideways is what leaves a page to the right, or nothing.
+const sideways = `(() => {
+	const over = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && e.offsetParent && getComputedStyle(e).position !== "absolute");
+	return document.documentElement.scrollWidth > innerWidth ? (over.at(-1)?.outerHTML.slice(0, 160) || "the page") : "";
+})()`
+
 // doubled reads a page with letters of twice the size: nothing leaves it sideways.
 func (b *tab) doubled(name string) {
 	b.t.Helper()
 	b.do("larger letters", chromedp.Evaluate[chromedp.Void](`document.documentElement.style.fontSize = "200%";0`))
-	wide, err := see(b, chromedp.Evaluate[string](`(() => {
-		const over = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && e.offsetParent && getComputedStyle(e).position !== "absolute");
-		return document.documentElement.scrollWidth > innerWidth ? (over.at(-1)?.outerHTML.slice(0, 160) || "the page") : "";
-	})()`))
+	wide, err := see(b, chromedp.Evaluate[string](sideways))
 	if err != nil || wide != "" {
 		b.t.Errorf("%s: with letters of twice the size it scrolls sideways: %s (%v)", name, wide, err)
 	}

@@ -69,6 +69,11 @@ func TestMain(m *testing.M) {
 	verify.RunIfChild() // what reads foreign files are children of this program
 	outside.RunIfChild()
 	code := m.Run()
+	if dir := os.Getenv("BELFRY_SHOTS"); dir != "" {
+		if err := indexShots(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
 	if dir, err := programs(); err == nil {
 		os.RemoveAll(dir)
 	}
