@@ -61,6 +61,8 @@ func TestBrowserMerge(t *testing.T) {
 	b.click(`form[action$="/join"] button`)
 	b.until("be at the desk", `location.pathname.endsWith("/desk") && document.readyState === "complete"`)
 	b.open(w.origin("beaumarais") + "/fr/desk/staff")
+	b.writesAQuestion()
+	b.open(w.origin("beaumarais") + "/fr/desk/staff")
 	b.click(`main a[href*="/persons/beaumarais"]`)
 	b.at("/persons/beaumarais")
 	b.accessible("persons-02-empty")
@@ -88,4 +90,24 @@ func TestBrowserMerge(t *testing.T) {
 	amina.accessible("persons-06-notice")
 	amina.click(`form[action$="/read"] button`)
 	amina.at("/fr/orders")
+}
+
+// writesAQuestion adds a text of the commune's own, from the page of its staff.
+func (b *tab) writesAQuestion() {
+	b.t.Helper()
+	b.click(`main a[href$="/desk/questions"]`)
+	b.at("/desk/questions")
+	b.click(`form[action$="/desk/questions"] button`)
+	b.waitFor(".govuk-error-summary")
+	b.accessible("persons-06-question-error")
+	b.fill("#label-fr", "Bail")
+	b.fill("#text-fr", "Pour votre demande {reference}, pouvez-vous nous envoyer votre bail ?")
+	b.click(`form[action$="/desk/questions"] button`)
+	b.waitFor("main table")
+	b.accessible("persons-07-questions")
+	b.click("main table a")
+	b.waitFor(`form[action$="/drop"]`)
+	b.accessible("persons-08-question")
+	b.click(`form[action$="/drop"] button`)
+	b.until("see it gone", `location.pathname.endsWith("/desk/questions") && !document.querySelector("main table")`)
 }

@@ -86,12 +86,12 @@ func (p *Pages) questionForm(v *visit.Visit, q orders.Question, faults []orders.
 			if f.Language != l {
 				continue
 			}
-			field, into := "text-", &part.TextFault
+			field, name, into := "text-", v.T("question.text"), &part.TextFault
 			if f.Label {
-				field, into = "label-", &part.LabelFault
+				field, name, into = "label-", v.T("question.label"), &part.LabelFault
 			}
 			*into = v.T(f.Key)
-			c.Errors = append(c.Errors, page.Fault{Field: field + string(l), Text: l.Name() + " – " + *into})
+			c.Errors = append(c.Errors, page.Fault{Field: field + string(l), Text: v.T("page.label", "Label", l.Name()+", "+name) + " " + *into})
 		}
 		c.Parts = append(c.Parts, part)
 	}
