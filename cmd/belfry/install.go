@@ -55,8 +55,16 @@ type install struct {
 	purges   []func(context.Context) error // what forgets what has expired
 }
 
-// open makes what every command needs: secret, communes, database, files, journal.
-func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err error) {
+// open makes what every command needs: secret, communes, database, files, journal. It
+// refuses data of a restore that did not come to its end.
+func open(ctx context.Context, s *Settings, log *slog.Logger) (*install, error) {
+	if err := errors.Join(s.notAsRoot(), s.restoredWhole()); err != nil {
+		return nil, err
+	}
+	return openParts(ctx, s, log)
+}
+
+func openParts(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err error) {
 	in := &install{settings: s, log: log}
 	for name, value := range s.Environment {
 		os.Setenv(name, value) // cgo hands it on to the PKCS#11 libraries
@@ -66,9 +74,6 @@ func open(ctx context.Context, s *Settings, log *slog.Logger) (_ *install, err e
 			in.Close()
 		}
 	}()
-	if err := s.notAsRoot(); err != nil {
-		return nil, err
-	}
 	if in.secret, err = s.installKey(); err != nil {
 		return nil, fmt.Errorf("server.key_file: %w", err)
 	}

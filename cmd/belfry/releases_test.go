@@ -344,3 +344,50 @@ func TestRefusesTheDataOfALaterRelease(t *testing.T) {
 		}
 	}
 }
+
+// A restore that stopped before numbers were skipped is no data to go on from: an older
+// program that meets a newer one's backup leaves nothing that the newer one would serve.
+func TestNothingGoesOnFromHalfARestore(t *testing.T) {
+	w := startWorld(t)
+	text := readFile(t, w.Belfry.Config)
+	settings, err := loadSettings(w.Belfry.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := func(url, statement string) {
+		t.Helper()
+		db, err := sqldb.Open(context.Background(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Write(context.Background(), func(tx *sqldb.Tx) error { _, err := tx.Exec(statement); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later(settings.Database.URL, `INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('staff', 900, '900_later.sql', 'later')`)
+	backup, fresh := filepath.Join(w.dir, "later.tar"), filepath.Join(w.dir, "fresh")
+	w.command(0, "backup", backup, "--config", w.Belfry.Config)
+	url := "sqlite:" + filepath.Join(w.dir, "fresh.db")
+	other := filepath.Join(filepath.Dir(w.Belfry.Config), "other.toml")
+	for old, new := range map[string]string{"data": fresh, "url": url} {
+		line := regexp.MustCompile(`(?m)^(\s*)` + old + ` = ['"].*['"]$`)
+		at := line.FindStringIndex(text)
+		if at == nil {
+			t.Fatalf("no %s in the settings", old)
+		}
+		text = text[:at[0]] + fmt.Sprintf("%s = %q", old, new) + text[at[1]:]
+	}
+	if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.command(1, "restore", backup, "--config", other); !strings.Contains(said, "a newer version has used this database") {
+		t.Errorf("the restore says\n%s", said)
+	}
+	later(url, `DELETE FROM sqldb_migration WHERE version = 900`) // as the newer program sees it
+	for _, command := range []string{"check", "serve"} {
+		if said := w.command(1, command, "--config", other); !strings.Contains(said, "a restore was not finished here") {
+			t.Errorf("%s says\n%s", command, said)
+		}
+	}
+}

@@ -87,7 +87,7 @@ const backupTime = "2006-01-02 15:04:05 MST"
 type restore struct {
 	settings *Settings
 	manifest manifest
-	stage    string   // where the database waits until all has been read
+	stage    string   // where the database waits until all has been read; see stageOf
 	made     []string // what undo removes
 	blobs    blob.Store
 	seen     int  // documents
@@ -112,7 +112,19 @@ func (r *restore) run(ctx context.Context, from io.Reader) error {
 	if path, ok := strings.CutPrefix(r.settings.Database.URL, "sqlite:"); ok {
 		r.made = append(r.made, path)
 	}
-	return os.RemoveAll(r.stage)
+	return os.Remove(database)
+}
+
+// stageOf is where a restore works. It is there until what was restored can be gone on
+// from: before that, numbers that were given since the backup would be given again.
+func (s *Settings) stageOf() string { return filepath.Join(s.Server.Data, ".restore") }
+
+// restoredWhole refuses data among which a restore has stopped half-way.
+func (s *Settings) restoredWhole() error {
+	if _, err := os.Stat(s.stageOf()); err == nil {
+		return fmt.Errorf("%s: a restore was not finished here: empty this folder and the database, and restore again", s.Server.Data)
+	}
+	return nil
 }
 
 // prepare refuses to mix two lives: nothing may be there yet.
@@ -130,7 +142,7 @@ func (r *restore) prepare() error {
 			return fmt.Errorf("%s is there already: a restore needs a database of its own (database.url)", path)
 		}
 	}
-	r.stage = filepath.Join(data, ".restore")
+	r.stage = r.settings.stageOf()
 	r.made = append(r.made, r.stage, filepath.Join(data, backupBlobs))
 	if err := os.MkdirAll(r.stage, 0o700); err != nil {
 		return err
@@ -249,13 +261,16 @@ func writeSynced(path string, content io.Reader) error {
 
 // finish opens what was restored, ends what must not live twice, and looks whether all is there.
 func (r *restore) finish(ctx context.Context, c *restoreCmd) error {
-	in, err := open(ctx, r.settings, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	in, err := openParts(ctx, r.settings, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	skipped, err := in.afterRestore(ctx, r.manifest, c.Gap)
 	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.stage); err != nil {
 		return err
 	}
 	for _, home := range in.settings.Communes {
