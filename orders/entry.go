@@ -66,6 +66,15 @@ type Entry struct {
 	// the last characters of its number; "" where they were not.
 	Document DocumentKind
 	Ending   string
+	// Paid is the fee that the clerk has taken with it, zero where none was; Enter reads it
+	// and Order.Fee tells it afterwards.
+	Paid Paid
+}
+
+// Paid is a fee as it is taken at the counter.
+type Paid struct {
+	How    Payment
+	Number string // of the receipt
 }
 
 // known says whether channel and way of checking go together. A card is read where there
@@ -197,7 +206,8 @@ func (s *Service) inquire(ctx context.Context, c commune.ID, clerk Clerk, who Ap
 // PrefillFor and Submit but for too many open orders; counter.way_wrong (Invalid) where
 // the channel and the way of checking do not go together; came.child, came.who,
 // came.name_wrong, came.proof_wrong and came.days_wrong (Invalid) and came.over (Conflict)
-// about who came.
+// about who came; fee.how_missing and fee.number_wrong (Invalid) and fee.nothing_owed
+// (Conflict) about what was paid.
 func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry, who Applicant, sub Submission) (Order, error) {
 	if !e.known(who) {
 		return Order{}, fault.New(fault.Invalid, "counter.way_wrong", nil)
@@ -245,6 +255,14 @@ func (s *Service) Enter(ctx context.Context, c commune.ID, clerk Clerk, e Entry,
 		return Order{}, err
 	}
 	r.Fee = cost
+	if e.Paid != (Paid{}) {
+		if !cost.Owed() || e.Channel != Counter {
+			return Order{}, fault.New(fault.Conflict, "fee.nothing_owed", nil)
+		}
+		if e.Paid.Number, err = receiptNumber(e.Paid.How, e.Paid.Number); err != nil {
+			return Order{}, err
+		}
+	}
 	if err := s.notOwn(r, clerk); err != nil { // those they live with
 		return Order{}, err
 	}
@@ -318,6 +336,14 @@ func (s *Service) enter(ctx context.Context, r row, clerk Clerk, e Entry, who Ap
 			"product": r.Product.ID, "channel": string(e.Channel), "identified": string(e.Identified), "came": string(e.Came.As),
 		}); err != nil {
 			return err
+		}
+		if e.Paid != (Paid{}) {
+			if err := s.addReceipt(tx, r, by, e.Paid.How, e.Paid.Number, r.SubmittedAt); err != nil {
+				return err
+			}
+			paid := *r.Fee
+			paid.Received = &Receipt{At: r.SubmittedAt}
+			r.Fee = &paid
 		}
 		return s.begins(tx, r)
 	})

@@ -56,12 +56,8 @@ func (s *Service) Receive(ctx context.Context, c commune.ID, id string, clerk Cl
 	if err := s.notOwn(r, clerk); err != nil {
 		return Order{}, err
 	}
-	if !slices.Contains(Payments, how) {
-		return Order{}, fault.New(fault.Invalid, "fee.how_missing", nil)
-	}
-	number, key := form.Text(number, 1, MaxReceipt)
-	if key != "" || strings.Contains(number, "\n") {
-		return Order{}, fault.New(fault.Invalid, "fee.number_wrong", errors.New(key))
+	if number, err = receiptNumber(how, number); err != nil {
+		return Order{}, err
 	}
 	switch {
 	case !r.State.Open() && r.State != Issued:
@@ -71,18 +67,7 @@ func (s *Service) Receive(ctx context.Context, c commune.ID, id string, clerk Cl
 	}
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := one(tx.Exec(`UPDATE orders_fee SET received_at = $1 WHERE commune = $2 AND order_id = $3 AND received_at = 0`, sqldb.Micros(at), string(c), id)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents)
-			SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8 FROM orders_receipt WHERE commune = $1 AND order_id = $2`,
-			string(c), id, sqldb.Micros(at), by.Subject, by.Name, string(how), number, r.Fee.Price.Total); err != nil {
-			return err
-		}
-		if err := addEvent(tx, c, id, Event{At: at, Actor: by, Kind: EventFeeReceived, Public: true, Detail: map[string]string{"Receipt": number}}); err != nil {
-			return err
-		}
-		if err := s.note(tx, r, by, "orders.fee_received", at, map[string]string{"how": string(how), "receipt": number}); err != nil {
+		if err := s.addReceipt(tx, r, by, how, number, at); err != nil {
 			return err
 		}
 		if !r.Fee.Due() || r.State != Submitted { // it waited for nothing
@@ -98,6 +83,34 @@ func (s *Service) Receive(ctx context.Context, c commune.ID, id string, clerk Cl
 		return Order{}, err
 	}
 	return s.Get(ctx, c, id)
+}
+
+// receiptNumber is the number of a receipt as it is kept.
+func receiptNumber(how Payment, number string) (string, error) {
+	if !slices.Contains(Payments, how) {
+		return "", fault.New(fault.Invalid, "fee.how_missing", nil)
+	}
+	number, key := form.Text(number, 1, MaxReceipt)
+	if key != "" || strings.Contains(number, "\n") {
+		return "", fault.New(fault.Invalid, "fee.number_wrong", errors.New(key))
+	}
+	return number, nil
+}
+
+// addReceipt writes that an order's fee was received; errMoved where it was before.
+func (s *Service) addReceipt(tx *sqldb.Tx, r row, by Actor, how Payment, number string, at time.Time) error {
+	if err := one(tx.Exec(`UPDATE orders_fee SET received_at = $1 WHERE commune = $2 AND order_id = $3 AND received_at = 0`, sqldb.Micros(at), string(r.Commune), r.ID)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents)
+		SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, $5, $6, $7, $8 FROM orders_receipt WHERE commune = $1 AND order_id = $2`,
+		string(r.Commune), r.ID, sqldb.Micros(at), by.Subject, by.Name, string(how), number, r.Fee.Price.Total); err != nil {
+		return err
+	}
+	if err := addEvent(tx, r.Commune, r.ID, Event{At: at, Actor: by, Kind: EventFeeReceived, Public: true, Detail: map[string]string{"Receipt": number}}); err != nil {
+		return err
+	}
+	return s.note(tx, r, by, "orders.fee_received", at, map[string]string{"how": string(how), "receipt": number})
 }
 
 // UndoReceipt takes back that a fee was received: a slip, or money given back. The reason

@@ -94,3 +94,49 @@ func TestACounterRequest(t *testing.T) {
 		}
 	}
 }
+
+// The fee is taken in the counter's last step: the order and its receipt are made at once,
+// and the paper can be approved.
+func TestAFeeIsTakenWithTheRequest(t *testing.T) {
+	w := newWorld(t)
+	w.Charge(t, orderstest.A, orderstest.Fees())
+	desk := w.clerk(orderstest.A, 1, staff.Approver)
+	begin := func(n int, way string) url.Values {
+		desk.post("/fr/desk/new", url.Values{"way": {way}, "number": {w.Person(orderstest.A, n).Number.Reveal()}, "product": {"residence"}}).to(t)
+		return url.Values{"key": {desk.get("/fr/desk/new/check").value("key")}, "document_language": {"fr"}, "delivery": {"counter"}, "purpose": {"unsaid"}}
+	}
+	typed := begin(1, "counter card_seen")
+	seen := desk.post("/fr/desk/new/check", typed)
+	typed.Set("price", seen.value("price"))
+	typed.Set("paying", seen.value("paying"))
+	for _, c := range []struct{ how, receipt, key string }{{"", "17", "fee.how_missing"}, {"cash", "", "fee.number_wrong"}, {"shells", "17", "fee.how_missing"}} {
+		typed.Set("how", c.how)
+		typed.Set("receipt", c.receipt)
+		if a := desk.post("/fr/desk/new/check", typed); a.status != 422 || !says(a, c.key) || a.value("receipt") != c.receipt || a.value("price") == "" {
+			t.Errorf("%q %q: %d %s", c.how, c.receipt, a.status, text(a.doc))
+		}
+	}
+	typed.Set("how", "card")
+	typed.Set("receipt", "2026/18")
+	page, _, _ := strings.Cut(desk.post("/fr/desk/new/check", typed).to(t), "#")
+	o := w.Get(t, orderstest.A, page[strings.LastIndex(page, "/")+1:])
+	if r := o.Fee.Received; r == nil || r.How != orders.BankCard || r.Number != "2026/18" || r.Cents != 200 || o.Fee.Due() || o.State != orders.InReview {
+		t.Fatalf("%s %+v", o.State, o.Fee)
+	}
+	if a := desk.get(page); !strings.Contains(a.body, page+"/approve") || !strings.Contains(text(a.doc), "reçu n° 2026/18") {
+		t.Error("it cannot be approved, or does not show its receipt")
+	}
+	// It may be paid later; on the phone nothing is taken.
+	typed = begin(2, "counter card_seen")
+	seen = desk.post("/fr/desk/new/check", typed)
+	typed.Set("price", seen.value("price"))
+	typed.Set("paying", seen.value("paying"))
+	typed.Set("how", "later")
+	page, _, _ = strings.Cut(desk.post("/fr/desk/new/check", typed).to(t), "#")
+	if o := w.Get(t, orderstest.A, page[strings.LastIndex(page, "/")+1:]); !o.Fee.Due() {
+		t.Errorf("paid later: %+v", o.Fee)
+	}
+	if a := desk.post("/fr/desk/new/check", begin(3, "phone called_back")); a.value("price") == "" || a.value("paying") != "" {
+		t.Errorf("on the phone: %d", a.status)
+	}
+}

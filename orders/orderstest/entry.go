@@ -126,3 +126,42 @@ func notEntered(t *testing.T, w *World) {
 		t.Errorf("%d orders were made", len(page.Orders))
 	}
 }
+
+// paidAtCounter: a fee that is taken with the order is written with it or not at all.
+func paidAtCounter(t *testing.T, w *World) {
+	w.Charge(t, A, Fees())
+	enter := func(n int, e orders.Entry) (orders.Order, error) {
+		return w.Service.Enter(ctx, A, Clerk(1), e, byNumber(w.Person(A, n)), w.Letter(t, A))
+	}
+	e := atCounter
+	e.Paid = orders.Paid{How: orders.Cash, Number: "17"}
+	o, err := enter(1, e)
+	ok(t, err)
+	if r := o.Fee.Received; r == nil || r.Number != "17" || r.Cents != o.Fee.Price.Total || r.By.Name != "Claire 1" || o.Fee.Owed() {
+		t.Errorf("received: %+v", r)
+	}
+	if got := kinds(w.Get(t, A, o.ID).Events); got != "entered fee_received" {
+		t.Errorf("events: %s", got)
+	}
+	_, err = w.Service.Receive(ctx, A, o.ID, Clerk(2), orders.Cash, "18")
+	wants(t, err, fault.Conflict, "fee.nothing_owed")
+	for name, c := range map[string]struct {
+		paid orders.Paid
+		key  string
+	}{"no way": {orders.Paid{Number: "17"}, "fee.how_missing"}, "no receipt": {orders.Paid{How: orders.Cash}, "fee.number_wrong"}, "two lines": {orders.Paid{How: orders.Cash, Number: "1\n7"}, "fee.number_wrong"}} {
+		wrong := atCounter
+		wrong.Paid = c.paid
+		if _, err := enter(2, wrong); fault.KeyOf(err) != c.key {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	phone := orders.Entry{Channel: orders.Phone, Identified: orders.Questions, Paid: e.Paid}
+	_, err = enter(2, phone)
+	wants(t, err, fault.Conflict, "fee.nothing_owed")
+	w.Charge(t, A, commune.Tariff{})
+	_, err = w.Service.Enter(ctx, A, Clerk(1), e, byNumber(w.Person(A, 2)), w.Form(A))
+	wants(t, err, fault.Conflict, "fee.nothing_owed")
+	if page, err := w.Service.Inbox(ctx, A, orders.Filter{}); err != nil || len(page.Orders) != 1 {
+		t.Errorf("%d orders were made", len(page.Orders))
+	}
+}

@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"what a clerk may not enter":       notEntered,
 		"a card read at the counter":       cardRead,
 		"a card that is not read":          cardNotRead,
+		"a fee taken at the counter":       paidAtCounter,
 		"who came for a child":             cameForAChild,
 		"who came with a mandate":          cameWithAMandate,
 		"in whose name":                    inWhoseName,

@@ -215,6 +215,7 @@ type entryCheck struct {
 	Came      *cameForm
 	Taken     bool          // down from an identity document, which is to be compared
 	Wishes    *price.Wishes // delivery and purpose; nil where there is nothing to choose
+	Paid      *payment      // taken at the counter, with the price; nil where nothing is
 	Price     fee.Price     // to be confirmed; nothing where it is free or not known yet
 	Errors    []page.Fault
 	Key       string
@@ -249,7 +250,7 @@ func (p *Pages) checkEntry(w http.ResponseWriter, r *http.Request) error {
 	return p.showCheck(w, r, http.StatusOK, d, pr, form.Answers{}, nil, false, nil)
 }
 
-func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool, came error) error {
+func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d entryDraft, pr *catalogue.Product, typed form.Answers, faults form.Errors, seen bool, wrong error) error {
 	v := visit.Of(r)
 	c := entryCheck{Product: pr, Read: d.Read, Attention: d.Attention, Channel: d.Channel, Identity: d.Identified, Key: d.Key, Action: v.To("/desk/new/check")}
 	c.Taken = d.Shown != nil
@@ -283,9 +284,13 @@ func (p *Pages) showCheck(w http.ResponseWriter, r *http.Request, status int, d 
 	if c.Wishes = price.Of(v, t, d.Read, typed, faults); seen {
 		c.Price = t.PriceOf(t.ChoiceOf(typed))
 	}
+	if c.Price.Total > 0 && d.Channel == orders.Counter {
+		c.Paid = paidAtCounter(v, r, wrong)
+	}
 	c.Errors = append(c.Errors, c.Wishes.Faults()...)
+	c.Errors = append(c.Errors, c.Paid.faults()...)
 	who, answer := cameTyped(r)
-	c.Came = cameOf(v, d.Came, answer, who, came)
+	c.Came = cameOf(v, d.Came, answer, who, wrong)
 	c.Errors = append(c.Errors, c.Came.Faults()...)
 	frame := v.Frame(w, r, v.T("counter.check_title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/desk/new"), len(c.Errors) > 0
@@ -327,16 +332,24 @@ func (p *Pages) enterOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	came, _ := cameTyped(r)
-	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), orders.Entry{Channel: d.Channel, Identified: d.Identified, Came: came}, who, orders.Submission{
+	e := orders.Entry{Channel: d.Channel, Identified: d.Identified}
+	e.Came, _ = cameTyped(r)
+	paying := r.PostForm.Get("price") != "" && d.Channel == orders.Counter && r.PostForm.Get("paying") != ""
+	if paying && r.PostForm.Get("how") == "" {
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, nil, true, fault.New(fault.Invalid, "fee.how_missing", nil))
+	}
+	if how := r.PostForm.Get("how"); paying && how != paidLater {
+		e.Paid = orders.Paid{How: orders.Payment(how), Number: r.PostForm.Get("receipt")}
+	}
+	o, err := p.orders.Enter(r.Context(), v.Commune.ID, me(v), e, who, orders.Submission{
 		Product: d.Product, Version: d.Version, Answers: typed, Language: v.Language, Key: d.Key, Price: r.PostForm.Get("price"),
 	})
 	if fault.KeyOf(err) == "fee.changed" { // not seen yet, or another choice since
 		return p.showCheck(w, r, http.StatusOK, d, pr, typed, nil, true, nil)
 	}
-	if key := fault.KeyOf(err); cameFields[key] != "" {
+	if key := fault.KeyOf(err); cameFields[key] != "" || key == "fee.how_missing" || key == "fee.number_wrong" {
 		web.Note(r, "key", key)
-		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, nil, false, err)
+		return p.showCheck(w, r, http.StatusUnprocessableEntity, d, pr, typed, nil, r.PostForm.Get("price") != "", err)
 	}
 	if err != nil {
 		return err

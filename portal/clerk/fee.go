@@ -19,6 +19,7 @@ type payment struct {
 	Receive bool // a fee may be recorded
 	Undo    bool
 	Ways    []orders.Payment
+	Later   bool     // it may be received later, too
 	Address []string // of the letter
 	To      string   // where the panel's forms go
 
@@ -48,6 +49,21 @@ func paymentOf(v *visit.Visit, o orders.Order, own bool) *payment {
 		Fee: o.Fee, Address: o.Fee.To, Ways: orders.Payments, To: v.To("/desk/orders/" + o.ID + "/fee"),
 		Receive: !own && o.Fee.Owed() && (o.State.Open() || o.State == orders.Issued), Undo: !own && o.Fee.Received != nil,
 	}
+}
+
+// paidLater is the answer that a fee is not received yet.
+const paidLater = "later"
+
+// paidAtCounter asks how the fee of an order was paid that is about to be made.
+func paidAtCounter(v *visit.Visit, r *http.Request, wrong error) *payment {
+	c := &payment{Ways: []orders.Payment{orders.Cash, orders.BankCard}, Later: true, How: r.PostForm.Get("how"), Number: r.PostForm.Get("receipt")}
+	switch key := fault.KeyOf(wrong); key {
+	case "fee.how_missing":
+		c.HowError = v.T(key)
+	case "fee.number_wrong":
+		c.NumberError = v.T(key)
+	}
+	return c
 }
 
 // receive records a fee.
