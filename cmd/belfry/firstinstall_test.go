@@ -98,11 +98,11 @@ func (o *operator) does(code int, args ...string) string {
 	if config == "" {
 		config = o.path("belfry.toml")
 	}
-	run := o.asService
-	if args[0] == "commune" && args[1] != "reset" {
-		run = o.asRoot
+	program := append([]string{o.belfry}, append(args, "--config", config)...)
+	if args[0] == "commune" && args[1] != "reset" { // by an administrator who shows others little
+		return ended(o.t, code, o.asRoot(append([]string{"sh", "-c", `umask 077; exec "$@"`, "sh"}, program...)...))
 	}
-	return ended(o.t, code, run(append([]string{o.belfry}, append(args, "--config", config)...)...))
+	return ended(o.t, code, o.asService(program...))
 }
 
 // asRoot is a command in the install's system, asService one of the user there whose the

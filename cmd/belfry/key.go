@@ -219,15 +219,18 @@ func checkChain(chain []*x509.Certificate, test bool, now time.Time) error {
 	return err
 }
 
+// writeChain writes what everybody may read, and the service, another user, must: whatever
+// the umask of the administrator.
 func writeChain(path string, chain []*x509.Certificate) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir := filepath.Dir(path)
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
 		return err
 	}
 	var text []byte
 	for _, c := range chain {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
-	return os.WriteFile(path, text, 0o644)
+	return errors.Join(os.WriteFile(path, text, 0o644), os.Chmod(path, 0o644))
 }
 
 // missingSeals are communes that can issue nothing yet.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -294,5 +295,19 @@ func TestRootIsSentToTheService(t *testing.T) {
 	}
 	if _, err := open(t.Context(), s, slog.Default()); err == nil || !strings.Contains(err.Error(), "runuser -u nobody -- ") {
 		t.Errorf("another's: %v", err)
+	}
+}
+
+// The administrator's umask does not keep the service from the seal's chain.
+func TestTheChainCanBeReadByTheService(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	path := filepath.Join(t.TempDir(), "seals", "a.pem")
+	if err := writeChain(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{path: 0o644, filepath.Dir(path): 0o755 | os.ModeDir} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
 	}
 }
