@@ -136,6 +136,20 @@ func TestBrowserCommunes(t *testing.T) {
 	leila.want(http.StatusOK, "Vanden Eynde")
 	leila.get(w.origin("montclair") + deskOf(order.String(), "fr")[len(w.origin("beaumarais")):])
 	leila.want(http.StatusNotFound)
+	// Each desk lists its own orders, whoever searches.
+	for _, k := range []struct {
+		desk           *person
+		commune        string
+		theirs, others string
+	}{{claire, "beaumarais", w.card("luc").Surname, "Vanden Eynde"}, {leila, "montclair", "Vanden Eynde", w.card("luc").Surname}} {
+		for _, query := range []string{"", "&q=" + url.QueryEscape(k.others)} {
+			k.desk.get(w.origin(k.commune) + "/fr/desk?show=open" + query)
+			k.desk.want(http.StatusOK)
+			if said := k.desk.text(); strings.Contains(said, k.theirs) != (query == "") || strings.Contains(said, k.others) {
+				t.Errorf("the desk of %s, %q, lists\n%s", k.commune, query, said)
+			}
+		}
+	}
 
 	// Mails come in the commune's name, and are answered to it.
 	newPerson(t).order(w, "beaumarais", w.card("thomas"))
