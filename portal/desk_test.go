@@ -102,6 +102,24 @@ func TestTheInboxGoesOn(t *testing.T) {
 	}
 }
 
+// What is ticked at once has a bound, for giving away as for approving: nothing of more is done.
+func TestNobodyGivesAwayMoreThanAPageShows(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	desk := w.clerk(orderstest.A, 5, staff.Clerk)
+	form := url.Values{"to": {"clerk-5"}, "order": {o.ID + " "}}
+	for range 100 {
+		form.Add("order", o.ID+" ")
+	}
+	if a := desk.post("/fr/desk/assign", form); a.status != 400 || !w.Get(t, orderstest.A, o.ID).Assignee.IsZero() {
+		t.Errorf("%d: %s", a.status, text(a.doc))
+	}
+	form["order"] = form["order"][1:]
+	if a := desk.post("/fr/desk/assign", form); a.status != 200 || w.Get(t, orderstest.A, o.ID).Assignee.Subject != "clerk-5" {
+		t.Errorf("a hundred: %d", a.status)
+	}
+}
+
 // Whoever prepares does not decide, and does not see where to.
 func TestAClerkPreparesAndAnApproverDecides(t *testing.T) {
 	w := newWorld(t)

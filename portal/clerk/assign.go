@@ -147,6 +147,9 @@ func (p *Pages) assignSome(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(r.PostForm["order"]) > batchMax {
+		return fault.New(fault.Invalid, "clerk.ready.too_many", nil)
+	}
 	c := givenPage{To: to.Name, Inbox: v.To("/desk")}
 	for _, value := range r.PostForm["order"] {
 		id, seen, _ := strings.Cut(value, " ")

@@ -27,7 +27,7 @@ import (
 // batchKept is how long a batch can be gone on with and its report read.
 const batchKept = 12 * time.Hour
 
-// batchMax bounds what is chosen at once; orders.Ready lists no more.
+// batchMax bounds what is chosen at once, to be approved or given away; no list shows more.
 const batchMax = 100
 
 type batch struct {
