@@ -196,6 +196,22 @@ CREATE TABLE orders_attachment (
     size bigint NOT NULL,
     document text NOT NULL
 );
+CREATE TABLE orders_came (
+    commune text NOT NULL,
+    order_id text NOT NULL,
+    person text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    proof text NOT NULL,
+    from_day text NOT NULL,
+    to_day text NOT NULL,
+    rests_on text NOT NULL,
+    by_subject text NOT NULL,
+    by_name text NOT NULL,
+    at bigint NOT NULL,
+    ended_at bigint NOT NULL,
+    ended_by text NOT NULL
+);
 CREATE TABLE orders_contact (
     commune text NOT NULL,
     person text NOT NULL,
@@ -213,7 +229,8 @@ CREATE TABLE orders_draft (
     product text NOT NULL,
     sealed bytea NOT NULL,
     kept_at bigint NOT NULL,
-    until bigint NOT NULL
+    until bigint NOT NULL,
+    reminded bigint DEFAULT 0 NOT NULL
 );
 CREATE TABLE orders_entry (
     commune text NOT NULL,
@@ -234,6 +251,19 @@ CREATE TABLE orders_event (
     subject text NOT NULL,
     name text NOT NULL,
     detail text NOT NULL
+);
+CREATE TABLE orders_fee (
+    commune text NOT NULL,
+    order_id text NOT NULL,
+    delivery text NOT NULL,
+    copies bigint NOT NULL,
+    price text NOT NULL,
+    total bigint NOT NULL,
+    regulation text NOT NULL,
+    before_issue bigint NOT NULL,
+    recipient text NOT NULL,
+    received_at bigint DEFAULT 0 NOT NULL,
+    posted_at bigint DEFAULT 0 NOT NULL
 );
 CREATE TABLE orders_file (
     commune text NOT NULL,
@@ -322,6 +352,53 @@ CREATE TABLE orders_paper (
     signatory text DEFAULT ''::text NOT NULL,
     signatory_name text DEFAULT ''::text NOT NULL,
     signatory_office text DEFAULT ''::text NOT NULL
+);
+CREATE TABLE orders_proof (
+    commune text NOT NULL,
+    order_id text NOT NULL,
+    content text NOT NULL,
+    grant_id text NOT NULL,
+    made_at bigint NOT NULL
+);
+CREATE TABLE orders_question (
+    commune text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    label text NOT NULL,
+    text text NOT NULL,
+    changed_at bigint NOT NULL,
+    changed_by text NOT NULL
+);
+CREATE TABLE orders_reading (
+    commune text NOT NULL,
+    id text NOT NULL,
+    session text NOT NULL,
+    clerk text NOT NULL,
+    until bigint NOT NULL,
+    state text NOT NULL,
+    person text NOT NULL,
+    sealed bytea NOT NULL
+);
+CREATE TABLE orders_receipt (
+    commune text NOT NULL,
+    order_id text NOT NULL,
+    seq bigint NOT NULL,
+    at bigint NOT NULL,
+    subject text NOT NULL,
+    name text NOT NULL,
+    how text NOT NULL,
+    number text NOT NULL,
+    cents bigint NOT NULL,
+    undone_at bigint DEFAULT 0 NOT NULL,
+    undone_subject text DEFAULT ''::text NOT NULL,
+    undone_name text DEFAULT ''::text NOT NULL,
+    undone_reason text DEFAULT ''::text NOT NULL
+);
+CREATE TABLE orders_shown (
+    commune text NOT NULL,
+    order_id text NOT NULL,
+    document text NOT NULL,
+    ending text NOT NULL
 );
 CREATE TABLE orders_withdrawal (
     commune text NOT NULL,
@@ -453,6 +530,8 @@ ALTER TABLE ONLY kv_value
     ADD CONSTRAINT kv_value_pkey PRIMARY KEY (key);
 ALTER TABLE ONLY orders_attachment
     ADD CONSTRAINT orders_attachment_pkey PRIMARY KEY (commune, order_id, seq, n);
+ALTER TABLE ONLY orders_came
+    ADD CONSTRAINT orders_came_pkey PRIMARY KEY (commune, order_id);
 ALTER TABLE ONLY orders_contact
     ADD CONSTRAINT orders_contact_pkey PRIMARY KEY (commune, person);
 ALTER TABLE ONLY orders_counter
@@ -463,6 +542,8 @@ ALTER TABLE ONLY orders_entry
     ADD CONSTRAINT orders_entry_pkey PRIMARY KEY (commune, order_id);
 ALTER TABLE ONLY orders_event
     ADD CONSTRAINT orders_event_pkey PRIMARY KEY (commune, order_id, seq);
+ALTER TABLE ONLY orders_fee
+    ADD CONSTRAINT orders_fee_pkey PRIMARY KEY (commune, order_id);
 ALTER TABLE ONLY orders_file
     ADD CONSTRAINT orders_file_pkey PRIMARY KEY (commune, document);
 ALTER TABLE ONLY orders_message
@@ -473,6 +554,16 @@ ALTER TABLE ONLY orders_order
     ADD CONSTRAINT orders_order_pkey PRIMARY KEY (commune, id);
 ALTER TABLE ONLY orders_paper
     ADD CONSTRAINT orders_paper_pkey PRIMARY KEY (commune, order_id);
+ALTER TABLE ONLY orders_proof
+    ADD CONSTRAINT orders_proof_pkey PRIMARY KEY (commune, order_id, content);
+ALTER TABLE ONLY orders_question
+    ADD CONSTRAINT orders_question_pkey PRIMARY KEY (commune, id);
+ALTER TABLE ONLY orders_reading
+    ADD CONSTRAINT orders_reading_pkey PRIMARY KEY (commune, id);
+ALTER TABLE ONLY orders_receipt
+    ADD CONSTRAINT orders_receipt_pkey PRIMARY KEY (commune, order_id, seq);
+ALTER TABLE ONLY orders_shown
+    ADD CONSTRAINT orders_shown_pkey PRIMARY KEY (commune, order_id);
 ALTER TABLE ONLY orders_withdrawal
     ADD CONSTRAINT orders_withdrawal_pkey PRIMARY KEY (commune, order_id);
 ALTER TABLE ONLY signing_attempt
@@ -511,7 +602,9 @@ CREATE INDEX idp_upstream_request_expires ON idp_upstream_request USING btree (e
 CREATE INDEX jobs_due ON jobs_job USING btree (due);
 CREATE INDEX kv_counter_expires ON kv_counter USING btree (expires);
 CREATE INDEX kv_value_expires ON kv_value USING btree (expires);
+CREATE INDEX orders_came_person ON orders_came USING btree (commune, person, to_day);
 CREATE INDEX orders_draft_until ON orders_draft USING btree (commune, until);
+CREATE INDEX orders_fee_letters ON orders_fee USING btree (commune, order_id) WHERE ((delivery = 'post'::text) AND (posted_at = 0));
 CREATE INDEX orders_order_answered ON orders_order USING btree (commune, closed_at, due_on, id) WHERE (answered_at > 0);
 CREATE INDEX orders_order_assignee ON orders_order USING btree (commune, closed_at, assignee, due_on, id);
 CREATE INDEX orders_order_due ON orders_order USING btree (commune, closed_at, due_on, id);
@@ -534,6 +627,7 @@ CREATE INDEX orders_paper_document ON orders_paper USING btree (commune, documen
 CREATE INDEX orders_paper_grant ON orders_paper USING btree (commune, grant_id);
 CREATE UNIQUE INDEX orders_paper_number ON orders_paper USING btree (commune, number);
 CREATE UNIQUE INDEX orders_paper_token ON orders_paper USING btree (commune, token_hash);
+CREATE INDEX orders_reading_until ON orders_reading USING btree (commune, until);
 CREATE INDEX orders_withdrawal_replaced ON orders_withdrawal USING btree (commune, replaced_by);
 CREATE UNIQUE INDEX signing_grant_approval ON signing_grant USING btree (commune, reference) WHERE (kind = 'approval'::text);
 CREATE INDEX signing_grant_document ON signing_grant USING btree (commune, document) WHERE (document IS NOT NULL);
@@ -559,7 +653,14 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '11', '
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '12', '012_drafts.sql', '94f98ac1ad6b990bb1f972f703cca3c53ab3259e96a5644b08f3fb2c87a50a08');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '13', '013_growth.sql', '9a83d164995429e925afeeb419eba8dc7fe2e285b2e4083042d53331b9415e5d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '14', '014_contact.sql', 'c81895e0ae38a03378b1a2b97555b21f00fd86b79ac5e0f8c166ba98fa563953');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '15', '015_reminded.sql', '23ee99c31bf431a1ed11a75448dc400c4c540181a4bf8f1d0ecffb158177faf9');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '16', '016_fee.sql', '9d6fed9808a7461c294ae7fad9a47dd5eca3646ecac1f17dd0ea35d4670446ab');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '17', '017_reading.sql', '91161ab4090e9d274fcf2e21a71c4d7cdd6bc7791726eae511b20e10a7a21892');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '18', '018_proof.sql', '789af78d0d6f7209de17ffb68d828afd3db69b2cd20bd6a9b1756c9fabbab450');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '19', '019_question.sql', 'a2052700f78832b33a7cf3cce31b58c3319dbc5483ce9c7b6ab113b6d7312932');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '2', '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '20', '020_came.sql', '3368c821884a421f4427992d6363ed4eae9e21a6fc6ce948aa49872007e43f95');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '21', '021_shown.sql', 'b3fe9dbb5c2fdff31fd207b7087b09d430cda556cb2f3693d5e8ddd21b5a813e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '3', '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '4', '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '5', '005_household.sql', 'f944cf885a66cfb68a65fd1201a856a72112ede9f0fa2827d68adc8f95085fb3');
@@ -604,8 +705,15 @@ INSERT INTO orders_message (commune, order_id, seq, at, kind, subject, name, tex
 INSERT INTO orders_attachment (commune, order_id, seq, n, name, type, size, document) VALUES ('beaumarais', 'neutral', '1', '1', 'neutral', 'neutral', '1', 'neutral');
 INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES ('beaumarais', 'neutral', '1', '1', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
-INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until) VALUES ('beaumarais', 'neutral', 'residence', '\x6e65757472616c', '1', '1');
+INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until, reminded) VALUES ('beaumarais', 'neutral', 'residence', '\x6e65757472616c', '1', '1', '1');
 INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', '\x6e65757472616c', '1');
+INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at) VALUES ('beaumarais', 'neutral', 'neutral', '1', 'neutral', '1', 'neutral', '1', 'neutral', '1', '1');
+INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents, undone_at, undone_subject, undone_name, undone_reason) VALUES ('beaumarais', 'neutral', '1', '1', 'neutral', 'neutral', 'neutral', '2026-000001', '1', '1', 'neutral', 'neutral', 'neutral');
+INSERT INTO orders_reading (commune, id, session, clerk, until, state, person, sealed) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', 'issued', 'neutral', '\x6e65757472616c');
+INSERT INTO orders_proof (commune, order_id, content, grant_id, made_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1');
+INSERT INTO orders_question (commune, id, version, label, text, changed_at, changed_by) VALUES ('beaumarais', 'neutral', '1', 'neutral', 'neutral', '1', 'neutral');
+INSERT INTO orders_came (commune, order_id, person, kind, name, proof, from_day, to_day, rests_on, by_subject, by_name, at, ended_at, ended_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', '1', '1', 'neutral');
+INSERT INTO orders_shown (commune, order_id, document, ending) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral');
 INSERT INTO delegation_delegation (commune, id, subject, name, invitation, office, products, from_day, to_day, decision, made_by, made_at, ended_by, ended_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', '1', 'neutral', '1');
 INSERT INTO staff_member (commune, subject, name, role, since, removed_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', '1');
 INSERT INTO staff_invitation (commune, id, name, role, made_at, expires_at, used_at, used_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', '1', '1', 'neutral');

@@ -396,7 +396,7 @@ CREATE TABLE orders_draft (
 	product TEXT   NOT NULL,
 	sealed  BYTEA  NOT NULL,
 	kept_at BIGINT NOT NULL,
-	until   BIGINT NOT NULL,
+	until   BIGINT NOT NULL, reminded BIGINT NOT NULL DEFAULT 0,
 	PRIMARY KEY (commune, person, product)
 );
 CREATE INDEX orders_draft_until ON orders_draft (commune, until);
@@ -414,6 +414,92 @@ CREATE TABLE orders_contact (
 	sealed  BYTEA  NOT NULL,
 	kept_at BIGINT NOT NULL,
 	PRIMARY KEY (commune, person)
+);
+CREATE TABLE orders_fee (
+	commune      TEXT   NOT NULL,
+	order_id     TEXT   NOT NULL,
+	delivery     TEXT   NOT NULL,
+	copies       BIGINT NOT NULL,
+	price        TEXT   NOT NULL,
+	total        BIGINT NOT NULL,
+	regulation   TEXT   NOT NULL,
+	before_issue BIGINT NOT NULL,
+	recipient    TEXT   NOT NULL,
+	received_at  BIGINT NOT NULL DEFAULT 0,
+	posted_at    BIGINT NOT NULL DEFAULT 0,
+	PRIMARY KEY (commune, order_id)
+);
+CREATE INDEX orders_fee_letters ON orders_fee (commune, order_id) WHERE delivery = 'post' AND posted_at = 0;
+CREATE TABLE orders_receipt (
+	commune        TEXT   NOT NULL,
+	order_id       TEXT   NOT NULL,
+	seq            BIGINT NOT NULL,
+	at             BIGINT NOT NULL,
+	subject        TEXT   NOT NULL,
+	name           TEXT   NOT NULL,
+	how            TEXT   NOT NULL,
+	number         TEXT   NOT NULL,
+	cents          BIGINT NOT NULL,
+	undone_at      BIGINT NOT NULL DEFAULT 0,
+	undone_subject TEXT   NOT NULL DEFAULT '',
+	undone_name    TEXT   NOT NULL DEFAULT '',
+	undone_reason  TEXT   NOT NULL DEFAULT '',
+	PRIMARY KEY (commune, order_id, seq)
+);
+CREATE TABLE orders_reading (
+	commune  TEXT   NOT NULL,
+	id       TEXT   NOT NULL,
+	session  TEXT   NOT NULL,
+	clerk    TEXT   NOT NULL,
+	until    BIGINT NOT NULL,
+	state    TEXT   NOT NULL,
+	person   TEXT   NOT NULL,
+	sealed   BYTEA  NOT NULL,
+	PRIMARY KEY (commune, id)
+);
+CREATE INDEX orders_reading_until ON orders_reading (commune, until);
+CREATE TABLE orders_proof (
+	commune  TEXT   NOT NULL,
+	order_id TEXT   NOT NULL,
+	content  TEXT   NOT NULL,
+	grant_id TEXT   NOT NULL,
+	made_at  BIGINT NOT NULL,
+	PRIMARY KEY (commune, order_id, content)
+);
+CREATE TABLE orders_question (
+	commune    TEXT   NOT NULL,
+	id         TEXT   NOT NULL,
+	version    BIGINT NOT NULL,
+	label      TEXT   NOT NULL,
+	text       TEXT   NOT NULL,
+	changed_at BIGINT NOT NULL,
+	changed_by TEXT   NOT NULL,
+	PRIMARY KEY (commune, id)
+);
+CREATE TABLE orders_came (
+	commune    TEXT   NOT NULL,
+	order_id   TEXT   NOT NULL,
+	person     TEXT   NOT NULL,
+	kind       TEXT   NOT NULL,
+	name       TEXT   NOT NULL,
+	proof      TEXT   NOT NULL,
+	from_day   TEXT   NOT NULL,
+	to_day     TEXT   NOT NULL,
+	rests_on   TEXT   NOT NULL,
+	by_subject TEXT   NOT NULL,
+	by_name    TEXT   NOT NULL,
+	at         BIGINT NOT NULL,
+	ended_at   BIGINT NOT NULL,
+	ended_by   TEXT   NOT NULL,
+	PRIMARY KEY (commune, order_id)
+);
+CREATE INDEX orders_came_person ON orders_came (commune, person, to_day);
+CREATE TABLE orders_shown (
+	commune  TEXT NOT NULL,
+	order_id TEXT NOT NULL,
+	document TEXT NOT NULL,
+	ending   TEXT NOT NULL,
+	PRIMARY KEY (commune, order_id)
 );
 CREATE TABLE delegation_delegation (
 	commune    TEXT   NOT NULL,
@@ -478,7 +564,14 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 11, '01
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 12, '012_drafts.sql', '94f98ac1ad6b990bb1f972f703cca3c53ab3259e96a5644b08f3fb2c87a50a08');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 13, '013_growth.sql', '9a83d164995429e925afeeb419eba8dc7fe2e285b2e4083042d53331b9415e5d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 14, '014_contact.sql', 'c81895e0ae38a03378b1a2b97555b21f00fd86b79ac5e0f8c166ba98fa563953');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 15, '015_reminded.sql', '23ee99c31bf431a1ed11a75448dc400c4c540181a4bf8f1d0ecffb158177faf9');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 16, '016_fee.sql', '9d6fed9808a7461c294ae7fad9a47dd5eca3646ecac1f17dd0ea35d4670446ab');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 17, '017_reading.sql', '91161ab4090e9d274fcf2e21a71c4d7cdd6bc7791726eae511b20e10a7a21892');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 18, '018_proof.sql', '789af78d0d6f7209de17ffb68d828afd3db69b2cd20bd6a9b1756c9fabbab450');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 19, '019_question.sql', 'a2052700f78832b33a7cf3cce31b58c3319dbc5483ce9c7b6ab113b6d7312932');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 2, '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 20, '020_came.sql', '3368c821884a421f4427992d6363ed4eae9e21a6fc6ce948aa49872007e43f95');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 21, '021_shown.sql', 'b3fe9dbb5c2fdff31fd207b7087b09d430cda556cb2f3693d5e8ddd21b5a813e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 3, '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 4, '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 5, '005_household.sql', 'f944cf885a66cfb68a65fd1201a856a72112ede9f0fa2827d68adc8f95085fb3');
@@ -523,8 +616,15 @@ INSERT INTO orders_message (commune, order_id, seq, at, kind, subject, name, tex
 INSERT INTO orders_attachment (commune, order_id, seq, n, name, type, size, document) VALUES ('beaumarais', 'neutral', 1, 1, 'neutral', 'neutral', 1, 'neutral');
 INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES ('beaumarais', 'neutral', 1, 1, 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
-INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until) VALUES ('beaumarais', 'neutral', 'residence', X'6E65757472616C', 1, 1);
+INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until, reminded) VALUES ('beaumarais', 'neutral', 'residence', X'6E65757472616C', 1, 1, 1);
 INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', X'6E65757472616C', 1);
+INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at) VALUES ('beaumarais', 'neutral', 'neutral', 1, 'neutral', 1, 'neutral', 1, 'neutral', 1, 1);
+INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents, undone_at, undone_subject, undone_name, undone_reason) VALUES ('beaumarais', 'neutral', 1, 1, 'neutral', 'neutral', 'neutral', '2026-000001', 1, 1, 'neutral', 'neutral', 'neutral');
+INSERT INTO orders_reading (commune, id, session, clerk, until, state, person, sealed) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 'issued', 'neutral', X'6E65757472616C');
+INSERT INTO orders_proof (commune, order_id, content, grant_id, made_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1);
+INSERT INTO orders_question (commune, id, version, label, text, changed_at, changed_by) VALUES ('beaumarais', 'neutral', 1, 'neutral', 'neutral', 1, 'neutral');
+INSERT INTO orders_came (commune, order_id, person, kind, name, proof, from_day, to_day, rests_on, by_subject, by_name, at, ended_at, ended_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 1, 1, 'neutral');
+INSERT INTO orders_shown (commune, order_id, document, ending) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral');
 INSERT INTO delegation_delegation (commune, id, subject, name, invitation, office, products, from_day, to_day, decision, made_by, made_at, ended_by, ended_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral', 1, 'neutral', 1);
 INSERT INTO staff_member (commune, subject, name, role, since, removed_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 1);
 INSERT INTO staff_invitation (commune, id, name, role, made_at, expires_at, used_at, used_by) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 1, 1, 'neutral');
