@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -26,8 +27,11 @@ type stop struct{ journey, who, path string }
 const (
 	anybody = "anybody"
 	citizen = "citizen"
-	desk    = "desk" // an approver, in the languages of the desk
+	desk    = "desk" // an administrator, in the languages of the desk
 )
+
+// unknownPaper is where a code leads that is on no paper.
+const unknownPaper = "/verify/AAAAAAAAAAAAAAAAAAAAAA"
 
 // tour are the pages of the journeys that are opened in each language. Whoever adds a page
 // to a journey adds it here; what is shown after a mistake is held to the same by
@@ -74,7 +78,7 @@ var tour = []stop{
 	{"J13", desk, "/desk/figures"},
 	{"J14", anybody, "/verify"},
 	{"J14", anybody, "/verify/{token}"},
-	{"J14", anybody, "/verify/AAAAAAAAAAAAAAAAAAAAAA"},
+	{"J14", anybody, unknownPaper},
 }
 
 // lived is a commune in which things have happened.
@@ -90,7 +94,7 @@ type lived struct {
 // live has somebody order papers in a commune, and a clerk bring them to each state.
 func (w *world) live(commune, whose, clerk string, l i18n.Language) *lived {
 	w.t.Helper()
-	c, d := newPerson(w.t), w.clerk(commune, clerk)
+	c, d := newPerson(w.t), w.administrator(commune, clerk)
 	v := &lived{world: w, commune: commune, orders: map[string]string{}, who: map[string]*person{anybody: newPerson(w.t), citizen: c, desk: d}}
 	for state, product := range map[string]string{"issued": "residence", "asked": "household", "prepared": "nationality", "refused": "residence_history", "open": "residence"} {
 		order := c.orderOf(w, commune, w.card(whose), product, l, l)
@@ -181,6 +185,13 @@ func (v *lived) at(b *tab, all bool, look func(s stop, l i18n.Language, name str
 			for i, s := range tour {
 				if s.who == who {
 					b.open(v.address(s, l))
+					want := http.StatusOK
+					if s.path == unknownPaper {
+						want = http.StatusNotFound
+					}
+					if status, err := see(b, chromedp.Evaluate[int](`performance.getEntriesByType("navigation")[0].responseStatus`)); err != nil || status != want {
+						b.t.Errorf("%s in %s is answered with %d (%v)", s.path, l, status, err)
+					}
 					look(s, l, fmt.Sprintf("tour-%s-%02d-%s-%s", s.journey, i, who, l))
 				}
 			}
