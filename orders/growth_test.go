@@ -133,6 +133,7 @@ func questions() []asked {
 		inbox("closed", 50, orders.Filter{States: closed}),
 		inbox("answered", 0, orders.Filter{Answered: true}),
 		inbox("at the register", 0, orders.Filter{AtRegister: true}),
+		inbox("unpaid", 0, orders.Filter{Unpaid: true}),
 		inbox("sealing", 0, orders.Filter{States: []orders.State{orders.Approved, orders.Signed}}),
 		inbox("waiting", 0, orders.Filter{States: []orders.State{orders.AwaitingCitizen}}),
 		inbox("search by number", 1, orders.Filter{Search: number, States: closed}),

@@ -45,6 +45,7 @@ type Filter struct {
 	Unassigned bool     // only those that nobody is on
 	Answered   bool     // only those whose person has written since a clerk acted
 	AtRegister bool     // only those with a Wait
+	Unpaid     bool     // only those that wait for their fee
 	Sort       Sort
 	Descending bool
 	After      string // Page.Next of the page before
@@ -65,6 +66,7 @@ type Counts struct {
 	Mine       int // of the subjects asked for
 	Answered   int
 	AtRegister int
+	Unpaid     int
 }
 
 const (
@@ -150,6 +152,9 @@ func (s *Service) query(ctx context.Context, c commune.ID, f Filter) (query, err
 	if f.AtRegister {
 		q.and("o.state = 'submitted'")
 		q.and(waitOf + " <> ''")
+	}
+	if f.Unpaid {
+		q.and(unpaidOf)
 	}
 	if err := s.search(ctx, c, &q, f.Search); err != nil {
 		return query{}, err
@@ -280,6 +285,7 @@ func (s *Service) Counts(ctx context.Context, c commune.ID, subjects ...string) 
 		{&counts.Mine, "closed_at = 0 AND assignee <> '' AND assignee IN (" + placeholders(2, len(of)) + ")", of},
 		{&counts.Answered, "answered_at > 0 AND closed_at = 0", nil},
 		{&counts.AtRegister, "closed_at = 0 AND state = 'submitted' AND " + waitOf + " <> ''", nil},
+		{&counts.Unpaid, unpaidOf, nil},
 	} {
 		row := s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM orders_order o WHERE commune = $1 AND `+one.where, append([]any{string(c)}, one.args...)...)
 		if err := row.Scan(one.into); err != nil {

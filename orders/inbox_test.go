@@ -22,6 +22,7 @@ func views() map[string]orders.Filter {
 		"sealing":          {States: []orders.State{orders.Approved, orders.Signed}},
 		"answered":         {Answered: true},
 		"new, at register": {AtRegister: true},
+		"unpaid":           {Unpaid: true},
 	}
 	for _, by := range orders.Sorts {
 		for _, down := range []bool{false, true} {

@@ -188,6 +188,7 @@ type Order struct {
 	AnsweredAt time.Time
 
 	Wait       Wait      // for a register; of Inbox only
+	Unpaid     bool      // it waits for its fee; likewise
 	PausedAt   time.Time // since when it waits for the person, zero where it does not
 	Assignee   Colleague // who is on it, zero where nobody
 	AssignedAt time.Time // zero where nobody

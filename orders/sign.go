@@ -86,8 +86,7 @@ func (s *Service) Ready(ctx context.Context, c commune.ID, clerk Clerk) ([]Order
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.rows(ctx, c, `AND o.closed_at = 0 AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 AND NOT EXISTS (
-		SELECT 1 FROM orders_fee f WHERE f.commune = o.commune AND f.order_id = o.id AND f.total > 0 AND f.before_issue = 1 AND f.received_at = 0) ORDER BY o.due_on, o.id LIMIT 100`,
+	found, err := s.rows(ctx, c, `AND o.closed_at = 0 AND o.state = $2 AND p.content <> '' AND p.prepared_at >= $3 AND p.specimen = $4 AND p.signatory = $5 AND NOT `+feeDueOf+` ORDER BY o.due_on, o.id LIMIT 100`,
 		string(InReview), sqldb.Micros(commune.Day(s.now())), bit(seal.Specimen), clerk.Subject)
 	if err != nil {
 		return nil, err

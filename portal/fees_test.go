@@ -237,3 +237,24 @@ func TestLettersAreSent(t *testing.T) {
 		t.Errorf("another commune's clerk: %d", a.status)
 	}
 }
+
+// What waits for its fee is said in words, and has a list of its own while there is any.
+func TestTheInboxSaysWhatWaitsForItsFee(t *testing.T) {
+	w := newWorld(t)
+	desk := w.clerk(orderstest.A, 1, staff.Clerk)
+	plain := w.Order(t, orderstest.A, 2)
+	if a := desk.get("/fr/desk"); strings.Contains(a.body, "show=unpaid") || strings.Contains(text(a.doc), "redevance") {
+		t.Errorf("nothing is owed: %s", text(a.doc))
+	}
+	owed := w.Owed(t, orderstest.A, 3)
+	if said := text(desk.get("/fr/desk").doc); !strings.Contains(said, "Redevance à recevoir (1)") || strings.Count(said, "Attend la redevance") != 1 {
+		t.Errorf("the inbox: %s", said)
+	}
+	if said := text(desk.get("/fr/desk?show=unpaid").doc); !strings.Contains(said, owed.Reference) || strings.Contains(said, plain.Reference) {
+		t.Errorf("the list: %s", said)
+	}
+	desk.post("/fr/desk/orders/"+owed.ID+"/fee", url.Values{"how": {"cash"}, "receipt": {"7"}}).to(t)
+	if a := desk.get("/fr/desk"); strings.Contains(a.body, "show=unpaid") || strings.Contains(text(a.doc), "Attend la redevance") {
+		t.Errorf("paid: %s", text(a.doc))
+	}
+}

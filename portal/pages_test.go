@@ -358,7 +358,7 @@ func galleryDesk(w *world, l i18n.Language, show func(string, *answer)) {
 	galleryQuestions(w, l, desk, fresh, show)
 	show("desk", desk.get(at("/desk")))
 	show("desk, nothing found", desk.get(at("/desk?q=zzzz")))
-	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "register", "late", "closed"} {
+	for _, tab := range []string{"mine", "team", "answered", "waiting", "in_review", "sealing", "register", "unpaid", "late", "closed"} {
 		show("desk, "+tab, desk.get(at("/desk?show="+tab)))
 	}
 	show("desk, sorted", desk.get(at("/desk?sort=name&down=1&rows=200")))

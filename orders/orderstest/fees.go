@@ -365,3 +365,54 @@ func lettersSent(t *testing.T, w *World) {
 	_, err = s.PrintLetters(ctx, A, Clerk(1), []string{third.ID})
 	wants(t, err, fault.Conflict, "letter.gone")
 }
+
+// unpaidMarked: the desk's lists say what waits for its fee, and nothing else does: not what
+// is free, paid afterwards, paid, refused or of another commune.
+func unpaidMarked(t *testing.T, w *World) {
+	s := w.Service
+	w.Order(t, A, 1)
+	w.Owed(t, B, 2)
+	of, _ := w.Communes.ByID(A)
+	afterwards := false
+	of.FeeBeforeIssue = &afterwards
+	w.Owed(t, A, 3)
+	of.FeeBeforeIssue = nil
+	first, asked, prepared, refused := w.Owed(t, A, 4), w.Owed(t, A, 5), w.Owed(t, A, 6), w.Owed(t, A, 7)
+	_, err := s.Ask(ctx, A, asked.ID, Clerk(1), "Pour quelle banque ?")
+	ok(t, err)
+	_, err = s.Prepare(ctx, A, prepared.ID, Clerk(1))
+	ok(t, err)
+	_, err = s.Refuse(ctx, A, refused.ID, Clerk(1), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+	ok(t, err)
+	said := func(when string, want ...orders.Order) {
+		t.Helper()
+		waits := map[string]bool{}
+		for _, o := range want {
+			waits[o.ID] = true
+		}
+		page, err := s.Inbox(ctx, A, orders.Filter{})
+		ok(t, err)
+		for _, o := range page.Orders {
+			if o.Unpaid != waits[o.ID] {
+				t.Errorf("%s: %s marked %v", when, o.State, o.Unpaid)
+			}
+		}
+		list, err := s.Inbox(ctx, A, orders.Filter{Unpaid: true})
+		ok(t, err)
+		for _, o := range list.Orders {
+			if !o.Unpaid || !waits[o.ID] {
+				t.Errorf("%s: a %s order is on the list", when, o.State)
+			}
+		}
+		if counts, err := s.Counts(ctx, A); err != nil || len(list.Orders) != len(want) || counts.Unpaid != len(want) {
+			t.Errorf("%s: %d on the list, %d counted, want %d, %v", when, len(list.Orders), counts.Unpaid, len(want), err)
+		}
+	}
+	said("at first", first, asked, prepared)
+	paid, err := s.Receive(ctx, A, prepared.ID, Clerk(1), orders.Cash, "17")
+	ok(t, err)
+	said("one is paid", first, asked)
+	_, err = s.UndoReceipt(ctx, A, paid.ID, Clerk(1), paid.Fee.Received.Seq, "Mauvais reçu.")
+	ok(t, err)
+	said("the receipt is undone", first, asked, prepared)
+}

@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"a commune's own questions":        ownQuestions,
 		"questions that are refused":       questionsRefused,
 		"what waits for a register":        atTheRegister,
+		"what waits for its fee":           unpaidMarked,
 		"the inbox":                        inbox,
 		"taken and given back":             takenAndGivenBack,
 		"taken once":                       takenOnce,

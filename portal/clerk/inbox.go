@@ -28,6 +28,7 @@ const (
 	mineTab   = "mine"
 	// registerTab is offered where something waits there: many communes ask no register.
 	registerTab = "register"
+	unpaidTab   = "unpaid" // likewise
 )
 
 var views = []view{
@@ -38,6 +39,7 @@ var views = []view{
 	{"waiting", orders.Filter{States: []orders.State{orders.AwaitingCitizen}}, func(c orders.Counts) int { return inStates(c, orders.AwaitingCitizen) }},
 	{"in_review", orders.Filter{States: []orders.State{orders.InReview}}, func(c orders.Counts) int { return inStates(c, orders.InReview) }},
 	{registerTab, orders.Filter{AtRegister: true}, func(c orders.Counts) int { return c.AtRegister }},
+	{unpaidTab, orders.Filter{Unpaid: true}, func(c orders.Counts) int { return c.Unpaid }},
 	{"late", orders.Filter{Late: true}, func(c orders.Counts) int { return c.Late }},
 	{"sealing", orders.Filter{States: []orders.State{orders.Approved, orders.Signed}}, func(c orders.Counts) int {
 		return inStates(c, orders.Approved, orders.Signed)
@@ -211,7 +213,7 @@ func (c *inbox) address(v *visit.Visit, asked inboxQuery, counts orders.Counts, 
 		return v.To("/desk") + "?" + other.values().Encode()
 	}
 	for _, t := range views {
-		if t.name == registerTab && t.name != c.Current && t.count(counts) == 0 {
+		if (t.name == registerTab || t.name == unpaidTab) && t.name != c.Current && t.count(counts) == 0 {
 			continue
 		}
 		made := tab{Name: t.name, Text: v.T("desk.tab." + t.name), Current: t.name == c.Current, Href: to(func(q *inboxQuery) { q.view, q.sort, q.down = t, orders.ByDue, false })}
