@@ -71,6 +71,43 @@ func TestAPaperSealedByItsSource(t *testing.T) {
 	}
 }
 
+// The first page and the product's promise "at once" where the register gives the paper, and
+// working days where a fee has to be received before it is asked.
+func TestWhatIsThereAtOnceIsPromisedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser(orderstest.A)
+	of, _ := w.Communes.ByID(orderstest.A)
+	cent, afterwards := int64(100), false
+	costs := commune.Tariff{PriceCents: &cent, DownloadCosts: true}
+	for name, c := range map[string]struct {
+		product commune.Product
+		first   *bool
+		once    bool
+	}{
+		"made here":           {commune.Product{}, nil, false},
+		"of a source":         {commune.Product{Way: commune.FromSource}, nil, true},
+		"paid first":          {commune.Product{Way: commune.FromSource, Tariff: costs}, nil, false},
+		"paid afterwards":     {commune.Product{Way: commune.FromSource, Tariff: costs}, &afterwards, true},
+		"free as a download":  {commune.Product{Way: commune.FromSource, Tariff: orderstest.Fees()}, nil, true},
+		"attached by a clerk": {commune.Product{Way: commune.Attached}, nil, false},
+	} {
+		of.Products, of.FeeBeforeIssue = map[string]commune.Product{"residence": c.product}, c.first
+		card := ""
+		for _, li := range all(b.get("/en/").doc, "li") {
+			if attr(li, "class") == "b-card" && strings.Contains(text(li), "main residence") {
+				card = text(li)
+			}
+		}
+		page := text(b.get("/en/documents/residence").doc)
+		if strings.Contains(card, "At once in most cases") != c.once || strings.Contains(card, "working day") == c.once {
+			t.Errorf("%s: the first page says %q", name, card)
+		}
+		if strings.Contains(page, "At once, unless") != c.once {
+			t.Errorf("%s: the product's page says %s", name, page)
+		}
+	}
+}
+
 // While the register is silent a clerk sees it; what it cannot give they read why, and ask again.
 func TestAClerkAndASource(t *testing.T) {
 	w := newWorld(t)

@@ -145,7 +145,8 @@ func person(v *visit.Visit) orders.Person {
 // listed is a product of the first page.
 type listed struct {
 	*catalogue.Product
-	Price string
+	Price  string
+	AtOnce bool // as of the product's page
 }
 
 type home struct {
@@ -171,7 +172,11 @@ func (p *Pages) home(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		h.Products = append(h.Products, listed{pr, glance(v, t)})
+		atOnce, err := p.atOnce(v.Commune.ID, pr.ID, t)
+		if err != nil {
+			return err
+		}
+		h.Products = append(h.Products, listed{pr, glance(v, t), atOnce})
 	}
 	if v.Person != nil {
 		h.First = v.Person.GivenNames
@@ -217,11 +222,11 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	way, err := p.orders.Way(v.Commune.ID, found.ID)
+	t, err := p.orders.Tariff(v.Commune.ID, found.ID)
 	if err != nil {
 		return err
 	}
-	t, err := p.orders.Tariff(v.Commune.ID, found.ID)
+	atOnce, err := p.atOnce(v.Commune.ID, found.ID, t)
 	if err != nil {
 		return err
 	}
@@ -234,12 +239,20 @@ func (p *Pages) product(w http.ResponseWriter, r *http.Request) error {
 	c := product{
 		Price: glance(v, t), Offers: deliveries, Purposes: purposes, Priced: pricedOf(v.Commune, found, v.Language, fee.Price{}, t.Regulation),
 		Product: found, Words: strings.Join(found.Words[v.Language], ", "),
-		Form: v.To("/documents/" + found.ID + "/form"), AtOnce: way == commune.FromSource, Signed: v.Person != nil, Card: v.Commune.ByCard(),
+		Form: v.To("/documents/" + found.ID + "/form"), AtOnce: atOnce, Signed: v.Person != nil, Card: v.Commune.ByCard(),
 	}
 	if !c.AtOnce { // a register does not close
 		c.Closed = p.closed(v, found)
 	}
 	return p.render(w, "product", frame, c)
+}
+
+// atOnce says whether a register gives a product's paper as soon as it is asked for: where
+// a fee is received first, some way of getting it must be free.
+func (p *Pages) atOnce(c commune.ID, product string, t fee.Tariff) (bool, error) {
+	way, err := p.orders.Way(c, product)
+	free := func(d fee.Delivery) bool { return t.From(d) == 0 }
+	return way == commune.FromSource && (!t.First || slices.ContainsFunc(t.Deliveries, free)), err
 }
 
 type mine struct {
