@@ -102,6 +102,58 @@ func TestTheInboxGoesOn(t *testing.T) {
 	}
 }
 
+// One order that is not there, or not this commune's, stops none of the others: each has its
+// line, when they are given away and when they are approved.
+func TestAnUnknownOrderStopsNoOther(t *testing.T) {
+	w := newWorld(t)
+	desk := w.clerk(orderstest.A, 5, staff.Approver)
+	one, two, foreign := w.Prepared(t, orderstest.A, 1, orderstest.Clerk(5)), w.Prepared(t, orderstest.A, 2, orderstest.Clerk(5)), w.Prepared(t, orderstest.B, 3)
+	ids := []string{one.ID, "none", foreign.ID, two.ID}
+	lines := func(a *answer) (list []string) {
+		for _, tr := range all(a.doc, "tr")[1:] {
+			list = append(list, text(tr))
+		}
+		return list
+	}
+	w.clerk(orderstest.A, 6, staff.Clerk)
+	give := url.Values{"to": {"clerk-6"}}
+	approve := url.Values{}
+	for _, id := range ids {
+		give.Add("order", id+" clerk-5")
+		approve.Add("order", id+" "+one.Paper.Content.String())
+	}
+	approve["order"][3] = two.ID + " " + two.Paper.Content.String()
+	for name, c := range map[string]struct {
+		a    *answer
+		done string
+	}{
+		"given":    {desk.post("/fr/desk/assign", give), "Confiée"},
+		"approved": {desk.get(desk.post("/fr/desk/ready/begin", approve).to(t)), "Approuvé"},
+	} {
+		got := lines(c.a)
+		if c.a.status != 200 || len(got) != 4 {
+			t.Fatalf("%s: %d %s", name, c.a.status, text(c.a.doc))
+		}
+		for i, line := range got {
+			known := i == 0 || i == 3
+			if strings.Contains(line, "Lambert") != known || strings.HasSuffix(line, c.done) != known || strings.Contains(line, "Cette commune n’a pas de demande de ce numéro") == known {
+				t.Errorf("%s, line %d: %s", name, i, line)
+			}
+		}
+		if strings.Contains(c.a.body, foreign.Reference) || strings.Contains(c.a.body, foreign.ID) {
+			t.Errorf("%s: the report tells of another commune's order", name)
+		}
+	}
+	for _, o := range []orders.Order{one, two} {
+		if now := w.Get(t, orderstest.A, o.ID); now.Assignee.Subject != "clerk-6" || now.State != orders.Approved {
+			t.Errorf("%q is on it, %s", now.Assignee.Subject, now.State)
+		}
+	}
+	if now := w.Get(t, orderstest.B, foreign.ID); now.Assignee.Subject == "clerk-6" || now.State != orders.InReview {
+		t.Errorf("the other commune's: %q, %s", now.Assignee.Subject, now.State)
+	}
+}
+
 // What is ticked at once has a bound, for giving away as for approving: nothing of more is done.
 func TestNobodyGivesAwayMoreThanAPageShows(t *testing.T) {
 	w := newWorld(t)

@@ -123,7 +123,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request) error {
 
 // given is one line of the report on what was ticked in the inbox.
 type given struct {
-	Order  orders.Order
+	Order  orders.Order // zero where this commune has none of that ID
 	Href   string
 	Done   bool
 	Reason string
@@ -173,8 +173,14 @@ func (p *Pages) give(r *http.Request, id, seen string, to orders.Colleague) (giv
 	v := visit.Of(r)
 	_, err := p.orders.Assign(r.Context(), v.Commune.ID, id, me(v), seen, to)
 	e, ok := errors.AsType[*fault.Error](err)
-	if err != nil && (!ok || e.Kind == fault.Internal || e.Kind == fault.NotFound) {
+	if err != nil && (!ok || e.Kind == fault.Internal) {
 		return given{}, err
+	}
+	if err != nil {
+		web.Note(r, "key", e.Key)
+	}
+	if fault.KindOf(err) == fault.NotFound {
+		return given{Reason: v.T("clerk.batch.unknown_text")}, nil
 	}
 	o, lost := p.orders.Get(r.Context(), v.Commune.ID, id)
 	if lost != nil {

@@ -201,10 +201,11 @@ const (
 	elsewhere standing = "elsewhere" // by somebody else, or it changed
 	failing   standing = "failed"    // tried, and still to be decided
 	left      standing = "left"      // not tried yet
+	unknown   standing = "unknown"   // no order of this commune
 )
 
 type batchRow struct {
-	Order    orders.Order
+	Order    orders.Order // zero where it is unknown
 	Standing standing
 	Reason   string
 	Href     string
@@ -259,7 +260,7 @@ func (c *batchPage) add(row batchRow) {
 		c.Decided++
 	case elsewhere:
 		c.Elsewhere++
-	case failing:
+	case failing, unknown:
 		c.Failed++
 	case left:
 		c.Left++
@@ -272,6 +273,9 @@ func (c *batchPage) add(row batchRow) {
 func (p *Pages) row(r *http.Request, b batch, i item) (batchRow, error) {
 	v := visit.Of(r)
 	o, err := p.orders.Get(r.Context(), v.Commune.ID, i.Order)
+	if fault.KindOf(err) == fault.NotFound {
+		return batchRow{Standing: unknown, Reason: v.T("clerk.batch.unknown_text")}, nil
+	}
 	if err != nil {
 		return batchRow{}, err
 	}
