@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,7 +57,64 @@ func inspect(t *testing.T, name string, l i18n.Language, a *answer) string {
 		bad("holds a national number")
 	}
 	structure(a, bad)
+	if marked := sections(a); marked != nil && len(marked) != 1 && !strings.HasPrefix(name, "join") { // which belongs to none
+		bad("the desk's navigation marks %q", marked)
+	}
 	return title
+}
+
+// sections are the addresses that the desk's navigation marks as where the reader is; nil
+// where there is no such navigation.
+func sections(a *answer) (marked []string) {
+	for _, nav := range all(a.doc, "nav") {
+		links := all(nav, "a")
+		if len(links) == 0 || !slices.ContainsFunc(links, func(l *html.Node) bool { return strings.HasSuffix(attr(l, "href"), "/desk/absence") }) {
+			continue
+		}
+		marked = []string{}
+		for _, l := range links {
+			if attr(l, "aria-current") == "page" {
+				marked = append(marked, attr(l, "href"))
+			}
+		}
+	}
+	return marked
+}
+
+// Every page of the desk marks the section it belongs to: inspect holds each of the gallery
+// to one mark, this says which.
+func TestTheDeskMarksItsSection(t *testing.T) {
+	w := newWorld(t)
+	desk := w.clerk(orderstest.A, 1, staff.Administrator)
+	o := w.Order(t, orderstest.A, 2)
+	value := o.ID + " " + strings.Repeat("ab", 32)
+	list, err := w.Service.Questions(ctx, orderstest.A)
+	if err != nil || len(list) != 0 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	desk.post("/fr/desk/questions", url.Values{"label-fr": {"Bail"}, "text-fr": {"Votre bail ?"}}).to(t)
+	if list, err = w.Service.Questions(ctx, orderstest.A); err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	for section, pages := range map[string][]*answer{
+		"/fr/desk": {
+			desk.get("/fr/desk"), desk.get("/fr/desk?show=late"), desk.get("/fr/desk/new"), desk.get("/fr/desk/ready"), desk.get("/fr/desk/letters"),
+			desk.get("/fr/desk/orders/" + o.ID), desk.get("/fr/desk/orders/" + o.ID + "/ask"), desk.get("/fr/desk/orders/" + o.ID + "/refuse"), desk.get("/fr/desk/orders/none"),
+			desk.post("/fr/desk/assign", url.Values{"to": {"clerk-1"}, "order": {o.ID + " "}}), desk.get(desk.post("/fr/desk/ready/begin", url.Values{"order": {value}}).to(t)),
+		},
+		"/fr/desk/absence": {desk.get("/fr/desk/absence"), desk.post("/fr/desk/absence", nil)},
+		"/fr/desk/figures": {desk.get("/fr/desk/figures"), desk.get("/fr/desk/figures?year=2025")},
+		"/fr/desk/staff": {
+			desk.get("/fr/desk/staff"), desk.post("/fr/desk/staff/invite", nil), desk.get("/fr/desk/delegations"), desk.post("/fr/desk/delegations", nil),
+			desk.get("/fr/desk/questions"), desk.get("/fr/desk/questions/" + list[0].ID), desk.post("/fr/desk/questions/"+list[0].ID, nil),
+		},
+	} {
+		for i, a := range pages {
+			if got := sections(a); !slices.Equal(got, []string{section}) {
+				t.Errorf("%s, page %d (%d): marked %q", section, i, a.status, got)
+			}
+		}
+	}
 }
 
 func structure(a *answer, bad func(string, ...any)) {

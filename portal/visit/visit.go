@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,21 +112,26 @@ func (v *Visit) inLanguage(r *http.Request, l i18n.Language) string {
 	return u.String()
 }
 
+// inboxPaths are the pages that the inbox leads to.
+var inboxPaths = []string{"/desk/orders", "/desk/new", "/desk/assign", "/desk/ready", "/desk/batches", "/desk/letters"}
+
 func (v *Visit) navigation() []page.Link {
 	var links []page.Link
 	add := func(key, path string, current bool) {
 		links = append(links, page.Link{Text: v.T(key), Href: v.To(path), Current: current})
 	}
-	under := func(prefix string) bool { return v.Path == prefix || strings.HasPrefix(v.Path, prefix+"/") }
+	under := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return v.Path == p || strings.HasPrefix(v.Path, p+"/") })
+	}
 	if v.Desk() {
 		if v.Member == nil {
 			return nil
 		}
-		add("clerk.nav.inbox", "/desk", v.Path == "/desk" || under("/desk/orders"))
+		add("clerk.nav.inbox", "/desk", v.Path == "/desk" || under(inboxPaths...))
 		add("staff.nav.absence", "/desk/absence", under("/desk/absence"))
 		add("figures.nav", "/desk/figures", under("/desk/figures"))
 		if v.Member.Role == staff.Administrator {
-			add("clerk.nav.staff", "/desk/staff", under("/desk/staff"))
+			add("clerk.nav.staff", "/desk/staff", under("/desk/staff", "/desk/delegations", "/desk/questions"))
 		}
 		return append(links, page.Link{Text: v.T("clerk.nav.citizens"), Href: "/"})
 	}
