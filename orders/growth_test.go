@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-eid/belfry/internal/blob"
+	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/internal/sqldb/sqldbtest"
 	"github.com/belfry-eid/belfry/orders"
@@ -42,7 +43,7 @@ func fill(b *testing.B, db *sqldb.DB, n int) {
 	}
 	for from := 0; from < n; from += part {
 		write(func(tx *sqldb.Tx) error {
-			for _, text := range []string{fillOrders, fillPapers, fillFiles} {
+			for _, text := range []string{fillOrders, fillPapers, fillFiles, fillFees, fillCame} {
 				if _, err := tx.Exec(text, from, min(from+part, n), stillOpen); err != nil {
 					return err
 				}
@@ -68,7 +69,7 @@ const numbers = `WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SEL
 const fillOrders = numbers + `INSERT INTO orders_order (commune, id, reference, product, product_version, state, version, subject, form_key, form_hash,
 	person, number_sealed, given_names, surname, search_name, language, answers, attention, submitted_at, due_on, changed_at, changed_by, refusal, assignee, closed_at)
 	SELECT 'beaumarais', 'id-' || (10000000 + i), 'R' || (2222222 + i), 'residence', 1,
-	CASE WHEN i >= $3 THEN 'issued' WHEN i % 3 = 0 THEN 'in_review' ELSE 'submitted' END, 1, 's' || (i / 4), 'k' || i, '', 'p' || (i / 4), '', 'Luc', 'Lambert',
+	CASE WHEN i >= $3 AND i % 20 = 7 THEN 'refused' WHEN i >= $3 THEN 'issued' WHEN i % 3 = 0 THEN 'in_review' ELSE 'submitted' END, 1, 's' || (i / 4), 'k' || i, '', 'p' || (i / 4), '', 'Luc', 'Lambert',
 	CASE WHEN i >= $3 AND i < $3 + 11 THEN 'van den broeck luc' WHEN i >= $3 + 11 AND i < $3 + 22 THEN 'zi luc' WHEN i % 20 = 0 THEN 'van den bergh luc' ELSE
 	substr(a, CAST(1 + i % 25 AS INTEGER), 1) || substr(a, CAST(1 + i / 25 % 25 AS INTEGER), 1) || substr(a, CAST(1 + i / 625 % 25 AS INTEGER), 1) || 'ens luc' END,
 	'fr', '[]', '', 1770000000000000 + i, '2026-0' || (1 + i % 9) || '-1' || (i % 10), 1770000000000000 + i, '', '',
@@ -84,6 +85,18 @@ const fillPapers = numbers + `INSERT INTO orders_paper (commune, order_id, numbe
 
 const fillFiles = numbers + `INSERT INTO orders_file (commune, document, order_id, added_at)
 	SELECT 'beaumarais', 'ffffffffffffffffffffffffffffffffffffffffffffffffffffffff' || (10000000 + i), 'id-' || (10000000 + i), 0 FROM n WHERE i >= $3`
+
+// Every second order goes by post. Of those that were issued all letters but five have been
+// sent; those that were refused never will be.
+const fillFees = numbers + `INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at, waits)
+	SELECT 'beaumarais', 'id-' || (10000000 + i), 'post', 1, '{}', 0, '', 0, 'null', 0,
+	CASE WHEN i < $3 + 10 OR i % 20 = 7 THEN 0 ELSE 1770000000000000 + i END, CASE WHEN i >= $3 AND i < $3 + 10 AND i % 20 <> 7 THEN 1 ELSE 0 END
+	FROM n WHERE i % 2 = 1`
+
+// A hundredth of them was asked for by somebody with a mandate that is over.
+const fillCame = numbers + `INSERT INTO orders_came (commune, order_id, person, kind, name, proof, from_day, to_day, rests_on, by_subject, by_name, at, ended_at, ended_by)
+	SELECT 'beaumarais', 'id-' || (10000000 + i), 'p' || (i / 4), 'mandate', 'Marie', 'seen', '2020-01-01', '2021-01-01', '', '', '', 1770000000000000 + i, 0, ''
+	FROM n WHERE i >= $3 AND i % 100 = 0`
 
 // asked is a question that a page asks, and how many rows it must find at least.
 type asked struct {
@@ -120,6 +133,23 @@ func questions() []asked {
 		{"ready to approve", 100, func(ctx context.Context, s *orders.Service) (int, error) {
 			list, err := s.Ready(ctx, orderstest.A, orderstest.Clerk(3))
 			return len(list), err
+		}},
+		{"letters", 4, func(ctx context.Context, s *orders.Service) (int, error) {
+			list, _, err := s.Letters(ctx, orderstest.A, orderstest.Clerk(3))
+			return len(list), err
+		}},
+		{"waiting letters", 4, func(ctx context.Context, s *orders.Service) (int, error) {
+			return s.WaitingLetters(ctx, orderstest.A)
+		}},
+		{"follow", 1, func(ctx context.Context, s *orders.Service) (int, error) {
+			_, err := s.Follow(ctx, orderstest.A, fmt.Sprintf("R%d", 2_222_222+known), "1985-07-30")
+			if fault.KeyOf(err) == "follow.unknown" { // these people have no birth date
+				err = nil
+			}
+			return 1, err
+		}},
+		{"mandates of a person", 0, func(ctx context.Context, s *orders.Service) (int, error) {
+			return orders.MandatesOf(ctx, s, orderstest.A, fmt.Sprintf("p%d", stillOpen/4+25))
 		}},
 		paper("verify by QR", func(ctx context.Context, s *orders.Service) (orders.Facts, error) {
 			return s.Lookup(ctx, orderstest.A, knownToken)
@@ -214,7 +244,7 @@ func wholeReads(b *testing.B, db *sqldb.DB) (n int) {
 	}
 	time.Sleep(1500 * time.Millisecond) // sessions tell what they did once a second
 	row := db.QueryRow(context.Background(), `SELECT COALESCE(SUM(seq_scan), 0) FROM pg_stat_user_tables
-		WHERE schemaname = current_schema() AND relname IN ('orders_order', 'orders_paper', 'orders_file')`)
+		WHERE schemaname = current_schema() AND relname IN ('orders_order', 'orders_paper', 'orders_file', 'orders_fee', 'orders_came')`)
 	if err := row.Scan(&n); err != nil {
 		b.Fatal(err)
 	}

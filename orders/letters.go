@@ -32,8 +32,8 @@ func (s *Service) Letters(ctx context.Context, c commune.ID, clerk Clerk) (list 
 	if _, err := s.commune(c); err != nil {
 		return nil, false, err
 	}
-	found, err := s.rows(ctx, c, `AND o.state = $2 AND o.id IN (SELECT f.order_id FROM orders_fee f WHERE f.commune = o.commune AND f.delivery = 'post' AND f.posted_at = 0)
-		ORDER BY o.id LIMIT $3`, string(Issued), MaxLetters+1)
+	found, err := s.rows(ctx, c, `AND o.state = $2 AND o.id IN (SELECT f.order_id FROM orders_fee f WHERE f.commune = $1 AND f.waits = 1 ORDER BY f.order_id LIMIT $3)
+		ORDER BY o.id`, string(Issued), MaxLetters+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -65,8 +65,7 @@ func (s *Service) WaitingLetters(ctx context.Context, c commune.ID) (n int, err 
 	if _, err := s.commune(c); err != nil {
 		return 0, err
 	}
-	err = s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM orders_fee f JOIN orders_order o ON o.commune = f.commune AND o.id = f.order_id
-		WHERE f.commune = $1 AND f.delivery = 'post' AND f.posted_at = 0 AND o.state = $2`, string(c), string(Issued)).Scan(&n)
+	err = s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM orders_fee WHERE commune = $1 AND waits = 1`, string(c)).Scan(&n)
 	return n, err
 }
 
@@ -137,6 +136,18 @@ func (s *Service) PrintLetters(ctx context.Context, c commune.ID, clerk Clerk, i
 	return File{Name: fmt.Sprintf("letters-%s-%s.pdf", c, at.In(i18n.Brussels()).Format("2006-01-02-1504")), Type: "application/pdf", Digest: blob.Sum(data), Data: data}, nil
 }
 
+// letterWaits has a letter wait to be sent once its paper is issued, and no longer where that
+// is withdrawn. The column is kept beside what it follows from, so that its index holds the
+// letters that wait and no others.
+func letterWaits(tx *sqldb.Tx, r row, to State) error {
+	if to != Issued && r.State != Issued {
+		return nil
+	}
+	_, err := tx.Exec(`UPDATE orders_fee SET waits = $1 WHERE commune = $2 AND order_id = $3 AND delivery = 'post' AND posted_at = 0`,
+		bit(to == Issued), string(r.Commune), r.ID)
+	return err
+}
+
 // coverSheet is what stands in an envelope's window and behind it, in the language of the paper.
 func (s *Service) coverSheet(of *commune.Commune, r row) document.Document {
 	l := r.DocumentLanguage()
@@ -168,10 +179,11 @@ func (s *Service) PostLetters(ctx context.Context, c commune.ID, clerk Clerk, id
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, r := range list {
-			if err := one(tx.Exec(`UPDATE orders_fee SET posted_at = $1 WHERE commune = $2 AND order_id = $3 AND posted_at = 0
-				AND EXISTS (SELECT 1 FROM orders_order o WHERE o.commune = $2 AND o.id = $3 AND o.state = $4)`,
-				sqldb.Micros(at), string(c), r.ID, string(Issued))); err != nil {
-				return errors.Join(err, fault.New(fault.Conflict, "letter.gone", nil).With("Reference", r.Reference))
+			if err := one(tx.Exec(`UPDATE orders_fee SET posted_at = $1, waits = 0 WHERE commune = $2 AND order_id = $3 AND waits = 1`, sqldb.Micros(at), string(c), r.ID)); err != nil {
+				if errors.Is(err, errMoved) {
+					err = fault.New(fault.Conflict, "letter.gone", nil).With("Reference", r.Reference)
+				}
+				return err
 			}
 			if err := addEvent(tx, c, r.ID, Event{At: at, Actor: by, Kind: EventPosted, Public: true}); err != nil {
 				return err
@@ -185,9 +197,8 @@ func (s *Service) PostLetters(ctx context.Context, c commune.ID, clerk Clerk, id
 		}
 		return nil
 	})
-	if errors.Is(err, errMoved) {
-		e, _ := errors.AsType[*fault.Error](err)
-		return 0, e
+	if err != nil {
+		return 0, err
 	}
-	return len(list), err
+	return len(list), nil
 }

@@ -241,9 +241,12 @@ func (s *Service) step(tx *sqldb.Tx, r row, to State, by Actor, at time.Time) er
 		}
 		due = Postponed(of.Calendar(), due, r.PausedAt, at)
 	}
-	return one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5, due_on = $6, paused_at = $7
+	if err := one(tx.Exec(`UPDATE orders_order SET state = $1, version = version + 1, changed_at = $2, changed_by = $3, closed_at = $4, answered_at = $5, due_on = $6, paused_at = $7
 		WHERE commune = $8 AND id = $9 AND version = $10 AND state = $11`,
-		string(to), sqldb.Micros(at), by.Name, orZero(closed), orZero(answered), due.Format(time.DateOnly), orZero(paused), string(r.Commune), r.ID, r.Version, string(r.State)))
+		string(to), sqldb.Micros(at), by.Name, orZero(closed), orZero(answered), due.Format(time.DateOnly), orZero(paused), string(r.Commune), r.ID, r.Version, string(r.State))); err != nil {
+		return err
+	}
+	return letterWaits(tx, r, to)
 }
 
 // sinceZero and orZero keep a time that may be none as 0, which an index can be asked for.

@@ -360,6 +360,9 @@ func lettersSent(t *testing.T, w *World) {
 	third := w.Posted(t, A, 3)
 	_, err = s.Withdraw(ctx, A, third.ID, Clerk(1), orders.FactsWrong, "faux")
 	ok(t, err)
+	if n, err := s.WaitingLetters(ctx, A); err != nil || n != 0 {
+		t.Errorf("%d letters of withdrawn papers wait, %v", n, err)
+	}
 	_, err = s.PostLetters(ctx, A, Clerk(1), []string{third.ID})
 	wants(t, err, fault.Conflict, "letter.gone")
 	_, err = s.PrintLetters(ctx, A, Clerk(1), []string{third.ID})
