@@ -137,8 +137,13 @@ type CodesJob struct {
 // Kind implements jobs.Args.
 func (CodesJob) Kind() string { return "orders.codes" }
 
-// codesEvery is how often one order's reference is sent.
-const codesEvery = time.Hour
+// One order's reference is sent once in codesEvery, and codesMost times in codesWithin: who
+// knows somebody's address and day of birth cannot fill their letter box.
+const (
+	codesEvery  = time.Hour
+	codesMost   = 3
+	codesWithin = 24 * time.Hour
+)
 
 // SendCodes has the references of somebody's open orders sent to the address that is with
 // them, if it is this one and the person was born on this day. What comes of it is decided
@@ -246,12 +251,27 @@ func (s *Service) codesOf(ctx context.Context, j CodesJob) ([]row, error) {
 	return mine, nil
 }
 
-// sentCodes says whether an order's reference was sent a moment ago.
+// sentCodes says whether an order's reference was sent a moment ago, or too often lately.
 func (s *Service) sentCodes(ctx context.Context, c commune.ID, order string) (bool, error) {
 	events, err := s.events(ctx, c, order, true)
-	since := s.now().Add(-codesEvery)
-	return slices.ContainsFunc(events, func(e Event) bool { return e.Detail["About"] == string(notice.Codes) && e.At.After(since) }), err
+	if err != nil {
+		return false, err
+	}
+	lately := 0
+	for _, e := range events {
+		age := s.now().Sub(e.At)
+		if !e.ofCodes() || age >= codesWithin {
+			continue
+		}
+		if lately++; age < codesEvery || lately >= codesMost {
+			return true, nil
+		}
+	}
+	return false, nil
 }
+
+// ofCodes says whether an event is that the reference was sent once more.
+func (e Event) ofCodes() bool { return e.Detail["About"] == string(notice.Codes) }
 
 // followLink is the page on which somebody follows an order.
 func followLink(of *commune.Commune, l i18n.Language) string {

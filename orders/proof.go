@@ -134,7 +134,9 @@ func proofOf(of *commune.Commune, o Order, seal signing.Seal, l i18n.Language, n
 	t := func(key string) string { return i18n.T(l, key) }
 	last := o.ChangedAt
 	for _, e := range o.Events {
-		last = later(last, e.At)
+		if !e.ofCodes() {
+			last = later(last, e.At)
+		}
 	}
 	for _, m := range o.Messages {
 		last = later(last, m.At)
@@ -205,12 +207,13 @@ type happened struct {
 }
 
 // historyOf is what the person may see of an order's events, and what was written: a message
-// stands in the place of the event that says that there is one.
+// stands in the place of the event that says that there is one. That a lost reference was sent
+// once more, as often as somebody asked, is no part of it.
 func historyOf(of *commune.Commune, o Order, l i18n.Language) []happened {
 	who := map[ActorKind]string{ByCitizen: o.Name(), ByClerk: of.NameIn(l), ByService: i18n.T(l, "proof.service")}
 	var list []happened
 	for _, e := range o.Events {
-		if e.Kind == EventAsked || e.Kind == EventAnswered || e.Kind == EventAdded {
+		if e.Kind == EventAsked || e.Kind == EventAnswered || e.Kind == EventAdded || e.ofCodes() {
 			continue
 		}
 		args := map[string]any{}

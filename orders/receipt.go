@@ -67,6 +67,9 @@ func (s *Service) Receive(ctx context.Context, c commune.ID, id string, clerk Cl
 	}
 	at, by := s.now(), clerk.actor()
 	err = s.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := stillAs(tx, r); err != nil {
+			return err
+		}
 		if err := s.addReceipt(tx, r, by, how, number, at); err != nil {
 			return err
 		}
@@ -76,13 +79,29 @@ func (s *Service) Receive(ctx context.Context, c commune.ID, id string, clerk Cl
 		r.Fee.Received = &Receipt{At: at}
 		return s.begins(tx, r)
 	})
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errMoved) { // a colleague was first: with the fee, or with the order
+		if r, err = s.load(ctx, c, id); err != nil {
+			return Order{}, err
+		}
+		if r.Fee.Owed() {
+			return Order{}, movedFault(r)
+		}
 		return Order{}, fault.New(fault.Conflict, "fee.nothing_owed", nil)
 	}
 	if err != nil {
 		return Order{}, err
 	}
 	return s.Get(ctx, c, id)
+}
+
+// stillAs refuses with errMoved where an order has moved since it was read.
+func stillAs(tx *sqldb.Tx, r row) error {
+	var version int64
+	err := tx.QueryRow(`SELECT version FROM orders_order WHERE commune = $1 AND id = $2`, string(r.Commune), r.ID).Scan(&version)
+	if err == nil && version != r.Version {
+		err = errMoved
+	}
+	return err
 }
 
 // receiptNumber is the number of a receipt as it is kept.

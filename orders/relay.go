@@ -193,6 +193,11 @@ func (s *Service) begins(tx *sqldb.Tx, r row) error {
 // issueRelayed issues a paper that no clerk has to approve, since nothing of it is ours.
 func (s *Service) issueRelayed(tx *sqldb.Tx, r row, p relayed) error {
 	at, by := s.now(), Actor{Kind: ByService}
+	if err := s.paid(tx, r); fault.KeyOf(err) == "fee.due" { // the receipt was undone while the register was asked
+		return errMoved
+	} else if err != nil {
+		return err
+	}
 	if err := s.step(tx, r, Issued, by, at); err != nil {
 		return err
 	}

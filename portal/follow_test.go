@@ -143,6 +143,20 @@ func TestFollowingPauses(t *testing.T) {
 	}
 }
 
+// Many tries at one code at once, each from another address, are no way round its pause.
+func TestTriesAtACodeAreCounted(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	b := w.browser(orderstest.A)
+	heard := map[int]int{}
+	for n := range 70 {
+		heard[b.from(fmt.Sprintf("10.1.0.%d", n+1), "POST", "/fr/follow", followForm(o.Reference, "30")).status]++
+	}
+	if heard[200] != 60 || heard[429] != 10 {
+		t.Errorf("answers %v", heard)
+	}
+}
+
 // Whoever has lost the code hears one answer, whatever is known; the code goes to the
 // address that is with the order.
 func TestLostCode(t *testing.T) {

@@ -134,7 +134,7 @@ func (p *Portal) routes() http.Handler {
 	p.site = &web.Site{Log: p.cfg.Log, Clock: p.cfg.Clock, Failed: p.failed, Proxies: p.cfg.Proxies}
 
 	paged := http.NewServeMux() // addresses within a language
-	citizen.New(p.cfg.Orders, p.sessions, p.cfg.Clock).Routes(paged, p.site)
+	citizen.New(p.cfg.Orders, p.sessions, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
 	clerk.New(p.cfg.Orders, p.staff, p.sessions, p.delegations, p.cfg.KV, p.cfg.Clock, p.cfg.Cards, p.cfg.AgentPorts).Routes(paged, p.site)
 	follow.New(p.cfg.Orders, p.cfg.KV, p.cfg.Clock).Routes(paged, p.site)
 	checks := verify.New(p.cfg.Orders, p.cfg.Checker, picture.Draw, p.cfg.KV, p.cfg.Clock)

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/orders/orderstest"
 )
@@ -40,5 +41,28 @@ func TestProofOfAnOrder(t *testing.T) {
 	stranger, _ := w.citizen(orderstest.A, 2)
 	if a := stranger.post(at+"/proof", url.Values{}); a.status != 404 {
 		t.Errorf("somebody else: %d", a.status)
+	}
+}
+
+// Proofs are not made without end: each is set in type, and may call a key.
+func TestProofsAreCounted(t *testing.T) {
+	w := newWorld(t)
+	o := w.Order(t, orderstest.A, 1)
+	b, _ := w.citizen(orderstest.A, 1)
+	at := "/fr/orders/" + o.ID + "/proof"
+	heard := map[int]int{}
+	for range 25 {
+		heard[b.post(at, nil).status]++
+	}
+	if heard[200] != 20 || heard[429] != 5 {
+		t.Errorf("answers %v", heard)
+	}
+	if a := b.post(at, nil); a.header.Get("Retry-After") != "3600" || !strings.Contains(text(a.doc), "Réessayez après 13:00") {
+		t.Errorf("%s %s", a.header.Get("Retry-After"), text(a.doc))
+	}
+	w.Clock.Add(time.Hour)
+	b, _ = w.citizen(orderstest.A, 1)
+	if a := b.post(at, nil); a.status != 200 {
+		t.Errorf("an hour later: %d", a.status)
 	}
 }

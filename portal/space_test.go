@@ -103,6 +103,25 @@ func TestAnswersAreKeptWhileTheyAreTyped(t *testing.T) {
 	}
 }
 
+// A page that somebody left open keeps nothing of theirs for the next person at that browser.
+func TestAnswersAreNotKeptForSomebodyElse(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.citizen(orderstest.A, 1)
+	left := first.get(residence + "form")
+	next, p := w.citizen(orderstest.A, 2)
+	next.get(residence + "form")
+	typed := url.Values{"contact": {"email"}, "email": {"first@example.be"}, "auto": {"1"}, "whose": {left.value("whose")}}
+	if to := next.post(residence+"form", typed).to(t); left.value("whose") == "" || to != residence+"form" {
+		t.Errorf("a page of %q leads to %s", left.value("whose"), to)
+	}
+	if d, err := w.Service.Drafts(t.Context(), orderstest.A, p); err != nil || len(d) != 0 {
+		t.Errorf("kept for the next: %+v, %v", d, err)
+	}
+	if a := first.post(residence+"form", typed); a.status != 200 {
+		t.Errorf("for whose page it is: %d", a.status)
+	}
+}
+
 // A session that does not know that its form has made an order begins another.
 func TestAFormThatWasSentElsewhereIsBegunAnew(t *testing.T) {
 	w := newWorld(t)

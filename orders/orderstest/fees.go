@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
@@ -255,6 +256,52 @@ func paidRelay(t *testing.T, w *World) {
 	w.Work(t)
 	if got := w.Get(t, A, o.ID); got.State != orders.Issued {
 		t.Errorf("%s after it was paid: %v", got.State, kinds(got.Events))
+	}
+}
+
+// paidRelayUndone: a receipt that is undone while the source is asked issues nothing.
+func paidRelayUndone(t *testing.T, w *World) {
+	w.Charge(t, A, Fees())
+	of, _ := w.Communes.ByID(A)
+	set := of.Products["residence"]
+	set.Way = commune.FromSource
+	of.Products["residence"] = set
+	o, err := w.Service.Submit(ctx, A, w.Person(A, 1), w.Letter(t, A))
+	ok(t, err)
+	_, err = w.Service.Receive(ctx, A, o.ID, Clerk(1), orders.BankCard, "T-1")
+	ok(t, err)
+	w.Source.Change(func(*register.Sealed) {
+		_, err := w.Service.UndoReceipt(ctx, A, o.ID, Clerk(1), 1, "erreur")
+		ok(t, err)
+	})
+	w.Work(t)
+	w.Source.Change(nil)
+	if got := w.Get(t, A, o.ID); got.State != orders.Submitted || got.Way != commune.FromSource {
+		t.Errorf("%s unpaid, %s", got.State, kinds(got.Events))
+	}
+	_, err = w.Service.Receive(ctx, A, o.ID, Clerk(1), orders.BankCard, "T-2")
+	ok(t, err)
+	w.Work(t)
+	if got := w.Get(t, A, o.ID); got.State != orders.Issued {
+		t.Errorf("%s after it was paid again: %s", got.State, kinds(got.Events))
+	}
+}
+
+// receivedLate: a fee is not received for an order that a colleague refuses at that moment.
+func receivedLate(t *testing.T, w *World) {
+	o := w.Owed(t, A, 1)
+	late := *w.Service
+	late.Clock = func() time.Time {
+		if w.Get(t, A, o.ID).State == orders.Submitted {
+			_, err := w.Service.Refuse(ctx, A, o.ID, Clerk(2), orders.Reasons{Ground: orders.OtherGround, Text: "non"})
+			ok(t, err)
+		}
+		return w.Clock.Now()
+	}
+	_, err := late.Receive(ctx, A, o.ID, Clerk(1), orders.Cash, "1")
+	wants(t, err, fault.Conflict, "orders.moved")
+	if got := w.Get(t, A, o.ID); got.State != orders.Refused || got.Fee.Received != nil {
+		t.Errorf("%s, received %+v", got.State, got.Fee.Received)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/belfry-eid/belfry/internal/eid"
 	"github.com/belfry-eid/belfry/internal/fault"
+	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/sqldb"
 	"github.com/belfry-eid/belfry/orders"
 	"github.com/belfry-eid/belfry/orders/form"
@@ -147,5 +148,25 @@ func lostCodes(t *testing.T, w *World) {
 	ask("somebody@example.be", born)
 	if len(sent()) != 2 {
 		t.Errorf("an hour later: %q", sent())
+	}
+	// Whoever knows address and day cannot fill the letter box, nor change what the proof says.
+	proven, err := s.Proof(ctx, A, first.ID, first.Subject, i18n.French)
+	ok(t, err)
+	w.Clock.Add(time.Hour)
+	ask("somebody@example.be", born)
+	if again, err := s.Proof(ctx, A, first.ID, first.Subject, i18n.French); err != nil || again.Digest != proven.Digest {
+		t.Errorf("another proof: %v", err)
+	}
+	for range 19 {
+		w.Clock.Add(time.Hour)
+		ask("somebody@example.be", born)
+	}
+	if len(sent()) != 3 {
+		t.Errorf("within a day: %d mails", len(sent()))
+	}
+	w.Clock.Add(4 * time.Hour)
+	ask("somebody@example.be", born)
+	if len(sent()) != 4 {
+		t.Errorf("the day after: %d mails", len(sent()))
 	}
 }

@@ -106,6 +106,8 @@ func Run(t *testing.T, open func(testing.TB) *sqldb.DB) {
 		"what was never offered":           overpriced,
 		"a fee is received":                paidFirst,
 		"a fee before the source is asked": paidRelay,
+		"a receipt undone too late":        paidRelayUndone,
+		"a fee received too late":          receivedLate,
 		"letters are sent":                 lettersSent,
 		"a replacement is free":            freeReplacement,
 		"commune B sees nothing of A":      isolation,

@@ -21,6 +21,7 @@ import (
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
 	"github.com/belfry-eid/belfry/internal/i18n"
+	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/orders"
@@ -65,6 +66,7 @@ type Orders interface {
 type Pages struct {
 	orders    Orders
 	sessions  *session.Store
+	kv        kv.Store
 	now       clock.Clock
 	templates *page.Templates
 }
@@ -73,8 +75,8 @@ type Pages struct {
 var templates embed.FS
 
 // New parses the pages.
-func New(o Orders, s *session.Store, now clock.Clock) *Pages {
-	return &Pages{orders: o, sessions: s, now: now, templates: page.Parse(templates)}
+func New(o Orders, s *session.Store, store kv.Store, now clock.Clock) *Pages {
+	return &Pages{orders: o, sessions: s, kv: store, now: now, templates: page.Parse(templates)}
 }
 
 // Demand is what the commune of a visit asks of the sign-in of whoever orders a product.
@@ -384,11 +386,18 @@ func (p *Pages) document(w http.ResponseWriter, r *http.Request) error {
 	return visit.Download(w, f.Name, f.Type, f.Data)
 }
 
+// proofs is how many proofs one person has made in an hour: each is set in type, and a new
+// one calls the key.
+var proofs = visit.Limit{Most: 20, Every: time.Hour, Fault: "proof.too_many"}
+
 // proof sends what a person takes away of an order.
 func (p *Pages) proof(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
 	o, err := p.load(r)
 	if err != nil {
+		return err
+	}
+	if err := proofs.Try(r.Context(), p.kv, p.now(), "proof/"+string(v.Commune.ID)+"/"+v.Person.Subject); err != nil {
 		return err
 	}
 	f, err := p.orders.Proof(r.Context(), v.Commune.ID, o.ID, o.Subject, v.Language)

@@ -1,6 +1,8 @@
 package citizen
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"time"
@@ -45,6 +47,7 @@ type formPage struct {
 	Wishes  *price.Wishes // delivery and what follows from it; nil where nothing is to be chosen
 	Errors  []page.Fault
 	Action  string
+	Whose   string    // whoseForm
 	Until   time.Time // how long what was typed is kept; zero where nothing is
 }
 
@@ -61,7 +64,7 @@ func (p *Pages) showForm(w http.ResponseWriter, r *http.Request, pr *catalogue.P
 	v := visit.Of(r)
 	frame := v.Frame(w, r, v.T("portal.form.title", "Product", pr.Label.In(v.Language)))
 	frame.Back, frame.Failed = v.To("/documents/"+pr.ID), len(faults) > 0
-	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Silent: d.Silent, Action: v.To("/documents/" + pr.ID + "/form"), Until: d.Until}
+	c := formPage{Product: pr, Read: d.Read, Looked: d.Looked, Silent: d.Silent, Whose: whoseForm(v), Action: v.To("/documents/" + pr.ID + "/form"), Until: d.Until}
 	for _, name := range pr.Fields {
 		if name == form.DocumentLanguage && len(d.Languages) == 1 {
 			continue // nothing to choose
@@ -109,6 +112,13 @@ func question(v *visit.Visit, name form.Name, d draft, fault string) field {
 // target is the id that a link of the error summary leads to: the first choice or the input.
 func (f field) target() string { return f.Name }
 
+// whoseForm tells whose page a form stands on. What one person typed is not kept for the next
+// who signs in at the same browser, when a page that was left open keeps it by itself.
+func whoseForm(v *visit.Visit) string {
+	sum := sha256.Sum256([]byte("form " + string(v.Commune.ID) + " " + v.Person.Subject))
+	return hex.EncodeToString(sum[:8])
+}
+
 // answer reads the form.
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	v := visit.Of(r)
@@ -128,6 +138,9 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	if d.Order != "" { // the back button, after sending
 		return web.See(w, r, v.To("/orders/"+d.Order))
+	}
+	if whose := r.PostForm["whose"]; len(whose) > 0 && whose[0] != whoseForm(v) {
+		return web.See(w, r, v.To("/documents/"+pr.ID+"/form"))
 	}
 	t, err := p.tariff(v, pr.ID, d)
 	if err != nil {

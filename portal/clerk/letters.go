@@ -67,13 +67,15 @@ func (p *Pages) sendLetters(w http.ResponseWriter, r *http.Request) error {
 	ids := r.PostForm["order"]
 	var err error
 	var n int
-	if r.PostForm.Get("do") == "print" {
+	if r.PostForm.Get("do") == "sent" {
+		if n, err = p.orders.PostLetters(r.Context(), v.Commune.ID, me(v), slices.Clone(ids)); err == nil {
+			return web.See(w, r, v.To("/desk/letters")+"?sent="+strconv.Itoa(n))
+		}
+	} else { // a form that was sent by no button sends no letter
 		var f orders.File
 		if f, err = p.orders.PrintLetters(r.Context(), v.Commune.ID, me(v), slices.Clone(ids)); err == nil {
 			return visit.Inline(w, f.Name, f.Type, f.Data)
 		}
-	} else if n, err = p.orders.PostLetters(r.Context(), v.Commune.ID, me(v), slices.Clone(ids)); err == nil {
-		return web.See(w, r, v.To("/desk/letters")+"?sent="+strconv.Itoa(n))
 	}
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok || e.Kind != fault.Invalid && e.Kind != fault.Conflict {

@@ -32,7 +32,6 @@ import (
 	"github.com/belfry-eid/belfry/internal/clock"
 	"github.com/belfry-eid/belfry/internal/commune"
 	"github.com/belfry-eid/belfry/internal/fault"
-	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/kv"
 	"github.com/belfry-eid/belfry/internal/page"
 	"github.com/belfry-eid/belfry/internal/web"
@@ -234,9 +233,11 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request) error {
 const (
 	mostWrong = 5                // answers that fit nothing, of one address, or of one code
 	pause     = 30 * time.Minute // in which they count, and how long nothing is answered after them
-	mostAsked = 60               // tries of any kind in that time, by one address: many at once are no way round
+	mostAsked = 60               // tries of any kind in that time, by one address or of one code: many at once are no way round
 	mostLost  = 3                // times that codes are asked for, by one address
 	allLost   = 300              // and by all
+
+	tooMany = "follow.too_many" // said to whoever has to wait
 )
 
 // admit lets a try be made, unless its address or its code pauses. It is counted before it
@@ -249,13 +250,18 @@ func (p *Pages) admit(r *http.Request, code string) error {
 			if err != nil {
 				return err
 			}
-			return tooMany(time.Unix(until, 0), p.now())
+			return visit.TooMany(tooMany, time.Unix(until, 0), p.now())
 		}
 		if !errors.Is(err, kv.ErrMissing) {
 			return err
 		}
 	}
-	return p.count(r, "asked/"+p.address(r), mostAsked)
+	for _, who := range []string{p.address(r), "code/" + code} {
+		if err := p.count(r, "asked/"+who, mostAsked); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wrong counts an answer that fits nothing, of its address and of its code, whether there is
@@ -274,7 +280,7 @@ func (p *Pages) wrong(r *http.Request, code string) error {
 		if err := p.kv.Put(r.Context(), p.key(r, "pause/"+who), []byte(strconv.FormatInt(end.Unix(), 10)), end.Sub(p.now())); err != nil {
 			return err
 		}
-		paused = tooMany(end, p.now())
+		paused = visit.TooMany(tooMany, end, p.now())
 	}
 	return paused
 }
@@ -289,13 +295,8 @@ func (p *Pages) countLost(r *http.Request) error {
 
 // count stops what is done more than most times between two half hours of the clock.
 func (p *Pages) count(r *http.Request, what string, most int64) error {
-	now := p.now()
-	next := now.Truncate(pause).Add(pause)
-	n, err := p.kv.Incr(r.Context(), p.key(r, fmt.Sprintf("%s/%d", what, next.Unix())), next.Sub(now))
-	if err != nil || n <= most {
-		return err
-	}
-	return tooMany(next, now)
+	l := visit.Limit{Most: most, Every: pause, Fault: tooMany}
+	return l.Try(r.Context(), p.kv, p.now(), p.key(r, what))
 }
 
 func (p *Pages) key(r *http.Request, rest string) string {
@@ -303,10 +304,3 @@ func (p *Pages) key(r *http.Request, rest string) string {
 }
 
 func (p *Pages) address(r *http.Request) string { return "from/" + web.Neighbourhood(web.Remote(r)) }
-
-// tooMany is the fault follow.too_many (TooMany; Args When, the time of day in Brussels, and
-// Seconds until then).
-func tooMany(end, now time.Time) error {
-	return fault.New(fault.TooMany, "follow.too_many", nil).
-		With("When", end.In(i18n.Brussels()).Format("15:04")).With("Seconds", int(end.Sub(now).Round(time.Second)/time.Second))
-}

@@ -1,13 +1,10 @@
 package verify
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/belfry-eid/belfry/internal/fault"
-	"github.com/belfry-eid/belfry/internal/i18n"
 	"github.com/belfry-eid/belfry/internal/web"
 	"github.com/belfry-eid/belfry/portal/visit"
 )
@@ -38,14 +35,8 @@ func (p *Pages) count(r *http.Request, number string) error {
 // try counts one of something in this hour; fault check.too_many (TooMany; Args When, the
 // time of day in Brussels, and Seconds until then) where there were more than most.
 func (p *Pages) try(r *http.Request, what string, most int64) error {
-	now := p.now()
-	next := now.Truncate(time.Hour).Add(time.Hour)
-	n, err := p.kv.Incr(r.Context(), fmt.Sprintf("verify/%s/%s/%d", visit.Of(r).Commune.ID, what, next.Unix()), next.Sub(now))
-	if err != nil || n <= most {
-		return err
-	}
-	return fault.New(fault.TooMany, "check.too_many", nil).
-		With("When", next.In(i18n.Brussels()).Format("15:04")).With("Seconds", int(next.Sub(now).Round(time.Second)/time.Second))
+	l := visit.Limit{Most: most, Every: time.Hour, Fault: "check.too_many"}
+	return l.Try(r.Context(), p.kv, p.now(), "verify/"+string(visit.Of(r).Commune.ID)+"/"+what)
 }
 
 // RetryAfter says in an answer's head when to try again, where the failure tells.
