@@ -34,7 +34,7 @@ test: ## install what tests need and run every test; pages seen are in dist/scre
 	@tools/setup test
 	$(GO) vet ./...
 	@rm -rf $(SHOTS) && mkdir -p $(SHOTS)
-	BELFRY_SHOTS=$(SHOTS) $(GO) test -count=1 -timeout 15m $(PACKAGES)
+	BELFRY_SHOTS=$(SHOTS) $(GO) test -count=1 -timeout 25m $(PACKAGES)
 	$(GO) test -count=1 -timeout 5m -tags dev ./cmd/eid-agent
 
 quick: ## the tests that take less than a minute together

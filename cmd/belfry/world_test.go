@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -125,22 +126,40 @@ func nodeModules(t testing.TB) string {
 	return path
 }
 
+// given are the ports that freePorts has given; tests run beside one another.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// freePorts gives ports that nobody listens on and no other test has. They lie below those
+// that a kernel gives to connections, which could take one of them before its program starts.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
+	}
+	const first, last = 15_000, 32_000
 	var ports []int
-	var open []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range last - first {
+		port := first + rand.IntN(last-first)
+		if given.ports[port] {
+			continue
 		}
-		open = append(open, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range open {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
 		l.Close()
+		given.ports[port] = true
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no port is free")
+	return nil
 }
 
 // run starts a program and sees that it ends with the test.
