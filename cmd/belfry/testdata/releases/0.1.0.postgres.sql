@@ -263,7 +263,8 @@ CREATE TABLE orders_fee (
     before_issue bigint NOT NULL,
     recipient text NOT NULL,
     received_at bigint DEFAULT 0 NOT NULL,
-    posted_at bigint DEFAULT 0 NOT NULL
+    posted_at bigint DEFAULT 0 NOT NULL,
+    waits bigint DEFAULT 0 NOT NULL
 );
 CREATE TABLE orders_file (
     commune text NOT NULL,
@@ -604,7 +605,7 @@ CREATE INDEX kv_counter_expires ON kv_counter USING btree (expires);
 CREATE INDEX kv_value_expires ON kv_value USING btree (expires);
 CREATE INDEX orders_came_person ON orders_came USING btree (commune, person, to_day);
 CREATE INDEX orders_draft_until ON orders_draft USING btree (commune, until);
-CREATE INDEX orders_fee_letters ON orders_fee USING btree (commune, order_id) WHERE ((delivery = 'post'::text) AND (posted_at = 0));
+CREATE INDEX orders_fee_letters ON orders_fee USING btree (commune, order_id) WHERE (waits = 1);
 CREATE INDEX orders_order_answered ON orders_order USING btree (commune, closed_at, due_on, id) WHERE (answered_at > 0);
 CREATE INDEX orders_order_assignee ON orders_order USING btree (commune, closed_at, assignee, due_on, id);
 CREATE INDEX orders_order_due ON orders_order USING btree (commune, closed_at, due_on, id);
@@ -661,6 +662,7 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '19', '
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '2', '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '20', '020_came.sql', '3368c821884a421f4427992d6363ed4eae9e21a6fc6ce948aa49872007e43f95');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '21', '021_shown.sql', 'b3fe9dbb5c2fdff31fd207b7087b09d430cda556cb2f3693d5e8ddd21b5a813e');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '22', '022_letters.sql', 'c46c61dcdd586c4d3e566cf7051058730523ac294c9fed96c8255b53cf7100e5');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '3', '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '4', '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', '5', '005_household.sql', 'f944cf885a66cfb68a65fd1201a856a72112ede9f0fa2827d68adc8f95085fb3');
@@ -707,7 +709,7 @@ INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until, reminded) VALUES ('beaumarais', 'neutral', 'residence', '\x6e65757472616c', '1', '1', '1');
 INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', '\x6e65757472616c', '1');
-INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at) VALUES ('beaumarais', 'neutral', 'neutral', '1', 'neutral', '1', 'neutral', '1', 'neutral', '1', '1');
+INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at, waits) VALUES ('beaumarais', 'neutral', 'neutral', '1', 'neutral', '1', 'neutral', '1', 'neutral', '1', '1', '1');
 INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents, undone_at, undone_subject, undone_name, undone_reason) VALUES ('beaumarais', 'neutral', '1', '1', 'neutral', 'neutral', 'neutral', '2026-000001', '1', '1', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_reading (commune, id, session, clerk, until, state, person, sealed) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1', 'issued', 'neutral', '\x6e65757472616c');
 INSERT INTO orders_proof (commune, order_id, content, grant_id, made_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', '1');

@@ -426,10 +426,9 @@ CREATE TABLE orders_fee (
 	before_issue BIGINT NOT NULL,
 	recipient    TEXT   NOT NULL,
 	received_at  BIGINT NOT NULL DEFAULT 0,
-	posted_at    BIGINT NOT NULL DEFAULT 0,
+	posted_at    BIGINT NOT NULL DEFAULT 0, waits BIGINT NOT NULL DEFAULT 0,
 	PRIMARY KEY (commune, order_id)
 );
-CREATE INDEX orders_fee_letters ON orders_fee (commune, order_id) WHERE delivery = 'post' AND posted_at = 0;
 CREATE TABLE orders_receipt (
 	commune        TEXT   NOT NULL,
 	order_id       TEXT   NOT NULL,
@@ -501,6 +500,7 @@ CREATE TABLE orders_shown (
 	ending   TEXT NOT NULL,
 	PRIMARY KEY (commune, order_id)
 );
+CREATE INDEX orders_fee_letters ON orders_fee (commune, order_id) WHERE waits = 1;
 CREATE TABLE delegation_delegation (
 	commune    TEXT   NOT NULL,
 	id         TEXT   NOT NULL,
@@ -572,6 +572,7 @@ INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 19, '01
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 2, '002_files.sql', '0bbfdabd2e42e138278a1980f5d2049f00b1ea20db59c9c0d36cb95915ac034d');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 20, '020_came.sql', '3368c821884a421f4427992d6363ed4eae9e21a6fc6ce948aa49872007e43f95');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 21, '021_shown.sql', 'b3fe9dbb5c2fdff31fd207b7087b09d430cda556cb2f3693d5e8ddd21b5a813e');
+INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 22, '022_letters.sql', 'c46c61dcdd586c4d3e566cf7051058730523ac294c9fed96c8255b53cf7100e5');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 3, '003_desk.sql', '49c4c41cdd0b05dc628379b7e4fef4a6b9c476d4fa9bfefc27a8f788a4d1851e');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 4, '004_withdrawal.sql', '10993c092e8e22fa04a879fc28450b86e1eed78a1d1af50244cb48ac86f72d2f');
 INSERT INTO sqldb_migration (room, version, name, sum) VALUES ('orders', 5, '005_household.sql', 'f944cf885a66cfb68a65fd1201a856a72112ede9f0fa2827d68adc8f95085fb3');
@@ -618,7 +619,7 @@ INSERT INTO orders_note (commune, order_id, seq, at, subject, name, text) VALUES
 INSERT INTO orders_entry (commune, order_id, channel, identified, by_subject, by_name) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_draft (commune, person, product, sealed, kept_at, until, reminded) VALUES ('beaumarais', 'neutral', 'residence', X'6E65757472616C', 1, 1, 1);
 INSERT INTO orders_contact (commune, person, sealed, kept_at) VALUES ('beaumarais', 'neutral', X'6E65757472616C', 1);
-INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at) VALUES ('beaumarais', 'neutral', 'neutral', 1, 'neutral', 1, 'neutral', 1, 'neutral', 1, 1);
+INSERT INTO orders_fee (commune, order_id, delivery, copies, price, total, regulation, before_issue, recipient, received_at, posted_at, waits) VALUES ('beaumarais', 'neutral', 'neutral', 1, 'neutral', 1, 'neutral', 1, 'neutral', 1, 1, 1);
 INSERT INTO orders_receipt (commune, order_id, seq, at, subject, name, how, number, cents, undone_at, undone_subject, undone_name, undone_reason) VALUES ('beaumarais', 'neutral', 1, 1, 'neutral', 'neutral', 'neutral', '2026-000001', 1, 1, 'neutral', 'neutral', 'neutral');
 INSERT INTO orders_reading (commune, id, session, clerk, until, state, person, sealed) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1, 'issued', 'neutral', X'6E65757472616C');
 INSERT INTO orders_proof (commune, order_id, content, grant_id, made_at) VALUES ('beaumarais', 'neutral', 'neutral', 'neutral', 1);
