@@ -45,5 +45,7 @@ func TestInteropClerksSign(t *testing.T) {
 	if s := said.Signatures; len(s) != 2 || !s[0].OK || !s[1].OK || s[0].Level != "B-LTA" || s[1].Level != "B-LTA" || s[1].Modification != "LTA_UPDATES" {
 		t.Errorf("%+v", s)
 	}
-	verapdf.Validate(t, map[string][]byte{"signed by a clerk and sealed": pdf})
+	luc.get(order)
+	luc.send("proof")
+	verapdf.Validate(t, map[string][]byte{"signed by a clerk and sealed": pdf, "a proof of the order": luc.body})
 }
