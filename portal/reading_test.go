@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"net/url"
 	"strings"
@@ -30,7 +32,21 @@ import (
 // counter is a desk with a card reader: cards of testcerts, checked as a server checks them.
 type counter struct {
 	*browser
-	certs *testcerts.World
+	certs     *testcerts.World
+	authority *mood
+}
+
+// mood is the authority, as long as it does not fail.
+type mood struct {
+	idfile.Authority
+	fault error
+}
+
+func (m *mood) Registry(ctx context.Context, der []byte) (trust.Certificate, error) {
+	if m.fault != nil {
+		return trust.Certificate{}, m.fault
+	}
+	return m.Authority.Registry(ctx, der)
 }
 
 func newCounter(t *testing.T) *counter {
@@ -42,11 +58,12 @@ func newCounter(t *testing.T) *counter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.cfg.Cards, w.cfg.AgentPorts = &idfile.Verifier{Authority: authority, Clock: w.Clock.Now}, []int{17394}
+	m := &mood{Authority: authority}
+	w.cfg.Cards, w.cfg.AgentPorts = &idfile.Verifier{Authority: m, Clock: w.Clock.Now}, []int{17394}
 	if w.portal, err = portal.New(t.Context(), w.cfg); err != nil {
 		t.Fatal(err)
 	}
-	return &counter{w.clerk(orderstest.A, 1, staff.Approver), certs}
+	return &counter{w.clerk(orderstest.A, 1, staff.Approver), certs, m}
 }
 
 // files are those of a card of testcerts, whose holder lives in A.
@@ -170,8 +187,8 @@ func TestCardsThatCountForNothing(t *testing.T) {
 	if a := c.reads(used, luc, p.Number.Reveal()); a.status != 200 {
 		t.Fatalf("a good card: %d %s", a.status, text(a.doc))
 	}
-	elsewhere := &counter{c.clerk(orderstest.B, 1, staff.Approver), c.certs}
-	colleague := &counter{c.clerk(orderstest.A, 2, staff.Approver), c.certs}
+	elsewhere := &counter{c.clerk(orderstest.B, 1, staff.Approver), c.certs, c.authority}
+	colleague := &counter{c.clerk(orderstest.A, 2, staff.Approver), c.certs, c.authority}
 	late := c.permission()
 	for name, one := range map[string]struct {
 		at         *counter
@@ -195,6 +212,16 @@ func TestCardsThatCountForNothing(t *testing.T) {
 		if a.status < 400 || !says(a, one.key) || a.value("reading") != "" || strings.Contains(a.body, "Lambert") {
 			t.Errorf("%s: %d %s", name, a.status, text(a.doc))
 		}
+	}
+	for key, fault := range map[string]error{
+		"reading.revoked": trust.ErrRevoked.Because(errors.New("revoked")), "reading.silent": trust.ErrResponderDown.Because(errors.New("no answer")),
+		"reading.not_yet": trust.ErrNotYetValid.Because(errors.New("tomorrow")),
+	} {
+		c.authority.fault = fault
+		if a := c.reads(c.permission(), luc, ""); a.status < 400 || !says(a, key) || a.value("reading") != "" || strings.Contains(a.body, "Lambert") {
+			t.Errorf("%s: %d %s", key, a.status, text(a.doc))
+		}
+		c.authority.fault = nil
 	}
 	if a := elsewhere.post("/nl/desk/new/card", url.Values{"permission": {c.permission()}, "identity": {"{}"}}); a.status < 400 || !strings.Contains(text(a.doc), i18n.T("nl", "reading.unreadable")) {
 		t.Errorf("at another commune: %d", a.status)
