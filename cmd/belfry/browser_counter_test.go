@@ -16,13 +16,7 @@ import (
 func TestBrowserCounter(t *testing.T) {
 	claire := browse(t)
 	w := startWorld(t)
-	claire.open(w.invite("beaumarais", "Claire Louise Dubois"))
-	claire.click(`main a[href*="/sign-in"]`)
-	claire.reachesCard()
-	claire.withCard(w.card("claire"), w.card("claire").PIN)
-	claire.at("/desk/join")
-	claire.click(`form[action*="/join"] button`)
-	claire.waitFor(".b-tabs")
+	claire.joins(w, "beaumarais", "Claire Louise Dubois", "claire")
 
 	seen := map[target.ID]bool{}
 	for _, i := range claire.windows() {

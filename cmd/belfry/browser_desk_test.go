@@ -94,13 +94,7 @@ func TestBrowserDesk(t *testing.T) {
 // keyboard in less than a minute.
 func (claire *tab) servesAtCounter(w *world) (page, paper string) {
 	t := claire.t
-	claire.open(w.invite("beaumarais", "Claire Louise Dubois"))
-	claire.click(`main a[href*="/sign-in"]`)
-	claire.reachesCard()
-	claire.withCard(w.card("claire"), w.card("claire").PIN)
-	claire.at("/desk/join")
-	claire.click(`form[action*="/join"] button`)
-	claire.waitFor(".b-tabs")
+	claire.joins(w, "beaumarais", "Claire Louise Dubois", "claire")
 	claire.open(w.origin("beaumarais") + "/fr/desk/new")
 	claire.accessible("30-counter")
 	hands := &keyboard{tab: claire}

@@ -113,13 +113,7 @@ func (luc *tab) ordersByPost(w *world) (order string) {
 // takesOrder finds an order in the team's list, takes it and prepares its paper; it returns
 // the order's page at the desk.
 func (claire *tab) takesOrder(w *world, order string) string {
-	claire.open(w.invite("beaumarais", "Claire Louise Dubois"))
-	claire.click(`main a[href*="/sign-in"]`)
-	claire.reachesCard()
-	claire.withCard(w.card("claire"), w.card("claire").PIN)
-	claire.at("/desk/join")
-	claire.click(`form[action*="/join"] button`)
-	claire.waitFor(".b-tabs")
+	claire.joins(w, "beaumarais", "Claire Louise Dubois", "claire")
 	claire.open(w.origin("beaumarais") + "/fr/desk?show=team")
 	claire.click(`main table a[href*="/desk/orders/` + order[strings.LastIndex(order, "/")+1:] + `"]`)
 	claire.click(`form[action$="/assign"] button`)

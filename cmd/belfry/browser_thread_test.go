@@ -21,12 +21,7 @@ func (wim *tab) asksSofie(w *world, mine *tab) {
 	order := sofie.order(w, "zandvoorde", w.card("sofie"))
 	id := order[strings.LastIndex(order, "/")+1:]
 
-	wim.open(w.invite("zandvoorde", "Wim Janssens"))
-	wim.click(`main a[href*="/sign-in"]`)
-	wim.reachesCard()
-	wim.withCard(w.card("wim"), w.card("wim").PIN)
-	wim.at("/desk/join")
-	wim.click(`form[action*="/join"] button`)
+	wim.joins(w, "zandvoorde", "Wim Janssens", "wim")
 	wim.waitFor("main table")
 	wim.accessible("60-inbox")
 	wim.click(`main table a[href*="/desk/orders/` + id + `"]`)
@@ -104,6 +99,18 @@ func (b *tab) reachesCard() {
 		b.click(`main a[href$="/card"]`)
 	}
 	b.waitFor("form[data-card]")
+}
+
+// joins takes a clerk by their invitation and card to the desk.
+func (b *tab) joins(w *world, commune, name, card string) {
+	b.t.Helper()
+	b.open(w.invite(commune, name))
+	b.click(`main a[href*="/sign-in"]`)
+	b.reachesCard()
+	b.withCard(w.card(card), w.card(card).PIN)
+	b.at("/desk/join")
+	b.click(`form[action*="/join"] button`)
+	b.waitFor(".b-tabs")
 }
 
 // fetches is how a link's file is to be handled by a browser.

@@ -18,9 +18,8 @@ import (
 // Charge has a commune ask for the residence paper what set says.
 func (w *World) Charge(t testing.TB, c commune.ID, set commune.Tariff) {
 	t.Helper()
-	of, _ := w.Communes.ByID(c)
 	ok(t, set.Check())
-	of.Products = map[string]commune.Product{"residence": {Tariff: set}}
+	w.set(t, c, func(p *commune.Product) { p.Tariff = set })
 }
 
 // Fees are 2 euro for a bank and 1 for the letter.
@@ -241,10 +240,7 @@ func paidFirst(t *testing.T, w *World) {
 // paidRelay: a register is asked for its sealed paper once the fee is there.
 func paidRelay(t *testing.T, w *World) {
 	w.Charge(t, A, Fees())
-	of, _ := w.Communes.ByID(A)
-	set := of.Products["residence"]
-	set.Way = commune.FromSource
-	of.Products["residence"] = set
+	w.Goes(t, A, commune.FromSource)
 	o, err := w.Service.Submit(ctx, A, w.Person(A, 1), w.Letter(t, A))
 	ok(t, err)
 	w.Work(t)
@@ -262,10 +258,7 @@ func paidRelay(t *testing.T, w *World) {
 // paidRelayUndone: a receipt that is undone while the source is asked issues nothing.
 func paidRelayUndone(t *testing.T, w *World) {
 	w.Charge(t, A, Fees())
-	of, _ := w.Communes.ByID(A)
-	set := of.Products["residence"]
-	set.Way = commune.FromSource
-	of.Products["residence"] = set
+	w.Goes(t, A, commune.FromSource)
 	o, err := w.Service.Submit(ctx, A, w.Person(A, 1), w.Letter(t, A))
 	ok(t, err)
 	_, err = w.Service.Receive(ctx, A, o.ID, Clerk(1), orders.BankCard, "T-1")

@@ -145,9 +145,17 @@ func (f *Files) Mark(_ context.Context, file []byte, m outside.Mark) ([]byte, er
 // Goes has a commune come by its residence papers another way from now on.
 func (w *World) Goes(t testing.TB, c commune.ID, way commune.Way) {
 	t.Helper()
+	w.set(t, c, func(p *commune.Product) { p.Way = way })
+}
+
+// set changes what a commune says about the residence paper, and leaves the rest of it.
+func (w *World) set(t testing.TB, c commune.ID, change func(*commune.Product)) {
+	t.Helper()
 	of, ok := w.Communes.ByID(c)
 	if !ok {
 		t.Fatal(c)
 	}
-	of.Products = map[string]commune.Product{"residence": {Way: way}}
+	p := of.Products["residence"]
+	change(&p)
+	of.Products = map[string]commune.Product{"residence": p}
 }

@@ -77,8 +77,8 @@ func atTheRegister(t *testing.T, w *World) {
 	_, err = s.Attach(ctx, A, none.ID, Clerk(1), orders.AttachedPaper{File: PDF("x"), Corner: outside.TopLeft})
 	ok(t, err)
 	want[none.ID] = orders.NoWait
-	of, _ := w.Communes.ByID(A)
-	of.Products = map[string]commune.Product{"residence": {Way: commune.FromSource, Tariff: Fees()}}
+	w.Goes(t, A, commune.FromSource)
+	w.Charge(t, A, Fees())
 	owed, err := s.Submit(ctx, A, w.Person(A, 6), w.Letter(t, A))
 	ok(t, err)
 	want[owed.ID] = orders.NoWait // for its fee, before the source is asked
@@ -89,6 +89,7 @@ func atTheRegister(t *testing.T, w *World) {
 	said("paid")
 
 	w.Goes(t, A, commune.Made)
+	w.Charge(t, A, commune.Tariff{})
 	w.Register.Fail(fault.New(fault.Unreachable, "register.down", nil))
 	p := w.Person(A, 7)
 	p.CardAddress = "Rue de la Carte 9, 7999 Beaumarais"
